@@ -1,0 +1,77 @@
+/** A cluster and its endpoints, compiled from Envoy's Cluster and ClusterLoadAssignment. */
+import type { AddressSpec } from './listener.ts';
+import type { UpstreamTlsSpec } from './tls.ts';
+
+export interface ClusterSpec {
+  readonly name: string;
+  /** First slot of the ClusterStat block. */
+  readonly stats: number;
+  /** DNS and EDS clusters get their endpoints from the main thread; original_dst takes the connection's own. */
+  readonly type: 'static' | 'strict_dns' | 'logical_dns' | 'eds' | 'original_dst';
+  readonly lb: 'round_robin' | 'least_request' | 'random' | 'cluster_provided';
+  readonly leastRequestChoices: number;
+  /** Percent; below this share of healthy hosts all are used. Default 50. */
+  readonly panicThreshold: number;
+  readonly connectTimeoutMs: number;
+  readonly bufferLimitBytes: number;
+  /** Context of hosts that no match below fits; null is plaintext. */
+  readonly tls: UpstreamTlsSpec | null;
+  /** First one whose labels are all in the endpoint's envoy.transport_socket_match wins. */
+  readonly tlsMatches: readonly TransportSocketMatchSpec[];
+  readonly circuit: CircuitSpec;
+  readonly outlier: OutlierSpec | null;
+  /** Source addresses for connections to hosts of each family, or null. */
+  readonly bindV4: string | null;
+  readonly bindV6: string | null;
+  readonly tcpKeepalive: { readonly probes: number; readonly timeS: number; readonly intervalS: number } | null;
+  /** 'http2' needs the h2 codec; 'downstream' follows the client's protocol. */
+  readonly protocol: 'http1' | 'http2' | 'downstream';
+  /** Idle pooled connections are closed after this; default 1 h. */
+  readonly idleTimeoutMs: number;
+  readonly maxRequestsPerConnection: number;
+}
+
+export interface TransportSocketMatchSpec {
+  readonly name: string;
+  readonly match: Readonly<Record<string, string>>;
+  readonly tls: UpstreamTlsSpec | null;
+}
+
+/** Limits of the DEFAULT routing priority; Envoy: 1024, 1024, 1024, 3. */
+export interface CircuitSpec {
+  readonly maxConnections: number;
+  readonly maxPendingRequests: number;
+  readonly maxRequests: number;
+  readonly maxRetries: number;
+}
+
+/** Envoy's OutlierDetection with its defaults filled in. */
+export interface OutlierSpec {
+  readonly consecutive5xx: number;
+  readonly enforcingConsecutive5xx: number;
+  readonly consecutiveGatewayFailure: number;
+  readonly enforcingConsecutiveGatewayFailure: number;
+  readonly consecutiveLocalOriginFailure: number;
+  readonly enforcingConsecutiveLocalOriginFailure: number;
+  readonly splitExternalLocalOriginErrors: boolean;
+  readonly intervalMs: number;
+  readonly baseEjectionTimeMs: number;
+  readonly maxEjectionTimeMs: number;
+  readonly maxEjectionPercent: number;
+}
+
+export interface EndpointsSpec {
+  readonly cluster: string;
+  readonly endpoints: readonly EndpointSpec[];
+}
+
+export interface EndpointSpec {
+  readonly address: AddressSpec;
+  readonly hostname: string;
+  readonly health: 'healthy' | 'unhealthy' | 'draining' | 'degraded';
+  readonly weight: number;
+  readonly priority: number;
+  readonly locality: string;
+  /** envoy.transport_socket_match of the endpoint's metadata. */
+  readonly socketMatch: Readonly<Record<string, string>>;
+}

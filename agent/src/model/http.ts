@@ -1,0 +1,191 @@
+/** The HTTP connection manager and the routes, compiled from Envoy's messages: plain data with all defaults filled in. */
+import type { WeightedClusterSpec } from './listener.ts';
+import type { AccessLogSpec } from './log.ts';
+import type { RbacSpec } from './rbac.ts';
+import type { StringMatchSpec } from './tls.ts';
+
+export interface HttpConnectionManagerSpec {
+  readonly kind: 'http_connection_manager';
+  readonly statPrefix: string;
+  /** First slot of the HttpStat block. */
+  readonly stats: number;
+  /** Name in the route table; inline configurations are registered under a made-up name. */
+  readonly routeConfig: string;
+  readonly filters: readonly HttpFilterSpec[];
+  readonly accessLog: readonly AccessLogSpec[];
+  readonly codec: 'auto' | 'http1' | 'http2';
+  readonly serverName: string;
+  readonly serverHeader: 'overwrite' | 'append_if_absent' | 'pass_through';
+  readonly useRemoteAddress: boolean;
+  readonly xffNumTrustedHops: number;
+  readonly skipXffAppend: boolean;
+  readonly generateRequestId: boolean;
+  readonly preserveExternalRequestId: boolean;
+  readonly alwaysSetRequestIdInResponse: boolean;
+  readonly normalizePath: boolean;
+  readonly mergeSlashes: boolean;
+  readonly escapedSlashes: 'keep' | 'reject' | 'redirect' | 'forward';
+  readonly stripPort: 'none' | 'matching' | 'any';
+  readonly forwardClientCert: 'sanitize' | 'forward_only' | 'append_forward' | 'sanitize_set' | 'always_forward_only';
+  readonly clientCertDetails: readonly ('subject' | 'cert' | 'chain' | 'dns' | 'uri')[];
+  readonly upgrades: readonly string[];
+  /** Default 60 KiB. */
+  readonly maxRequestHeadersBytes: number;
+  readonly maxHeadersCount: number;
+  /** 0 is off in all of these. Idle: common_http_protocol_options, default 1 h; stream idle default 5 min. */
+  readonly idleTimeoutMs: number;
+  readonly streamIdleTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly requestHeadersTimeoutMs: number;
+  readonly maxConnectionDurationMs: number;
+  readonly maxRequestsPerConnection: number;
+  readonly drainTimeoutMs: number;
+  readonly delayedCloseTimeoutMs: number;
+  readonly acceptHttp10: boolean;
+  readonly defaultHostForHttp10: string;
+  readonly enableTrailers: boolean;
+  readonly rejectUnderscoreHeaders: 'allow' | 'reject' | 'drop';
+  /** router filter: suppress_envoy_headers. */
+  readonly suppressEnvoyHeaders: boolean;
+}
+
+export type HttpFilterSpec =
+  | {
+      readonly kind: 'rbac';
+      readonly name: string;
+      readonly stats: number;
+      readonly rules: RbacSpec | null;
+      readonly shadowRules: RbacSpec | null;
+    }
+  | { readonly kind: 'router' };
+
+export interface RouteConfigSpec {
+  readonly name: string;
+  readonly virtualHosts: readonly VirtualHostSpec[];
+  readonly headers: HeaderMutationsSpec;
+  readonly ignorePortInHost: boolean;
+}
+
+export interface VirtualHostSpec {
+  readonly name: string;
+  /** Lower case: exact, `*.suffix`, `prefix.*` or `*`. */
+  readonly domains: readonly string[];
+  readonly routes: readonly RouteSpec[];
+  readonly headers: HeaderMutationsSpec;
+  readonly retry: RetrySpec | null;
+  readonly requireTls: 'none' | 'external' | 'all';
+}
+
+export interface RouteSpec {
+  readonly name: string;
+  readonly match: RouteMatchSpec;
+  readonly action: RouteActionSpec | RedirectSpec | DirectResponseSpec;
+  readonly headers: HeaderMutationsSpec;
+}
+
+export type PathMatchSpec =
+  | { readonly kind: 'prefix' | 'path' | 'path_separated_prefix'; readonly value: string; readonly ignoreCase: boolean }
+  | { readonly kind: 'regex'; readonly value: string };
+
+export interface RouteMatchSpec {
+  readonly path: PathMatchSpec;
+  readonly headers: readonly HeaderMatchSpec[];
+  readonly query: readonly QueryMatchSpec[];
+  /** runtime_fraction as a probability of 0..1, or null. */
+  readonly fraction: number | null;
+  readonly grpc: boolean;
+}
+
+export interface HeaderMatchSpec {
+  /** Lower case; may be `:method`, `:path`, `:authority`, `:scheme`. */
+  readonly name: string;
+  readonly match:
+    | { readonly kind: 'present'; readonly present: boolean }
+    | { readonly kind: 'range'; readonly start: number; readonly end: number }
+    | { readonly kind: 'string'; readonly value: StringMatchSpec };
+  readonly invert: boolean;
+  readonly treatMissingAsEmpty: boolean;
+}
+
+export interface QueryMatchSpec {
+  readonly name: string;
+  /** null asks only for presence. */
+  readonly value: StringMatchSpec | null;
+  readonly present: boolean;
+}
+
+export interface RouteActionSpec {
+  readonly kind: 'route';
+  /** Several only for weighted_clusters. */
+  readonly clusters: readonly WeightedClusterSpec[];
+  /** Request header that names the cluster, or ''. */
+  readonly clusterHeader: string;
+  readonly clusterNotFoundStatus: 503 | 404 | 500;
+  /** Default 15 s; 0 is off. */
+  readonly timeoutMs: number;
+  /** Overrides the listener's stream idle timeout; null keeps it. */
+  readonly idleTimeoutMs: number | null;
+  readonly retry: RetrySpec | null;
+  readonly prefixRewrite: string | null;
+  readonly regexRewrite: { readonly pattern: string; readonly substitution: string } | null;
+  readonly hostRewrite: string | null;
+  readonly autoHostRewrite: boolean;
+  readonly hostRewriteHeader: string | null;
+  readonly appendXForwardedHost: boolean;
+  /** Upgrade types enabled or disabled here, over the listener's. */
+  readonly upgrades: Readonly<Record<string, boolean>>;
+}
+
+export interface RedirectSpec {
+  readonly kind: 'redirect';
+  readonly status: 301 | 302 | 303 | 307 | 308;
+  readonly scheme: string | null;
+  readonly httpsRedirect: boolean;
+  readonly host: string | null;
+  readonly port: number | null;
+  readonly path: string | null;
+  readonly prefixRewrite: string | null;
+  readonly stripQuery: boolean;
+}
+
+export interface DirectResponseSpec {
+  readonly kind: 'direct_response';
+  readonly status: number;
+  readonly body: string;
+}
+
+export interface RetrySpec {
+  readonly on: readonly RetryCondition[];
+  readonly retriableStatusCodes: readonly number[];
+  readonly numRetries: number;
+  /** 0 is off. */
+  readonly perTryTimeoutMs: number;
+  readonly backoffBaseMs: number;
+  readonly backoffMaxMs: number;
+  readonly retriableMethods: readonly string[];
+}
+
+export type RetryCondition =
+  | '5xx'
+  | 'gateway-error'
+  | 'reset'
+  | 'reset-before-request'
+  | 'connect-failure'
+  | 'retriable-4xx'
+  | 'refused-stream'
+  | 'retriable-status-codes';
+
+export interface HeaderMutationsSpec {
+  readonly requestAdd: readonly HeaderAddSpec[];
+  readonly requestRemove: readonly string[];
+  readonly responseAdd: readonly HeaderAddSpec[];
+  readonly responseRemove: readonly string[];
+}
+
+export interface HeaderAddSpec {
+  readonly name: string;
+  /** A format string with command operators. */
+  readonly value: string;
+  readonly action: 'append' | 'add_if_absent' | 'overwrite' | 'overwrite_if_exists';
+  readonly keepEmpty: boolean;
+}

@@ -1,0 +1,90 @@
+/**
+ * What a listener is, compiled from Envoy's Listener by the main thread and cloned to the workers.
+ * Invariant: plain data (structured clone), every default filled in, every reference resolved or refused.
+ */
+import type { HttpConnectionManagerSpec } from './http.ts';
+import type { AccessLogSpec } from './log.ts';
+import type { RbacSpec } from './rbac.ts';
+import type { DownstreamTlsSpec } from './tls.ts';
+
+/** An IP address in canonical text (IPv6 without brackets) and a port. */
+export interface AddressSpec {
+  readonly ip: string;
+  readonly port: number;
+}
+
+export interface ListenerSpec {
+  readonly name: string;
+  /** Prefix of `listener.<prefix>.*`: stat_prefix or the address with `_` for `:`. */
+  readonly statPrefix: string;
+  /** First slot of the ListenerStat block (stats/layout.ts). */
+  readonly stats: number;
+  readonly addresses: readonly AddressSpec[];
+  readonly direction: 'inbound' | 'outbound' | 'unspecified';
+  /** Listener filter original_dst: look up SO_ORIGINAL_DST; a connection that was not redirected is closed. */
+  readonly originalDst: boolean;
+  readonly tlsInspector: boolean;
+  readonly httpInspector: boolean;
+  /** 0 waits for ever (Envoy: default 15 s). */
+  readonly listenerFiltersTimeoutMs: number;
+  /** After the timeout go on with what is known; otherwise close. */
+  readonly continueOnListenerFiltersTimeout: boolean;
+  /** per_connection_buffer_limit_bytes, default 1 MiB. */
+  readonly bufferLimitBytes: number;
+  readonly backlog: number;
+  readonly chains: readonly FilterChainSpec[];
+  readonly defaultChain: FilterChainSpec | null;
+}
+
+/** Envoy's FilterChainMatch; empty lists and null match everything. Criteria are tried in Envoy's order, without going back. */
+export interface FilterChainMatchSpec {
+  readonly destinationPort: number | null;
+  /** Destination networks as `ip/len`. */
+  readonly prefixRanges: readonly string[];
+  readonly serverNames: readonly string[];
+  readonly transportProtocol: '' | 'tls' | 'raw_buffer';
+  readonly applicationProtocols: readonly string[];
+  readonly sourceType: 'any' | 'same_ip_or_loopback' | 'external';
+  readonly sourcePrefixRanges: readonly string[];
+  readonly sourcePorts: readonly number[];
+}
+
+export interface FilterChainSpec {
+  /** Hash of the whole content: a chain whose key stays keeps its connections over an update. */
+  readonly key: string;
+  readonly name: string;
+  readonly match: FilterChainMatchSpec;
+  /** null is plaintext. */
+  readonly tls: DownstreamTlsSpec | null;
+  /** Deadline for the TLS handshake, 0 for none; 15 s unless configured. */
+  readonly transportSocketConnectTimeoutMs: number;
+  /** Network RBAC filters in order, before the terminal filter. */
+  readonly rbac: readonly NetworkRbacSpec[];
+  readonly terminal: TcpProxySpec | HttpConnectionManagerSpec;
+}
+
+export interface NetworkRbacSpec {
+  readonly statPrefix: string;
+  /** First slot of the RbacStat block. */
+  readonly stats: number;
+  readonly rules: RbacSpec | null;
+  readonly shadowRules: RbacSpec | null;
+}
+
+export interface WeightedClusterSpec {
+  readonly name: string;
+  readonly weight: number;
+}
+
+export interface TcpProxySpec {
+  readonly kind: 'tcp_proxy';
+  readonly statPrefix: string;
+  /** First slot of the TcpStat block. */
+  readonly stats: number;
+  /** One entry for `cluster`. */
+  readonly clusters: readonly WeightedClusterSpec[];
+  /** Default 1 h; 0 is none. */
+  readonly idleTimeoutMs: number;
+  readonly maxConnectAttempts: number;
+  readonly accessLog: readonly AccessLogSpec[];
+}

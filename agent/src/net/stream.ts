@@ -1,0 +1,98 @@
+/**
+ * What the protocols see of a connection, plain or TLS alike. Pull model: the loop says "readable", the handler reads
+ * into the worker's one shared read buffer and has finished with it when it returns.
+ * Invariant: after onClosed the stream is dead and no callback comes any more.
+ */
+import type { Edge } from './edge.ts';
+
+/** Results of Stream.read below 1. */
+export const readEof = 0;
+export const readAgain = -1;
+export const readError = -2;
+
+/** The worker's read buffer: handlers may use the room before and after the data (a stashed tail, an inserted header). */
+export const readHeadroom = 65_536;
+export const readCapacity = 65_536;
+export const readTailroom = 16_384;
+
+export type CloseReason =
+  | 'remote-close' // FIN before or between messages
+  | 'remote-reset' // RST
+  | 'local'
+  | 'connect-refused'
+  | 'connect-timeout'
+  | 'connect-failed' // no route, no descriptors, ...
+  | 'tls-failed' // handshake or verification; tlsError says why
+  | 'write-failed'
+  | 'idle-timeout';
+
+/** Who is at the other end and how we know. Filled once, when the connection is ready for its handler. */
+export interface ConnectionInfo {
+  /** Peer's address as the socket says. */
+  readonly remoteIp: string;
+  readonly remotePort: number;
+  /** Where the peer wanted to go: the original destination if there is one. */
+  readonly localIp: string;
+  readonly localPort: number;
+  /** URI SAN of the verified peer certificate, or '' (plaintext, or no certificate). */
+  readonly peerPrincipal: string;
+  readonly localPrincipal: string;
+  /** '' for plaintext. */
+  readonly tlsVersion: '' | 'TLSv1.2' | 'TLSv1.3';
+  readonly tlsCipher: string;
+  readonly sni: string;
+  readonly alpn: string;
+  /** PEM or DER facts that only some configurations need; computed on call. */
+  peerCertificateSha256(): string;
+  peerSubject(): string;
+  peerCertificatePem(): string;
+}
+
+export interface StreamHandler {
+  /** There is something to read, or EOF, or an error: read until readAgain or until paused. */
+  onReadable(stream: Stream): void;
+  /** The output queue has emptied after a write that did not go out whole. */
+  onDrained(stream: Stream): void;
+  /** Only for streams we opened: TCP and TLS are up. Writes before it were queued. */
+  onConnected(stream: Stream): void;
+  /** The stream has died by itself (not by close() or reset() of ours). */
+  onClosed(stream: Stream, reason: CloseReason): void;
+}
+
+export interface Stream {
+  handler: StreamHandler;
+  readonly info: ConnectionInfo;
+  /** Human-readable detail of a failure, e.g. OpenSSL's reason, for logs. */
+  readonly failure: string;
+  readonly dead: boolean;
+  /** Bytes queued and not yet written. */
+  readonly queued: number;
+  readonly readPaused: boolean;
+  readonly edge: Edge | null;
+  bytesReceived: number;
+  bytesSent: number;
+  /** Monotonic milliseconds of the last byte in or out, from the loop's cached clock. */
+  lastActiveMs: number;
+
+  /**
+   * Reads at most `capacity` bytes to `offset` of the worker's read buffer (offset counts from its very start;
+   * data normally goes to readHeadroom). Bytes a listener filter has peeked come first.
+   */
+  read(offset: number, capacity: number): number;
+  /** Whether to read again now: a short plain read means drained; TLS says what it still holds. False when the work budget of this turn is spent (the loop comes back by itself). */
+  more(lastRead: number, capacity: number): boolean;
+  /** Writes what the socket takes and queues a copy of the rest. False when the stream has failed (onClosed follows, never re-entrantly). */
+  write(buffer: Uint8Array, start: number, end: number): boolean;
+  /** No more callbacks for reading until resumeRead; stops reading from the socket, so the peer feels it. */
+  pauseRead(): void;
+  /** Reading goes on in this turn or the next, also if the data already lies in TLS. */
+  resumeRead(): void;
+  /** FIN (after close_notify for TLS) once the queue is empty. Reading goes on. */
+  endWrite(): void;
+  /** Writes the queue out, then closes; the handler hears nothing more. Cut after the delayed-close deadline. */
+  closeAfterFlush(deadlineMs: number): void;
+  /** Closes now. The handler hears nothing. */
+  close(): void;
+  /** Closes with RST. The handler hears nothing. */
+  reset(): void;
+}

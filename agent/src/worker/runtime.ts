@@ -1,0 +1,59 @@
+/**
+ * What a worker offers to the protocols that run in it: the loop's clock and timers, statistics, the tables of
+ * clusters, routes and secrets, the shared buffers, and dialling. One object per worker, handed to constructors.
+ */
+import type { Cluster } from '../cluster/cluster.ts';
+import type { LogRecord } from '../http/request-view.ts';
+import type { AddressSpec } from '../model/listener.ts';
+import type { AccessLogSpec } from '../model/log.ts';
+import type { UpstreamTlsSpec } from '../model/tls.ts';
+import type { Stream, StreamHandler } from '../net/stream.ts';
+import type { RouteTable } from '../route/route-table.ts';
+
+/** A timer of the wheel (resolution 10 ms, late rather than early). Cancel is O(1); handles are reused after firing. */
+export interface TimerHandle {
+  cancel(): void;
+}
+
+export interface LoopClock {
+  /** Monotonic milliseconds, read once per turn of the loop: free. */
+  readonly nowMs: number;
+  /** Wall-clock milliseconds of this turn. */
+  readonly wallMs: number;
+}
+
+export interface Timers {
+  after(delayMs: number, call: () => void): TimerHandle;
+}
+
+export interface DialOptions {
+  readonly address: AddressSpec;
+  /** null is plaintext. */
+  readonly tls: UpstreamTlsSpec | null;
+  readonly sni: string;
+  readonly connectTimeoutMs: number;
+  readonly bufferLimitBytes: number;
+  /** Source address, or null. */
+  readonly bind: string | null;
+  readonly keepalive: { readonly probes: number; readonly timeS: number; readonly intervalS: number } | null;
+  /** For the edge table: the cluster's name. */
+  readonly target: string;
+}
+
+export interface WorkerRuntime {
+  readonly clock: LoopClock;
+  readonly timers: Timers;
+  /** [0, 1); seeded in tests. */
+  readonly random: () => number;
+  readonly slots: Float64Array;
+  /** The shared read buffer, readHeadroom + readCapacity + readTailroom bytes. */
+  readonly readBuffer: Buffer;
+  cluster(name: string): Cluster | undefined;
+  routes(name: string): RouteTable | undefined;
+  /** Never throws: a failure comes as onClosed in a later turn. */
+  dial(options: DialOptions, handler: StreamHandler): Stream;
+  /** Puts one line in the log ring; a full ring drops and counts. */
+  logAccess(sinks: readonly AccessLogSpec[], record: LogRecord): void;
+  /** Whether new requests on connections of this direction should be answered with Connection: close. */
+  draining(direction: 'inbound' | 'outbound' | 'unspecified'): boolean;
+}
