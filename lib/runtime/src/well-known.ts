@@ -40,6 +40,10 @@ export const annotations = {
   excludeOutboundCidrs: 'chainmail.dev/exclude-outbound-cidrs',
   concurrency: 'chainmail.dev/concurrency',
   logLevel: 'chainmail.dev/log-level',
+  agentCpuRequest: 'chainmail.dev/agent-cpu-request',
+  agentCpuLimit: 'chainmail.dev/agent-cpu-limit',
+  agentMemoryRequest: 'chainmail.dev/agent-memory-request',
+  agentMemoryLimit: 'chainmail.dev/agent-memory-limit',
 } as const;
 
 /** The group and version of our own kinds. */
@@ -56,6 +60,17 @@ export const system = {
 
 /** Container names the injector adds. */
 export const containers = { init: 'mesh-init', agent: 'mesh-agent' } as const;
+
+/** Volumes the injector adds; only the agent's container mounts them. */
+export const volumes = {
+  token: 'chainmail-token',
+  trustBundle: 'chainmail-bundle',
+  state: 'chainmail-state',
+  podInfo: 'chainmail-podinfo',
+} as const;
+
+/** First segment of the paths on the health port behind which the agent runs an application's probe. */
+export const appProbePrefix = '/app-health/';
 
 /** Audience of the projected service-account token that the CA accepts. */
 export const tokenAudience = 'chainmail-ca';
@@ -108,4 +123,6 @@ export const agentEnv = {
   concurrency: 'CHAINMAIL_CONCURRENCY',
   logLevel: 'CHAINMAIL_LOG_LEVEL',
   drainSeconds: 'CHAINMAIL_DRAIN_SECONDS',
+  /** The application's own probes, which the agent serves on its health port; JSON of app-probes.ts. */
+  appProbes: 'CHAINMAIL_APP_PROBES',
 } as const;
