@@ -1,0 +1,134 @@
+/**
+ * Proof that interception works before the application starts: connections that must be captured have to reach
+ * listeners of this very process, which answer with a random token.
+ */
+import { randomBytes } from 'node:crypto';
+import net from 'node:net';
+import os from 'node:os';
+import { agentUid, inboundSource, messageOf, ports, UserError } from '@chainmail/runtime';
+import type { Family } from './rules.ts';
+
+export interface Check {
+  readonly family: Family;
+  readonly direction: 'outbound' | 'inbound';
+  readonly outcome: 'proven' | 'skipped' | 'failed';
+  readonly reason: string;
+}
+
+/** Documentation networks (RFC 5737, RFC 3849): nothing answers there, so only a captured dial gets the token. */
+const unroutable: Readonly<Record<Family, string>> = { v4: '192.0.2.1', v6: '2001:db8::1' };
+const dialPort = 9;
+const dialDeadlineMs = 2000;
+
+const listenAddresses: Readonly<Record<Family, { readonly outbound: string; readonly inbound: string }>> = {
+  v4: { outbound: '127.0.0.1', inbound: '0.0.0.0' },
+  v6: { outbound: '::1', inbound: '::' },
+};
+
+/** @throws UserError INTERCEPTION_UNPROVEN when a captured connection did not arrive */
+export async function proveInterception(families: readonly Family[]): Promise<readonly Check[]> {
+  const checks: Check[] = [];
+  for (const family of families) checks.push(await proveOutbound(family), await proveInbound(family));
+  const failed = checks.find((c) => c.outcome === 'failed');
+  if (failed === undefined) return checks;
+  throw new UserError(
+    'INTERCEPTION_UNPROVEN',
+    `IP${failed.family}: ${failed.direction} traffic does not reach the agent: ${failed.reason}`,
+    { hint: 'look for rules of others before ours: iptables-save -t nat' },
+  );
+}
+
+async function proveOutbound(family: Family): Promise<Check> {
+  const check = { family, direction: 'outbound' } as const;
+  const target = unroutable[family];
+  return withToken(listenAddresses[family].outbound, ports.agentOutbound, async (token) => {
+    const answer = await dial(target, dialPort);
+    if (answer.kind === 'unreachable') return { ...check, outcome: 'skipped', reason: `no route to ${target}` };
+    if (answer.kind === 'text' && answer.text === token) return { ...check, outcome: 'proven', reason: target };
+    return { ...check, outcome: 'failed', reason: `${target}: ${answer.text}` };
+  });
+}
+
+/** As the agent's uid to an address of this pod, which goes the way of a call from outside. */
+async function proveInbound(family: Family): Promise<Check> {
+  const check = { family, direction: 'inbound' } as const;
+  const own = ownAddress(family);
+  if (own === undefined) return { ...check, outcome: 'skipped', reason: `the pod has no IP${family} address` };
+  return withToken(listenAddresses[family].inbound, ports.agentInbound, async (token) => {
+    const answer = await asAgent(() => dial(own, dialPort));
+    if (answer === undefined) return { ...check, outcome: 'skipped', reason: 'no capability SETUID' };
+    if (answer.kind === 'text' && answer.text === token) return { ...check, outcome: 'proven', reason: own };
+    return { ...check, outcome: 'failed', reason: `${own}: ${answer.text}` };
+  });
+}
+
+function ownAddress(family: Family): string | undefined {
+  const wanted = family === 'v4' ? 'IPv4' : 'IPv6';
+  return Object.values(os.networkInterfaces())
+    .flatMap((list) => list ?? [])
+    .find((a) => a.family === wanted && !a.internal && a.address !== inboundSource.v6 && !a.address.startsWith('fe80:'))
+    ?.address;
+}
+
+/** Sockets made inside belong to the agent's uid; undefined without the right to change it. */
+async function asAgent<T>(work: () => Promise<T>): Promise<T | undefined> {
+  const before = process.geteuid?.();
+  if (before === undefined || process.seteuid === undefined) return undefined;
+  try {
+    process.seteuid(agentUid);
+  } catch {
+    return undefined;
+  }
+  try {
+    return await work();
+  } finally {
+    process.seteuid(before);
+  }
+}
+
+async function withToken(host: string, port: number, work: (token: string) => Promise<Check>): Promise<Check> {
+  const token = randomBytes(16).toString('hex');
+  const server = net.createServer((socket) => {
+    socket.on('error', () => {}); // the dialler may be gone already
+    socket.end(token);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(occupied(host, port, error)));
+    server.listen({ host, port, ipv6Only: true }, resolve);
+  });
+  try {
+    return await work(token);
+  } finally {
+    await new Promise((resolve) => server.close(resolve));
+  }
+}
+
+function occupied(host: string, port: number, cause: unknown): UserError {
+  return new UserError('INTERCEPTION_PORT_TAKEN', `cannot listen on ${host} port ${port}: ${messageOf(cause)}`, {
+    hint: 'ports 15000-15099 belong to the agent, and init runs before it',
+    cause,
+  });
+}
+
+type Answer = { readonly kind: 'text' | 'unreachable' | 'failed'; readonly text: string };
+
+function dial(host: string, port: number): Promise<Answer> {
+  return new Promise((resolve) => {
+    let text = '';
+    const socket = net.connect({ host, port });
+    const settle = (answer: Answer): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(dialDeadlineMs, () => settle({ kind: 'failed', text: `no answer in ${dialDeadlineMs} ms` }));
+    socket.setEncoding('utf8');
+    socket.on('data', (chunk: string) => {
+      text = (text + chunk).slice(0, 64);
+    });
+    socket.on('end', () => settle({ kind: 'text', text }));
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      const unreachable = error.code === 'ENETUNREACH' || error.code === 'EADDRNOTAVAIL';
+      settle({ kind: unreachable ? 'unreachable' : 'failed', text: error.message });
+    });
+  });
+}
