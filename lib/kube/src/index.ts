@@ -1,4 +1,16 @@
-/** @chainmail/kube: the objects we read, from files or an API server. */
+/** @chainmail/kube: the objects we read, from files or an API server, their shapes and their checks. */
+export {
+  type Decoded,
+  decodeObject,
+  type KindName,
+  type KnownObject,
+  kinds,
+  knownKind,
+  type ObjectOf,
+  type ObjectProblem,
+  problemAt,
+  withNamespace,
+} from './decode.ts';
 export {
   type FileProblem,
   type Loaded,
@@ -9,4 +21,30 @@ export {
   type Watch,
   watchObjects,
 } from './files.ts';
+export type { BackendTrafficPolicy } from './kinds/backend-traffic-policy.ts';
+export type {
+  ConfigMap,
+  Container,
+  Deployment,
+  EndpointSlice,
+  Namespace,
+  Pod,
+  PodSpec,
+  Service,
+  ServiceAccount,
+} from './kinds/core.ts';
+export type {
+  HttpBackendRef,
+  HttpHeaderModifier,
+  HttpPathModifier,
+  HttpRoute,
+  HttpRouteFilter,
+  HttpRouteMatch,
+  HttpRouteRule,
+} from './kinds/http-route.ts';
+export type { MeshPolicy } from './kinds/mesh-policy.ts';
+export { type AuthorizationRule, isCidr, type PathMatch, type SecurityPolicy } from './kinds/security-policy.ts';
+export type { TargetRef, TargetSelector } from './kinds/target.ts';
 export { type KubeObject, type ObjectMeta, objectKey } from './object.ts';
+export { durationMs } from './schema/duration.ts';
+export { type FieldPath, formatPath } from './schema/schema.ts';
