@@ -1,0 +1,88 @@
+/** The proxies under test: how to write each one's configuration and start it. All run on one processor. */
+import { type ChildProcess, execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import type { BenchCertificates } from './certificates.ts';
+import { envoyConfig, type Hop, haproxyConfig, nginxConfig, type Role } from './configurations.ts';
+import { findEnvoy } from './envoy.ts';
+import { listening, startPinned } from './process.ts';
+
+export const proxyCpu = 0;
+export const loadCpu = 1;
+
+export interface Peer {
+  readonly name: string;
+  /** Command line of one hop, after writing its configuration. */
+  readonly command: (hop: Hop) => readonly string[];
+}
+
+export interface Running {
+  readonly peer: string;
+  readonly port: number;
+  readonly processes: readonly ChildProcess[];
+  readonly startMs: number;
+}
+
+export interface BenchPlace {
+  readonly dir: string;
+  readonly certs: BenchCertificates;
+  readonly upstream: number;
+  nextPort(): number;
+}
+
+function write(hop: Hop, name: string, text: string): string {
+  const file = path.join(hop.dir, `${name}-${hop.listen}`);
+  fs.writeFileSync(file, text);
+  return file;
+}
+
+const has = (command: string): boolean => {
+  try {
+    execFileSync('sh', ['-c', `command -v ${command}`], { stdio: 'pipe' });
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** The peers that can be had here; what is missing is said, with what to install. */
+export function findPeers(say: (line: string) => void, adminPort: () => number): Peer[] {
+  const agent = path.resolve(import.meta.dirname, '../../node_modules/.bin/chainmail-agent');
+  const envoy = findEnvoy();
+  const envoyFile = (hop: Hop, who: string): string =>
+    write(hop, `${who}.yaml`, envoyConfig(hop, adminPort(), path.join(hop.dir, `${who}-${hop.listen}.access.log`)));
+  const peers: Peer[] = [
+    { name: 'agent', command: (hop) => [agent, '-c', envoyFile(hop, 'agent'), '--concurrency', '1', '-l', 'warning'] },
+  ];
+  if (has('nginx'))
+    peers.push({ name: 'nginx', command: (hop) => ['nginx', '-c', write(hop, 'nginx.conf', nginxConfig(hop))] });
+  else say('nginx is missing: apt-get install -y nginx-light');
+  if (has('haproxy')) {
+    peers.push({ name: 'haproxy', command: (hop) => ['haproxy', '-f', write(hop, 'haproxy.cfg', haproxyConfig(hop))] });
+  } else say('haproxy is missing: apt-get install -y haproxy');
+  if ('path' in envoy) {
+    const flags = ['--concurrency', '1', '--disable-hot-restart', '--use-dynamic-base-id', '-l', 'warning'];
+    peers.push({ name: 'envoy', command: (hop) => [envoy.path, '-c', envoyFile(hop, 'envoy'), ...flags] });
+  } else say(`Envoy is left out: ${envoy.missing}`);
+  return peers;
+}
+
+/** Starts the hops of a row, the last one first; the row is driven at the port of the first. */
+export async function start(peer: Peer, roles: readonly Role[], rich: boolean, place: BenchPlace): Promise<Running> {
+  const processes: ChildProcess[] = [];
+  let upstream = place.upstream;
+  let startMs = 0;
+  for (const role of [...roles].reverse()) {
+    const hop: Hop = { role, listen: place.nextPort(), upstream, certs: place.certs, rich, dir: place.dir };
+    const log = path.join(place.dir, `${peer.name}-${hop.listen}.log`);
+    const child = startPinned(proxyCpu, peer.command(hop), log);
+    processes.push(child);
+    startMs = Math.max(startMs, await listening(child, hop.listen, log));
+    upstream = hop.listen;
+  }
+  return { peer: peer.name, port: upstream, processes, startMs };
+}
+
+export function stop(running: Running): void {
+  for (const p of running.processes) p.kill('SIGKILL');
+}

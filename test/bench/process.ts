@@ -1,0 +1,75 @@
+/** What a running proxy costs, read from /proc: processor time of all its threads and children, and its memory. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+
+const ticksPerSecond = 100; // USER_HZ of every Linux that Node runs on
+
+export interface Cost {
+  readonly cpuSeconds: number;
+}
+
+export interface Memory {
+  readonly rssKb: number;
+  /** Pages that no other process can share: what one more pod really takes. */
+  readonly anonymousKb: number;
+}
+
+/** The process and its descendants (nginx works in a child). */
+function family(pid: number): number[] {
+  const children = fs
+    .readdirSync(`/proc/${pid}/task`)
+    .flatMap((t) => fs.readFileSync(`/proc/${pid}/task/${t}/children`, 'utf8').split(' ').filter(Boolean).map(Number));
+  return [pid, ...children.flatMap(family)];
+}
+
+export function cpuSeconds(pid: number): number {
+  return family(pid).reduce((sum, p) => {
+    const stat = fs.readFileSync(`/proc/${p}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return sum + (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+  }, 0);
+}
+
+export function memory(pid: number): Memory {
+  const sum = { rssKb: 0, anonymousKb: 0 };
+  for (const p of family(pid)) {
+    const status = fs.readFileSync(`/proc/${p}/status`, 'utf8');
+    const kb = (key: string): number => Number(new RegExp(`^${key}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0);
+    sum.rssKb += kb('VmRSS');
+    sum.anonymousKb += kb('RssAnon');
+  }
+  return sum;
+}
+
+/** Starts a program pinned to one processor; its output goes to a file that a failure message can quote. */
+export function startPinned(cpu: number, command: readonly string[], log: string): ChildProcess {
+  fs.mkdirSync(path.dirname(log), { recursive: true });
+  const out = fs.openSync(log, 'w');
+  const child = spawn('taskset', ['-c', String(cpu), ...command], { stdio: ['ignore', out, out] });
+  fs.closeSync(out);
+  return child;
+}
+
+function connects(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, '127.0.0.1');
+    socket.once('connect', () => resolve(true));
+    socket.once('error', () => resolve(false));
+    socket.once('close', () => socket.destroy());
+    socket.once('connect', () => socket.destroy());
+  });
+}
+
+/** Milliseconds until the port accepts; an error with the end of the log when the program dies or takes over 15 s. */
+export async function listening(child: ChildProcess, port: number, log: string): Promise<number> {
+  const begun = performance.now();
+  const failed = (what: string): Error => new Error(`${what}\n${fs.readFileSync(log, 'utf8').slice(-2000)}`);
+  for (;;) {
+    if (await connects(port)) return performance.now() - begun;
+    if (child.exitCode !== null) throw failed(`exited with ${child.exitCode} before it listened on ${port}`);
+    if (performance.now() - begun > 15_000) throw failed(`does not listen on ${port} after 15 s`);
+    await new Promise((r) => setTimeout(r, 10));
+  }
+}
