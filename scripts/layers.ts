@@ -6,7 +6,7 @@ import path from 'node:path';
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   'lib/runtime': [],
   'lib/pki': ['@chainmail/runtime'],
-  'lib/xds': ['@chainmail/runtime'],
+  'lib/xds': ['@chainmail/runtime', '@chainmail/pki'],
   'lib/kube': ['@chainmail/runtime', '@chainmail/pki', '@chainmail/xds'],
   'lib/local': ['@chainmail/runtime', '@chainmail/kube'],
   agent: ['@chainmail/runtime', '@chainmail/pki', '@chainmail/xds'],

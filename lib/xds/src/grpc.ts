@@ -1,0 +1,11 @@
+/** @chainmail/xds/grpc: grpc-js with generated services, SPIFFE credentials and the CA as a signer. */
+export { type CaSignerOptions, createCaSigner } from './ca-signer.ts';
+export { type ServiceMethods, serviceDefinition } from './service-definition.ts';
+export {
+  meshChannelOptions,
+  peerSvid,
+  type SpiffeChannelOptions,
+  type SpiffeServerOptions,
+  spiffeChannelCredentials,
+  spiffeServerCredentials,
+} from './spiffe-credentials.ts';
