@@ -1,0 +1,36 @@
+/**
+ * The message inside a google.protobuf.Any, decoded once however often it is asked for: validation and compilation
+ * both walk through it.
+ */
+import { type DescMessage, fromBinary, type Message } from '@bufbuild/protobuf';
+import type { Any } from '@bufbuild/protobuf/wkt';
+import { registry } from '../gen/set.js';
+
+export type UnpackedAny =
+  | { readonly kind: 'message'; readonly schema: DescMessage; readonly message: Message }
+  | { readonly kind: 'unknown-type'; readonly typeName: string }
+  | { readonly kind: 'malformed'; readonly typeName: string; readonly reason: string };
+
+const unpacked = new WeakMap<Any, UnpackedAny>();
+
+export function unpackAny(any: Any): UnpackedAny {
+  let result = unpacked.get(any);
+  if (result === undefined) unpacked.set(any, (result = decode(any)));
+  return result;
+}
+
+/** `envoy.config.cluster.v3.Cluster` of `type.googleapis.com/envoy.config.cluster.v3.Cluster`. */
+export function typeNameOf(typeUrl: string): string {
+  return typeUrl.slice(typeUrl.lastIndexOf('/') + 1);
+}
+
+function decode(any: Any): UnpackedAny {
+  const typeName = typeNameOf(any.typeUrl);
+  const schema = registry.getMessage(typeName);
+  if (schema === undefined) return { kind: 'unknown-type', typeName };
+  try {
+    return { kind: 'message', schema, message: fromBinary(schema, any.value) };
+  } catch (error) {
+    return { kind: 'malformed', typeName, reason: error instanceof Error ? error.message : String(error) };
+  }
+}

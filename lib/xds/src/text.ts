@@ -1,0 +1,35 @@
+/** Configuration text, YAML or JSON, to a message. A key that stands twice is refused: the second would win in silence. */
+import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
+import { UserError } from '@chainmail/runtime';
+import { parseDocument } from 'yaml';
+import { parseEnvoyJson } from './json.ts';
+
+/** Aliases may not blow a small text up to a large one. */
+const maxAliases = 1_000;
+
+/**
+ * The plain value of one YAML or JSON document.
+ * @param name of the file, for messages
+ * @throws UserError CONFIG_SYNTAX with line and column
+ */
+export function parseConfigText(text: string, name: string): unknown {
+  const document = parseDocument(text, { uniqueKeys: true, merge: false, version: '1.2', prettyErrors: true });
+  const [error] = document.errors;
+  if (error !== undefined) {
+    const at = error.linePos?.[0];
+    const place = at === undefined ? name : `${name}:${at.line}:${at.col}`;
+    throw new UserError('CONFIG_SYNTAX', `${place}: ${error.message.split(' at line ')[0]}`);
+  }
+  try {
+    return document.toJS({ maxAliasCount: maxAliases });
+  } catch (cause) {
+    throw new UserError('CONFIG_SYNTAX', `${name}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+  }
+}
+
+/** @throws UserError CONFIG_SYNTAX, or FieldError. An empty document is the empty message, as for Envoy. */
+export function messageFromText<D extends DescMessage>(schema: D, text: string, name: string): MessageShape<D> {
+  return parseEnvoyJson(schema, parseConfigText(text, name) ?? {});
+}
