@@ -40,6 +40,8 @@ export const annotations = {
   excludeOutboundCidrs: 'chainmail.dev/exclude-outbound-cidrs',
   concurrency: 'chainmail.dev/concurrency',
   logLevel: 'chainmail.dev/log-level',
+  /** On a namespace or pod: the namespaces whose Services its agents may call, comma-separated; absent means all. */
+  uses: 'chainmail.dev/uses',
   agentCpuRequest: 'chainmail.dev/agent-cpu-request',
   agentCpuLimit: 'chainmail.dev/agent-cpu-limit',
   agentMemoryRequest: 'chainmail.dev/agent-memory-request',
