@@ -1,6 +1,6 @@
 /**
- * Which iptables to use here, for each family by itself: legacy where it already holds rules, else nft where it
- * works, else legacy where it works. A program on the PATH proves nothing, so a rule is really added and removed.
+ * Which iptables to use here, for each family by itself: the one that holds our rules, else legacy where it holds
+ * any, else nft where it works, else legacy where it works. A program on the PATH proves nothing, so a rule is really added and removed.
  */
 import { UserError } from '@chainmail/runtime';
 import type { CommandResult, RunCommand } from './command.ts';
@@ -31,8 +31,8 @@ COMMIT
 /** @throws UserError INTERCEPTION_NO_BACKEND with what each program said */
 export async function detectBackend(run: RunCommand, family: Family): Promise<Backend> {
   const candidates = await installed(run, family);
-  const legacy = candidates.find((b) => b.flavour === 'legacy');
-  if (legacy !== undefined && (await holdsRules(run, legacy))) return legacy;
+  const holding = await firstHolding(run, candidates);
+  if (holding !== undefined) return holding;
   const failures: string[] = [];
   for (const backend of candidates) {
     const reason = await unusable(run, backend);
@@ -58,8 +58,12 @@ export async function installed(run: RunCommand, family: Family): Promise<readon
   return found;
 }
 
-async function holdsRules(run: RunCommand, backend: Backend): Promise<boolean> {
-  return /^-A /m.test((await run(`${backend.program}-save`, [])).stdout);
+/** One that has our chains already, so that a second run never programs both; else legacy if it has any rule. */
+async function firstHolding(run: RunCommand, candidates: readonly Backend[]): Promise<Backend | undefined> {
+  const saved = await Promise.all(candidates.map((b) => run(`${b.program}-save`, [])));
+  const holds = (pattern: RegExp, flavour?: Flavour): Backend | undefined =>
+    candidates.find((b, i) => (flavour ?? b.flavour) === b.flavour && pattern.test(saved[i]?.stdout ?? ''));
+  return holds(/^:MESH_OUT /m) ?? holds(/^-A /m, 'legacy');
 }
 
 async function unusable(run: RunCommand, backend: Backend): Promise<string | undefined> {

@@ -1,5 +1,6 @@
 /** Running a program without a shell: arguments as a list, input by stdin, the outcome as a value. */
 import { spawn } from 'node:child_process';
+import fs from 'node:fs';
 
 export interface CommandResult {
   /** -1 when the program could not be started. */
@@ -29,5 +30,16 @@ export const runCommand: RunCommand = (command, args, stdin = '') =>
 
 /** A container's PATH may lack sbin; messages are read by us in English. */
 function environment(): NodeJS.ProcessEnv {
-  return { ...process.env, LC_ALL: 'C', PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin:/usr/bin:/bin` };
+  const path = `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin:/usr/bin:/bin`;
+  return { ...process.env, ...lockFile(), LC_ALL: 'C', PATH: path };
+}
+
+/** Legacy iptables insists on a lock file below /run, which a read-only root file system refuses. */
+function lockFile(): NodeJS.ProcessEnv {
+  try {
+    fs.accessSync('/run', fs.constants.W_OK);
+    return {};
+  } catch {
+    return { XTABLES_LOCKFILE: '/dev/shm/xtables.lock' };
+  }
 }

@@ -1,0 +1,50 @@
+/** Whether a pod gets an agent. The first rule that matches decides; an invalid value is refused, never passed by. */
+import { annotations, labels, system } from '@chainmail/runtime';
+import type { Namespace, Pod } from './pod.ts';
+
+export type Decision =
+  | { readonly kind: 'inject'; readonly reason: string }
+  | { readonly kind: 'skip'; readonly reason: string }
+  | { readonly kind: 'deny'; readonly reason: string };
+
+const mirrorAnnotation = 'kubernetes.io/config.mirror';
+
+/** @param systemNamespace where the mesh's own processes run */
+export function decide(pod: Pod, namespace: Namespace, systemNamespace: string = system.namespace): Decision {
+  const impossible = whyNever(pod, namespace.name, systemNamespace);
+  if (impossible !== undefined) return { kind: 'skip', reason: impossible };
+  const podSays =
+    wish(pod.metadata?.labels?.[labels.inject], `pod label ${labels.inject}`) ??
+    wish(pod.metadata?.annotations?.[annotations.inject], `pod annotation ${annotations.inject}`);
+  return (
+    podSays ??
+    wish(namespace.labels[labels.inject], `label ${labels.inject} of namespace ${namespace.name}`) ?? {
+      kind: 'skip',
+      reason: `neither the pod nor namespace ${namespace.name} has the label ${labels.inject}`,
+    }
+  );
+}
+
+function whyNever(pod: Pod, namespace: string, systemNamespace: string): string | undefined {
+  const { spec, metadata } = pod;
+  if (spec.hostNetwork === true) return 'hostNetwork: the rules would take over the traffic of the whole node';
+  if (spec.os?.name === 'windows' || spec.nodeSelector?.['kubernetes.io/os'] === 'windows') {
+    return 'a Windows pod: interception needs Linux';
+  }
+  if (metadata?.annotations?.[mirrorAnnotation] !== undefined) return 'a mirror pod: the kubelet owns it';
+  if (namespace === 'kube-system' || namespace === systemNamespace) return `namespace ${namespace} is never meshed`;
+  return undefined;
+}
+
+function wish(value: string | undefined, source: string): Decision | undefined {
+  switch (value) {
+    case undefined:
+      return undefined;
+    case 'enabled':
+      return { kind: 'inject', reason: `${source} is enabled` };
+    case 'disabled':
+      return { kind: 'skip', reason: `${source} is disabled` };
+    default:
+      return { kind: 'deny', reason: `${source} is '${value}': write 'enabled' or 'disabled'` };
+  }
+}
