@@ -22,6 +22,7 @@ export type PermissionSpec =
   | { readonly kind: 'header'; readonly header: HeaderMatchSpec }
   | { readonly kind: 'url_path'; readonly path: StringMatchSpec }
   | { readonly kind: 'destination_ip'; readonly cidr: string }
+  /** [start, end), as Envoy's Int32Range; a single port p is [p, p + 1). */
   | { readonly kind: 'destination_port'; readonly start: number; readonly end: number }
   | { readonly kind: 'requested_server_name'; readonly name: StringMatchSpec };
 

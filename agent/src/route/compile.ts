@@ -1,0 +1,99 @@
+/** From a route configuration to a RouteTable: matchers are made here, once; a request only runs them in order. */
+import type { RequestView } from '../http/request-view.ts';
+import type {
+  HeaderMutationsSpec,
+  RouteConfigSpec,
+  RouteMatchSpec,
+  RouteSpec,
+  VirtualHostSpec,
+} from '../model/http.ts';
+import { compileHeaderMatch } from '../policy/header-match.ts';
+import { compileHostMatch } from './host-match.ts';
+import { compilePathMatch } from './path-match.ts';
+import { compileQueryMatch } from './query-match.ts';
+import { prepareRewrite } from './rewrite.ts';
+import type { MatchedRoute, RouteResult, RouteTable } from './route-table.ts';
+
+type RequestMatch = (view: RequestView) => boolean;
+
+interface CompiledRoute {
+  readonly matches: RequestMatch;
+  readonly result: RouteResult;
+}
+
+interface CompiledHost {
+  readonly requireTls: VirtualHostSpec['requireTls'];
+  readonly tlsRequired: RouteResult;
+  readonly routes: readonly CompiledRoute[];
+}
+
+const noRoute: RouteResult = { kind: 'none' };
+
+/**
+ * Compiles a route configuration. random gives [0, 1) for routes with a fraction.
+ * @throws UserError ROUTE_DUPLICATE_DOMAIN, REGEX_INVALID, REGEX_TOO_LARGE
+ */
+export function compileRouteTable(spec: RouteConfigSpec, random: () => number = Math.random): RouteTable {
+  const hostOf = compileHostMatch(spec);
+  const hosts = new Map(spec.virtualHosts.map((host) => [host, compileHost(spec, host, random)]));
+  return {
+    spec,
+    match(request) {
+      const found = hostOf(request.authority);
+      const host = found === null ? undefined : hosts.get(found);
+      if (host === undefined) return noRoute;
+      if (host.requireTls !== 'none' && needsTls(host.requireTls, request)) return host.tlsRequired;
+      for (const route of host.routes) if (route.matches(request)) return route.result;
+      return noRoute;
+    },
+  };
+}
+
+/** The scheme is what x-forwarded-proto says once the connection manager has settled it. */
+export function schemeOf(request: RequestView): string {
+  return request.header('x-forwarded-proto') ?? request.scheme;
+}
+
+function needsTls(required: 'external' | 'all', request: RequestView): boolean {
+  if (schemeOf(request) === 'https') return false;
+  return required === 'all' || request.header('x-envoy-internal') !== 'true';
+}
+
+function compileHost(config: RouteConfigSpec, host: VirtualHostSpec, random: () => number): CompiledHost {
+  return {
+    requireTls: host.requireTls,
+    tlsRequired: { kind: 'tls-required', virtualHost: host },
+    routes: host.routes.map((route) => ({
+      matches: compileMatch(route.match, random),
+      result: { kind: 'matched', route: matchedRoute(config, host, route) },
+    })),
+  };
+}
+
+function matchedRoute(config: RouteConfigSpec, virtualHost: VirtualHostSpec, spec: RouteSpec): MatchedRoute {
+  prepareRewrite(spec);
+  const levels = [spec.headers, virtualHost.headers, config.headers];
+  return { spec, virtualHost, config, action: spec.action, mutations: levels.filter(hasMutations) };
+}
+
+function hasMutations(level: HeaderMutationsSpec): boolean {
+  const { requestAdd, requestRemove, responseAdd, responseRemove } = level;
+  return requestAdd.length + requestRemove.length + responseAdd.length + responseRemove.length > 0;
+}
+
+/** Cheapest question first; the fraction last, so that it counts only requests that match otherwise. */
+function compileMatch(spec: RouteMatchSpec, random: () => number): RequestMatch {
+  const path = compilePathMatch(spec.path);
+  const byPath: RequestMatch = (view) => path(view.pathOnly);
+  const others: RequestMatch[] = [];
+  if (spec.grpc) others.push((view) => view.isGrpc);
+  for (const header of spec.headers) others.push(compileHeaderMatch(header, header.invert ? 'every' : 'any'));
+  for (const parameter of spec.query) {
+    const matches = compileQueryMatch(parameter);
+    others.push((view) => matches(view.path));
+  }
+  const { fraction } = spec;
+  if (fraction !== null && fraction < 1) others.push(() => random() < fraction);
+  if (others.length === 0) return byPath;
+  return (view) => byPath(view) && others.every((matches) => matches(view));
+}

@@ -1,0 +1,53 @@
+/** The path and host that the upstream gets. */
+import type { RequestView } from '../http/request-view.ts';
+import type { PathMatchSpec, RouteActionSpec, RouteSpec } from '../model/http.ts';
+import { compileRegex } from '../policy/regex.ts';
+import type { MatchedRoute } from './route-table.ts';
+
+/** The matched part of the path exchanged: the prefix, the exact path, or, for a regex, all of it. */
+export function replaceMatchedPath(match: PathMatchSpec, replacement: string, path: string): string {
+  return match.kind === 'regex' ? replacement : replacement + path.slice(match.value.length);
+}
+
+type PathRewrite = (pathOnly: string) => string;
+
+/** Compiled rewrites by route; filled by prepareRewrite when the route table is compiled. */
+const compiled = new WeakMap<RouteSpec, PathRewrite>();
+
+/**
+ * Compiles the path rewrite of a route, if it has one.
+ * @throws UserError REGEX_INVALID, REGEX_TOO_LARGE
+ */
+export function prepareRewrite(route: RouteSpec): void {
+  const { action } = route;
+  if (action.kind === 'route' && (action.prefixRewrite !== null || action.regexRewrite !== null)) {
+    compiled.set(route, compileRewrite(action, route.match.path));
+  }
+}
+
+/** Path with query for the upstream; the same string object when the route rewrites nothing. */
+export function rewritePath(route: MatchedRoute, view: RequestView): string {
+  const rewrite = compiled.get(route.spec);
+  if (rewrite === undefined) return view.path;
+  return rewrite(view.pathOnly) + view.path.slice(view.pathOnly.length);
+}
+
+function compileRewrite(action: RouteActionSpec, match: PathMatchSpec): PathRewrite {
+  const { prefixRewrite, regexRewrite } = action;
+  if (prefixRewrite !== null) return (path) => replaceMatchedPath(match, prefixRewrite, path);
+  if (regexRewrite === null) return (path) => path;
+  const regex = compileRegex(regexRewrite.pattern);
+  return (path) => regex.replaceAll(path, regexRewrite.substitution);
+}
+
+/**
+ * The Host that the upstream gets, or null to leave it. upstreamHostname is the endpoint's own name, for
+ * auto_host_rewrite.
+ */
+export function rewriteHost(route: MatchedRoute, view: RequestView, upstreamHostname: string): string | null {
+  const action = route.action;
+  if (action.kind !== 'route') return null;
+  if (action.hostRewrite !== null) return action.hostRewrite;
+  if (action.hostRewriteHeader !== null) return view.header(action.hostRewriteHeader) || null;
+  return action.autoHostRewrite && upstreamHostname !== '' ? upstreamHostname : null;
+}
