@@ -1,0 +1,79 @@
+/** Assembly of chainmail-injector: its own identity from the CA, the namespaces, the webhook, the port. */
+import fs from 'node:fs';
+import { formatSpiffeId, type IdentityEvent, WorkloadIdentity, workloadId } from '@chainmail/pki';
+import { type Closer, type Logger, messageOf, system, UserError } from '@chainmail/runtime';
+import { createCaSigner } from '@chainmail/xds/grpc';
+import type { InjectorCommand } from './command-line.ts';
+import { Counters } from './counters.ts';
+import { namespacesInFolder, selectedByServer } from './namespaces.ts';
+import { SecureServer } from './secure-server.ts';
+import { type AgentValues, parseValues } from './values.ts';
+import { createWebhook } from './webhook.ts';
+
+export interface RunningInjector {
+  readonly port: number;
+  readonly close: Closer;
+}
+
+/**
+ * Listens at once; reviews are answered as soon as the CA has given a certificate, and each new one is taken up.
+ * @throws UserError VALUES_INVALID or VALUES_UNREADABLE, LISTEN_FAILED
+ */
+export async function runInjector(command: InjectorCommand, log: Logger): Promise<RunningInjector> {
+  const values = readValues(command.valuesFile);
+  const identity = ownIdentity(command, values, log);
+  const namespaces = command.namespacesDir === undefined ? selectedByServer : namespacesInFolder(command.namespacesDir);
+  const webhook = createWebhook({
+    values,
+    namespace: namespaces.find,
+    counters: new Counters(),
+    log,
+    certificateExpiryMs: () => identity.current()?.notAfterMs,
+  });
+  const server = new SecureServer(webhook);
+  identity.subscribe((event) => serveWith(server, event));
+  const port = await listen(server, command);
+  identity.start();
+  log.info({ host: command.listen.host, port }, 'listening');
+  const close = async (): Promise<void> => {
+    identity.stop();
+    namespaces.close();
+    await server.close();
+  };
+  return { port, close };
+}
+
+function readValues(file: string): AgentValues {
+  let text: string;
+  try {
+    text = fs.readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new UserError('VALUES_UNREADABLE', `--values ${file}: ${messageOf(cause)}`, { cause });
+  }
+  return parseValues(text);
+}
+
+function ownIdentity(command: InjectorCommand, values: AgentValues, log: Logger): WorkloadIdentity {
+  const { trustDomain } = values;
+  const signer = createCaSigner({
+    address: command.caAddress,
+    trustDomain,
+    trustBundle: { path: command.trustBundleFile },
+    tokenPath: command.tokenFile,
+  });
+  const expectedId = formatSpiffeId(workloadId(trustDomain, system.namespace, system.injectorServiceAccount));
+  return new WorkloadIdentity({ signer, trustDomain, expectedId, log });
+}
+
+function serveWith(server: SecureServer, event: IdentityEvent): void {
+  if (event.type === 'rotated') server.setCertificate(event.material);
+  else if (event.type === 'expired') server.setCertificate(undefined);
+}
+
+async function listen(server: SecureServer, { listen: { host, port } }: InjectorCommand): Promise<number> {
+  try {
+    return await server.listen(host, port);
+  } catch (cause) {
+    throw new UserError('LISTEN_FAILED', `cannot listen on ${host} port ${port}: ${messageOf(cause)}`, { cause });
+  }
+}

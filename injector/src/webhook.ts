@@ -1,0 +1,107 @@
+/**
+ * The HTTP face of injection: POST /inject, GET /healthz, GET /metrics. Knows nothing of TLS.
+ * Invariant: a review is answered over TLS only, and a body is bounded before it is read.
+ */
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { TLSSocket } from 'node:tls';
+import { type Logger, messageOf } from '@chainmail/runtime';
+import type { Counters, Outcome } from './counters.ts';
+import { answerReview, type ReviewContext, type ReviewOutcome } from './review.ts';
+
+/** An API server sends an object of at most 3 MiB, once or twice, with some text around it. */
+export const maxBodyBytes = 7 * 1024 * 1024;
+
+export interface WebhookOptions extends ReviewContext {
+  readonly counters: Counters;
+  readonly log: Logger;
+  /** End of the serving certificate in Unix milliseconds; undefined while none is held. */
+  readonly certificateExpiryMs: () => number | undefined;
+  /** Seconds from any fixed point, for durations. */
+  readonly nowSeconds?: () => number;
+}
+
+export function createWebhook(options: WebhookOptions): RequestListener {
+  return (request, response) => {
+    const [path] = (request.url ?? '').split('?');
+    const route = `${request.method} ${path}`;
+    if (route === 'POST /inject') void handleInject(options, request, response);
+    else if (route === 'GET /healthz') answerHealth(options, response);
+    else if (route === 'GET /metrics') sendText(response, 200, options.counters.render(options.certificateExpiryMs()));
+    else if (path === '/inject') sendText(response, 405, 'POST an AdmissionReview\n', { allow: 'POST' });
+    else sendText(response, 404, 'not found: this server has /inject, /healthz and /metrics\n');
+  };
+}
+
+function answerHealth({ certificateExpiryMs }: WebhookOptions, response: ServerResponse): void {
+  if (certificateExpiryMs() === undefined) sendText(response, 503, 'waiting for a certificate\n');
+  else sendText(response, 200, 'ok\n');
+}
+
+async function handleInject(options: WebhookOptions, request: IncomingMessage, response: ServerResponse) {
+  const now = options.nowSeconds ?? (() => performance.now() / 1000);
+  const start = now();
+  let outcome: Outcome = 'error';
+  try {
+    outcome = await review(options, request, response);
+  } catch (error) {
+    options.log.error({ err: error }, 'review failed');
+    if (!response.headersSent) sendText(response, 500, `${messageOf(error)}\n`);
+  }
+  options.counters.record(outcome, now() - start);
+}
+
+async function review(options: WebhookOptions, request: IncomingMessage, response: ServerResponse): Promise<Outcome> {
+  const refuse = (status: number, message: string): Outcome => {
+    options.log.warn({ status, reason: message }, 'review refused');
+    sendText(response, status, `${message}\n`, { connection: 'close' });
+    return 'malformed';
+  };
+  if (!(request.socket instanceof TLSSocket)) return refuse(403, 'reviews are answered over HTTPS only');
+  if (!/^application\/json(?:\s*;|\s*$)/i.test(request.headers['content-type'] ?? '')) {
+    return refuse(415, 'the content type must be application/json');
+  }
+  const body = await readBody(request);
+  if (body === undefined) return refuse(413, `the body must be at most ${maxBodyBytes} bytes`);
+  const answer = answerText(body, options);
+  if (answer.kind === 'malformed') return refuse(400, answer.message);
+  const { subject, decision, report } = answer;
+  options.log.info({ pod: subject, ...decision, notes: report.notes, warnings: report.warnings }, 'review');
+  sendJson(response, answer.body);
+  return decision.kind;
+}
+
+function answerText(body: string, context: ReviewContext): ReviewOutcome {
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch {
+    return { kind: 'malformed', message: 'the body is not JSON' };
+  }
+  return answerReview(value, context);
+}
+
+/** undefined when it is too long; the rest is not read then. */
+async function readBody(request: IncomingMessage): Promise<string | undefined> {
+  if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) return undefined;
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > maxBodyBytes) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function sendJson(response: ServerResponse, value: unknown): void {
+  send(response, 200, JSON.stringify(value), { 'content-type': 'application/json' });
+}
+
+function sendText(response: ServerResponse, status: number, text: string, headers: Record<string, string> = {}): void {
+  send(response, status, text, { 'content-type': 'text/plain; charset=utf-8', ...headers });
+}
+
+function send(response: ServerResponse, status: number, body: string, headers: Record<string, string>): void {
+  response.writeHead(status, { 'content-length': Buffer.byteLength(body), ...headers });
+  response.end(body);
+}
