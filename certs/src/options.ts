@@ -1,0 +1,124 @@
+/** The command line of chainmail-ca. Invariant: an unknown flag or a value that cannot be right is refused. */
+import { parseArgs } from 'node:util';
+import { isTrustDomain } from '@chainmail/pki';
+import { defaultTrustDomain, type LogLevel, messageOf, ports, UserError } from '@chainmail/runtime';
+import { parseTtl, type TtlRules } from './ttl.ts';
+
+export interface ServeOptions {
+  readonly command: 'serve';
+  readonly stateDir: string;
+  readonly trustDomain: string;
+  readonly listen: string;
+  readonly jwksPath: string;
+  readonly issuer: string;
+  readonly bundleFile: string | undefined;
+  readonly podsDir: string | undefined;
+  readonly ttl: TtlRules;
+  readonly logLevel: LogLevel;
+}
+
+export interface RootOptions {
+  readonly command: 'root';
+  readonly step: 'prepare' | 'activate' | 'drop' | 'show';
+  readonly stateDir: string;
+  readonly trustDomain: string;
+}
+
+export type CaOptions = ServeOptions | RootOptions | { readonly command: 'help' };
+
+export const help = `chainmail-ca: issues SPIFFE identities to whoever presents a service-account token.
+
+  chainmail-ca --state-dir DIR --attest-jwks FILE --attest-issuer URL [flags]
+  chainmail-ca root show|prepare|activate|drop --state-dir DIR [--trust-domain TD]
+
+  --state-dir DIR        where the roots are kept; made when absent, readable by its owner only
+  --trust-domain TD      ${defaultTrustDomain} by default
+  --listen HOST:PORT     the CSR service (gRPC, TLS); 0.0.0.0:${ports.ca} by default
+  --attest-jwks FILE     public keys (JWKS) of the issuer of service-account tokens; read again when it changes
+  --attest-issuer URL    the iss claim of those tokens
+  --bundle-file FILE     publish the trust bundle there (PEM, replaced atomically)
+  --default-ttl D        lifetime of certificates whose request names none; 24h by default
+  --max-ttl D            longest lifetime that is issued; 90d by default
+  --pods-dir DIR         refuse tokens whose pod is not among the objects in DIR
+  --log-level L          trace, debug, info, warn, error, fatal or silent; info by default
+
+The root is exchanged in three steps, with a running CA: "root prepare" adds the next one to the bundle, "root
+activate" lets it sign once every workload knows it, "root drop" removes the old one once nothing needs it.
+`;
+
+const levels: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] satisfies LogLevel[];
+const steps = ['prepare', 'activate', 'drop', 'show'] as const;
+
+const flags = {
+  'state-dir': { type: 'string' },
+  'trust-domain': { type: 'string', default: defaultTrustDomain },
+  listen: { type: 'string', default: `0.0.0.0:${ports.ca}` },
+  'attest-jwks': { type: 'string' },
+  'attest-issuer': { type: 'string' },
+  'bundle-file': { type: 'string' },
+  'default-ttl': { type: 'string', default: '24h' },
+  'max-ttl': { type: 'string', default: '90d' },
+  'pods-dir': { type: 'string' },
+  'log-level': { type: 'string', default: 'info' },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+
+const misuse = (message: string): UserError =>
+  new UserError('USAGE', message, { hint: 'chainmail-ca --help lists the flags' });
+
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({ args: [...argv], options: flags, allowPositionals: true, strict: true });
+  } catch (error) {
+    throw misuse(messageOf(error));
+  }
+}
+
+type Values = ReturnType<typeof parse>['values'];
+
+function required(values: Values, flag: 'state-dir' | 'attest-jwks' | 'attest-issuer'): string {
+  const value = values[flag];
+  if (value === undefined || value === '') throw misuse(`--${flag} is missing`);
+  return value;
+}
+
+function readTtl(values: Values): TtlRules {
+  const maxSeconds = parseTtl(values['max-ttl'], '--max-ttl');
+  const defaultSeconds = parseTtl(values['default-ttl'], '--default-ttl');
+  if (defaultSeconds > maxSeconds) throw misuse('--default-ttl is above --max-ttl');
+  return { defaultSeconds, maxSeconds };
+}
+
+function readServe(values: Values): ServeOptions {
+  const port = /^(?:\[[0-9a-fA-F:.]+\]|[^:\s]+):(\d{1,5})$/.exec(values.listen)?.[1];
+  if (port === undefined || Number(port) > 65535) throw misuse(`--listen: ${values.listen} is not HOST:PORT`);
+  const logLevel = values['log-level'];
+  if (!levels.includes(logLevel)) throw misuse(`--log-level: ${logLevel} is none of ${levels.join(', ')}`);
+  return {
+    command: 'serve',
+    stateDir: required(values, 'state-dir'),
+    trustDomain: values['trust-domain'],
+    listen: values.listen,
+    jwksPath: required(values, 'attest-jwks'),
+    issuer: required(values, 'attest-issuer'),
+    bundleFile: values['bundle-file'],
+    podsDir: values['pods-dir'],
+    ttl: readTtl(values),
+    logLevel: logLevel as LogLevel,
+  };
+}
+
+/** @throws UserError USAGE, BAD_DURATION */
+export function parseOptions(argv: readonly string[]): CaOptions {
+  const { values, positionals } = parse(argv);
+  if (values.help) return { command: 'help' };
+  const trustDomain = values['trust-domain'];
+  if (!isTrustDomain(trustDomain)) throw misuse(`--trust-domain: ${trustDomain} is not a trust domain`);
+  const [command, word, ...more] = positionals;
+  if (command === undefined) return readServe(values);
+  const step = steps.find((s) => s === word);
+  if (command !== 'root' || step === undefined || more.length > 0) {
+    throw misuse(`unknown command: ${positionals.join(' ')}`);
+  }
+  return { command: 'root', step, stateDir: required(values, 'state-dir'), trustDomain };
+}
