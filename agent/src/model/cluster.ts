@@ -43,6 +43,8 @@ export interface CircuitSpec {
   readonly maxPendingRequests: number;
   readonly maxRequests: number;
   readonly maxRetries: number;
+  /** Replaces maxRetries: retries may be this share of the requests in flight, but at least minRetries. */
+  readonly retryBudget?: { readonly percent: number; readonly minRetries: number } | null;
 }
 
 /** Envoy's OutlierDetection with its defaults filled in. */

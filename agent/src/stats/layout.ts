@@ -7,8 +7,11 @@
 /** 16 MiB of address space for a worker, enough for 1,800 clusters; pages are taken on first use. */
 export const slotCount = 2_097_152;
 
-/** Kind of a slot inside a block, by the name after the block's prefix. */
-export type SlotKind = 'counter' | 'gauge';
+/**
+ * Kind of a slot inside a block. Counters and gauges of the workers add up; a level says the same thing in each worker
+ * (members of a cluster, a limit reached), so the largest is shown. To a reader it is a gauge.
+ */
+export type SlotKind = 'counter' | 'gauge' | 'level';
 
 export interface BlockLayout {
   readonly slots: readonly { readonly name: string; readonly kind: SlotKind }[];
@@ -130,24 +133,27 @@ export const clusterStat = block({
   upstream_rq_4xx: 'counter',
   upstream_rq_5xx: 'counter',
   retry_or_shadow_abandoned: 'counter',
-  membership_total: 'gauge',
-  membership_healthy: 'gauge',
+  membership_total: 'level',
+  membership_healthy: 'level',
   membership_change: 'counter',
   lb_healthy_panic: 'counter',
   'ssl.handshake': 'counter',
   'ssl.connection_error': 'counter',
   'ssl.fail_verify_san': 'counter',
   'ssl.fail_verify_error': 'counter',
-  'outlier_detection.ejections_active': 'gauge',
+  'outlier_detection.ejections_active': 'level',
   'outlier_detection.ejections_enforced_total': 'counter',
   'outlier_detection.ejections_enforced_consecutive_5xx': 'counter',
   'outlier_detection.ejections_enforced_consecutive_gateway_failure': 'counter',
   'outlier_detection.ejections_enforced_consecutive_local_origin_failure': 'counter',
   'outlier_detection.ejections_detected_consecutive_5xx': 'counter',
+  'outlier_detection.ejections_detected_consecutive_gateway_failure': 'counter',
+  'outlier_detection.ejections_detected_consecutive_local_origin_failure': 'counter',
   'outlier_detection.ejections_overflow': 'counter',
-  'circuit_breakers.default.cx_open': 'gauge',
-  'circuit_breakers.default.rq_open': 'gauge',
-  'circuit_breakers.default.rq_pending_open': 'gauge',
+  'circuit_breakers.default.cx_open': 'level',
+  'circuit_breakers.default.rq_open': 'level',
+  'circuit_breakers.default.rq_pending_open': 'level',
+  'circuit_breakers.default.rq_retry_open': 'level',
 });
 
 /** `tcp.<stat_prefix>.` */

@@ -1,0 +1,84 @@
+/**
+ * The hosts of a cluster sorted for picking: by priority, then by health, with a balancer for each list and the load
+ * each gets. Made anew when membership or health changes; balancers keep their position.
+ */
+import type { Balancer } from './balancer.ts';
+import type { ClusterHost } from './host.ts';
+import { type PriorityHealth, priorityLoad, type Share } from './priority-load.ts';
+
+interface List {
+  readonly hosts: readonly ClusterHost[];
+  readonly balancer: Balancer;
+  readonly panic: boolean;
+  readonly percent: number;
+}
+
+export class HostLists {
+  #lists: readonly List[] = [];
+  #available: readonly ClusterHost[] = [];
+  readonly #balancers = new Map<string, Balancer>();
+  readonly #newBalancer: () => Balancer;
+
+  constructor(newBalancer: () => Balancer) {
+    this.#newBalancer = newBalancer;
+  }
+
+  /** Hosts that are available, over all priorities. */
+  get healthyCount(): number {
+    return this.#available.length;
+  }
+
+  rebuild(hosts: readonly ClusterHost[], panicThreshold: number): void {
+    const candidates = hosts.filter((host) => host.endpoint.health !== 'draining');
+    this.#available = candidates.filter((host) => host.available);
+    const priorities = [...new Set(candidates.map((host) => host.endpoint.priority))]
+      .sort((a, b) => a - b)
+      .map((priority) => candidates.filter((host) => host.endpoint.priority === priority));
+    this.#lists = priorityLoad(priorities.map(healthOf), panicThreshold).map((share) => this.#list(share, priorities));
+  }
+
+  /** Null when no list has a host. random is [0, 1) and asked only when there is a choice of lists. */
+  pick(tried: readonly unknown[], random: () => number): { host: ClusterHost; panic: boolean } | null {
+    const list = this.#choose(random);
+    const host = list?.balancer.pick();
+    if (list === undefined || host === undefined) return null;
+    if (tried.length === 0 || !tried.includes(host)) return { host, panic: list.panic };
+    return { host: this.#untried(list, tried) ?? host, panic: list.panic };
+  }
+
+  #choose(random: () => number): List | undefined {
+    if (this.#lists.length === 1) return this.#lists[0];
+    let left = random() * 100;
+    for (const list of this.#lists) {
+      left -= list.percent;
+      if (left < 0) return list;
+    }
+    return this.#lists[0];
+  }
+
+  /** The balancer's next choices first, then anyone of the list, then of other priorities. */
+  #untried(list: List, tried: readonly unknown[]): ClusterHost | undefined {
+    for (let turn = Math.min(list.hosts.length, 8); turn > 0; turn--) {
+      const host = list.balancer.pick();
+      if (host !== undefined && !tried.includes(host)) return host;
+    }
+    const isUntried = (host: ClusterHost): boolean => !tried.includes(host);
+    return list.hosts.find(isUntried) ?? this.#available.find(isUntried);
+  }
+
+  #list({ priority, source, percent }: Share, priorities: readonly (readonly ClusterHost[])[]): List {
+    const all = priorities[priority] ?? [];
+    const hosts = source === 'all' ? all : all.filter((host) => host.available && host.endpoint.health === source);
+    const key = `${priority}/${source}`;
+    const balancer = this.#balancers.get(key) ?? this.#newBalancer();
+    this.#balancers.set(key, balancer);
+    balancer.setHosts(hosts);
+    return { hosts, balancer, panic: source === 'all', percent };
+  }
+}
+
+function healthOf(hosts: readonly ClusterHost[]): PriorityHealth {
+  const available = hosts.filter((host) => host.available);
+  const degraded = available.filter((host) => host.endpoint.health === 'degraded').length;
+  return { total: hosts.length, healthy: available.length - degraded, degraded };
+}
