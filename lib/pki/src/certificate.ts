@@ -31,6 +31,9 @@ export interface CertificateFields {
   readonly signatureAlgorithm: string;
   readonly uris: readonly string[];
   readonly dnsNames: readonly string[];
+  readonly emails: readonly string[];
+  /** 4 or 16 bytes each. */
+  readonly ipAddresses: readonly Uint8Array[];
   readonly subjectAltNameIsCritical: boolean;
   readonly isCa: boolean;
   /** How many intermediates may follow, or undefined for no limit. */
@@ -75,13 +78,22 @@ function readExtensions(field: DerValue | undefined): Map<string, Extension> {
   return found;
 }
 
-function readAltNames(extension: Extension | undefined): { uris: string[]; dnsNames: string[] } {
-  const names = { uris: [] as string[], dnsNames: [] as string[] };
+interface AltNames {
+  readonly uris: string[];
+  readonly dnsNames: string[];
+  readonly emails: string[];
+  readonly ipAddresses: Uint8Array[];
+}
+
+function readAltNames(extension: Extension | undefined): AltNames {
+  const names: AltNames = { uris: [], dnsNames: [], emails: [], ipAddresses: [] };
   if (extension === undefined) return names;
   for (const name of readChildren(readDer(extension.value, tags.sequence).content)) {
     const text = Buffer.from(name.content).toString('latin1');
     if (name.tag === 0x86) names.uris.push(text); // [6] uniformResourceIdentifier
     if (name.tag === 0x82) names.dnsNames.push(text); // [2] dNSName
+    if (name.tag === 0x81) names.emails.push(text); // [1] rfc822Name
+    if (name.tag === 0x87) names.ipAddresses.push(name.content); // [7] iPAddress
   }
   return names;
 }

@@ -1,0 +1,59 @@
+/** ConnectionInfo as data: made once when the connection is ready, read by policies, logs and header rules. */
+import type { PeerCertificate } from './peer-certificate.ts';
+import type { ConnectionInfo } from './stream.ts';
+
+export interface TlsFacts {
+  readonly version: 'TLSv1.2' | 'TLSv1.3';
+  readonly cipher: string;
+  readonly sni: string;
+  readonly alpn: string;
+  readonly localPrincipal: string;
+  /** null when the peer presented none, or none was verified. */
+  readonly peer: PeerCertificate | null;
+}
+
+export class Connection implements ConnectionInfo {
+  readonly remoteIp: string;
+  readonly remotePort: number;
+  readonly localIp: string;
+  readonly localPort: number;
+  readonly peerPrincipal: string;
+  readonly localPrincipal: string;
+  readonly tlsVersion: '' | 'TLSv1.2' | 'TLSv1.3';
+  readonly tlsCipher: string;
+  readonly sni: string;
+  readonly alpn: string;
+  readonly #peer: PeerCertificate | null;
+
+  constructor(
+    remote: { readonly ip: string; readonly port: number },
+    local: { readonly ip: string; readonly port: number },
+    tls: TlsFacts | null,
+    sni: string,
+    alpn: string,
+  ) {
+    this.remoteIp = remote.ip;
+    this.remotePort = remote.port;
+    this.localIp = local.ip;
+    this.localPort = local.port;
+    this.peerPrincipal = tls?.peer?.principal ?? '';
+    this.localPrincipal = tls?.localPrincipal ?? '';
+    this.tlsVersion = tls?.version ?? '';
+    this.tlsCipher = tls?.cipher ?? '';
+    this.sni = tls?.sni ?? sni;
+    this.alpn = tls?.alpn ?? alpn;
+    this.#peer = tls?.peer ?? null;
+  }
+
+  peerCertificateSha256(): string {
+    return this.#peer?.sha256 ?? '';
+  }
+
+  peerSubject(): string {
+    return this.#peer?.subject() ?? '';
+  }
+
+  peerCertificatePem(): string {
+    return this.#peer?.pem() ?? '';
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * The epoll loop of a worker: events to their targets, then work that was put off, then timers. One per thread, no
+ * promises. Invariants: an event reaches a target only while its registration stands (generations); deferred work
+ * runs at top level, never inside a callback.
+ */
+import { addressOf } from '../sys/ffi.ts';
+import * as libc from '../sys/libc.ts';
+import type { LoopClock, TimerHandle, Timers } from '../worker/runtime.ts';
+import { ChunkPool } from './output-queue.ts';
+import { readCapacity, readHeadroom, readTailroom } from './stream.ts';
+import { TimerWheel } from './timer-wheel.ts';
+
+export interface EventTarget {
+  /** epoll's bits. */
+  onEvents(events: number): void;
+}
+
+/** Work to be taken up again in the next round, e.g. a stream whose budget of this turn is spent. */
+export interface Resumable {
+  onResume(): void;
+}
+
+const maxEvents = 512;
+/** terminate() and messages without a kick are noticed within this time. */
+const maxSleepMs = 100;
+
+export class Loop implements LoopClock, Timers {
+  nowMs: number;
+  wallMs: number;
+  /** Counts the rounds: budgets are per turn. */
+  turn = 0;
+  readonly region: libc.Region = new libc.Region(readHeadroom + readCapacity + readTailroom, readHeadroom);
+  readonly chunks: ChunkPool = new ChunkPool();
+  readonly #epoll: bigint;
+  readonly #targets: (EventTarget | undefined)[] = [];
+  readonly #generations: number[] = [];
+  readonly #events = new Int32Array(3 * maxEvents);
+  readonly #eventsAddress: bigint;
+  readonly #one = new Int32Array(4);
+  readonly #oneAddress: bigint;
+  readonly #wheel: TimerWheel;
+  #resumable: Resumable[] = [];
+  #deferred: (() => void)[] = [];
+
+  constructor() {
+    this.nowMs = performance.now();
+    this.wallMs = Date.now();
+    this.#wheel = new TimerWheel(this.nowMs);
+    this.#eventsAddress = addressOf(this.#events);
+    this.#oneAddress = addressOf(this.#one);
+    const fd = libc.epollCreate(0x80000n, 0n);
+    if (fd < 0) throw new Error(`epoll_create1: ${libc.errnoText(libc.errno())}`);
+    this.#epoll = BigInt(fd);
+  }
+
+  /** Starts delivering events of the descriptor. False when the kernel refuses (too many watches). */
+  add(fd: number, target: EventTarget, events: number): boolean {
+    const generation = ((this.#generations[fd] ?? 0) + 1) | 0;
+    this.#generations[fd] = generation;
+    this.#targets[fd] = target;
+    return this.#control(libc.epoll.add, fd, events, generation);
+  }
+
+  /** Changes what is delivered, or to whom: the target may be another one. */
+  change(fd: number, target: EventTarget, events: number): boolean {
+    this.#targets[fd] = target;
+    return this.#control(libc.epoll.mod, fd, events, this.#generations[fd] ?? 0);
+  }
+
+  /** To be called before the descriptor is closed; closing takes it out of epoll. */
+  forget(fd: number): void {
+    this.#targets[fd] = undefined;
+    this.#generations[fd] = ((this.#generations[fd] ?? 0) + 1) | 0;
+  }
+
+  /** Takes the descriptor out and leaves it open. */
+  remove(fd: number): void {
+    this.#control(libc.epoll.del, fd, 0, 0);
+    this.forget(fd);
+  }
+
+  #control(operation: bigint, fd: number, events: number, generation: number): boolean {
+    const one = this.#one; // struct epoll_event is packed: events, then 8 bytes of ours
+    one[0] = events;
+    one[1] = fd;
+    one[2] = generation;
+    return libc.epollCtl(this.#epoll, operation, BigInt(fd), this.#oneAddress) === 0;
+  }
+
+  after(delayMs: number, call: () => void): TimerHandle {
+    return this.#wheel.set(this.nowMs, delayMs, call);
+  }
+
+  /** Runs at the end of this turn, or of the next when called from deferred work. */
+  defer(work: () => void): void {
+    this.#deferred.push(work);
+  }
+
+  resumeLater(target: Resumable): void {
+    this.#resumable.push(target);
+  }
+
+  /** One turn: waits at most maxMs for events, less when there is work. */
+  run(maxMs: number = maxSleepMs): void {
+    const idle = this.#resumable.length === 0 && this.#deferred.length === 0;
+    const sleep = idle ? this.#wheel.sleepMs(performance.now(), maxMs) : 0;
+    const count = libc.epollWait(this.#epoll, this.#eventsAddress, 512n, BigInt(sleep));
+    this.nowMs = performance.now();
+    this.wallMs = Date.now();
+    this.turn++;
+    this.#dispatch(count);
+    this.#resume();
+    this.#wheel.advance(this.nowMs);
+    this.#runDeferred();
+  }
+
+  #dispatch(count: number): void {
+    const events = this.#events;
+    for (let i = 0; i < count * 3; i += 3) {
+      const fd = events[i + 1] ?? -1;
+      const target = this.#targets[fd];
+      if (target === undefined || this.#generations[fd] !== events[i + 2]) continue;
+      target.onEvents(events[i] ?? 0);
+    }
+  }
+
+  #resume(): void {
+    if (this.#resumable.length === 0) return;
+    const round = this.#resumable;
+    this.#resumable = [];
+    for (const target of round) target.onResume();
+  }
+
+  #runDeferred(): void {
+    if (this.#deferred.length === 0) return;
+    const round = this.#deferred;
+    this.#deferred = [];
+    for (const work of round) work();
+  }
+
+  close(): void {
+    libc.close(this.#epoll, 0n);
+  }
+}

@@ -1,0 +1,90 @@
+import { randomBytes } from 'node:crypto';
+import net from 'node:net';
+import test from 'ava';
+import { acceptedFrom, acceptTcp, listenTcp, localAddress } from '../sys/tcp.ts';
+import { Connection } from './connection.ts';
+import { Loop } from './loop.ts';
+import { SocketStream } from './socket-stream.ts';
+import { type CloseReason, readCapacity, readEof, readHeadroom, type Stream, type StreamHandler } from './stream.ts';
+
+/** Echoes what comes; stops reading while the peer does not take it. */
+class Echo implements StreamHandler {
+  closed: CloseReason | null = null;
+  readonly #loop: Loop;
+  constructor(loop: Loop) {
+    this.#loop = loop;
+  }
+  onReadable(stream: Stream): void {
+    for (;;) {
+      const n = stream.read(readHeadroom, readCapacity);
+      if (n === readEof) stream.endWrite();
+      if (n <= 0) return;
+      stream.write(this.#loop.region.buffer, readHeadroom, readHeadroom + n);
+      if (stream.queued > 0) stream.pauseRead();
+      if (!stream.more(n, readCapacity)) return;
+    }
+  }
+  onDrained(stream: Stream): void {
+    stream.resumeRead();
+  }
+  onConnected(): void {}
+  onClosed(_stream: Stream, reason: CloseReason): void {
+    this.closed = reason;
+  }
+}
+
+function serve(loop: Loop, handler: StreamHandler): { port: number; streams: SocketStream[]; stop: () => void } {
+  const fd = listenTcp('127.0.0.1', 0, 16);
+  const { port } = localAddress(BigInt(fd));
+  const streams: SocketStream[] = [];
+  loop.add(
+    fd,
+    {
+      onEvents() {
+        const accepted = acceptTcp(BigInt(fd));
+        const remote = acceptedFrom();
+        const info = new Connection(remote, { ip: '127.0.0.1', port }, null, '', '');
+        const stream = new SocketStream(loop, accepted, handler, info, null, false);
+        stream.start(false, false);
+        streams.push(stream);
+      },
+    },
+    1,
+  );
+  return { port, streams, stop: () => loop.remove(fd) };
+}
+
+/** Turns the loop between turns of Node's own, until done. */
+async function turnUntil(loop: Loop, done: () => boolean): Promise<void> {
+  for (let i = 0; i < 200_000 && !done(); i++) {
+    loop.run(0);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  if (!done()) throw new Error('did not happen');
+}
+
+test('8 MB go both ways through an echo, with half-close', async (t) => {
+  const loop = new Loop();
+  const { port } = serve(loop, new Echo(loop));
+  const data = randomBytes(8 << 20);
+  const back: Buffer[] = [];
+  let ended = false;
+  const client = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  client.on('data', (d: Buffer) => back.push(d)).on('end', () => (ended = true));
+  client.end(data);
+  await turnUntil(loop, () => ended);
+  t.true(Buffer.concat(back).equals(data));
+});
+
+test('RST is told as such', async (t) => {
+  const loop = new Loop();
+  const echo = new Echo(loop);
+  const { port, streams } = serve(loop, echo);
+  const client = net.connect({ port, host: '127.0.0.1' });
+  client.on('error', () => {});
+  await turnUntil(loop, () => streams.length === 1);
+  client.resetAndDestroy();
+  await turnUntil(loop, () => echo.closed !== null);
+  t.is(echo.closed, 'remote-reset');
+  t.true(streams[0]?.dead);
+});

@@ -1,0 +1,77 @@
+/** Our end of one TLS connection: which context it uses, the verdict on the peer, and what became of the handshake. */
+import { reasons } from '../sys/openssl.ts';
+import type { HandshakeOwner, TlsContextHandle } from '../sys/tls-context.ts';
+import { TlsSession } from '../sys/tls-session.ts';
+import { Connection } from './connection.ts';
+import type { PeerCertificate } from './peer-certificate.ts';
+import type { ConnectionInfo } from './stream.ts';
+import type { TlsContext, TlsContextSlot } from './tls-contexts.ts';
+
+/** Why a handshake failed, as Envoy's ssl.* counters tell it apart. */
+export type TlsRefusal = 'none' | 'no-certificate' | 'verify' | 'san' | 'other';
+
+export class TlsEnd implements HandshakeOwner {
+  refusal: TlsRefusal = 'none';
+  readonly #slot: TlsContextSlot;
+  readonly #sni: string;
+  #context: TlsContext | null = null;
+  #peer: PeerCertificate | null = null;
+  #reason = '';
+
+  /** sni: sent by clients, '' for none; servers give what the listener filter has seen. */
+  constructor(slot: TlsContextSlot, sni: string) {
+    this.#slot = slot;
+    this.#sni = sni;
+  }
+
+  get context(): TlsContextHandle {
+    if (this.#context === null) throw new Error('the TLS connection has not been started');
+    return this.#context.handle;
+  }
+
+  /** @throws Error when a secret is missing: the connection is refused. */
+  start(fd: bigint): TlsSession {
+    this.refusal = 'other';
+    this.#context = this.#slot.get();
+    return new TlsSession(this, fd, this.context.role === 'client' ? this.#sni : '');
+  }
+
+  chainRefused(reason: string): void {
+    this.refusal = 'verify';
+    this.#reason = reason;
+  }
+
+  acceptPeer(chain: readonly Buffer[]): boolean {
+    const verdict = this.#context?.check?.accepts(chain);
+    if (verdict?.ok === true) {
+      this.#peer = verdict.peer;
+      return true;
+    }
+    this.refusal = verdict?.cause ?? 'verify';
+    this.#reason = verdict?.reason ?? 'nothing to check the peer against';
+    return false;
+  }
+
+  /** After a failed handshake: what to tell people. */
+  explain(tls: TlsSession): string {
+    if (tls.failureCode === reasons.peerDidNotReturnCertificate) this.refusal = 'no-certificate';
+    return this.#reason === '' ? tls.failure : `${tls.failure}: ${this.#reason}`;
+  }
+
+  /** After a handshake that went well. */
+  describe(tls: TlsSession, before: ConnectionInfo): ConnectionInfo {
+    this.refusal = 'none';
+    const local = { ip: before.localIp, port: before.localPort };
+    const remote = { ip: before.remoteIp, port: before.remotePort };
+    const isServer = this.context.role === 'server';
+    const facts = {
+      version: tls.version,
+      cipher: tls.cipher,
+      sni: isServer ? tls.serverName : this.#sni,
+      alpn: tls.alpn,
+      localPrincipal: this.#context?.localPrincipal ?? '',
+      peer: this.#peer,
+    };
+    return new Connection(remote, local, facts, '', '');
+  }
+}

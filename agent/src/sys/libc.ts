@@ -1,0 +1,118 @@
+/** System calls in the fast form, and errno of this thread. Results below 0 mean: look at errno() at once. */
+import { addressOf, bindInt, bindPointer, nativeView } from './ffi.ts';
+
+export const read = bindInt('read', 3);
+export const write = bindInt('write', 3);
+export const recv = bindInt('recv', 4);
+export const close = bindInt('close', 2);
+export const socket = bindInt('socket', 3);
+export const socketpair = bindInt('socketpair', 4);
+export const bind = bindInt('bind', 3);
+export const listen = bindInt('listen', 2);
+export const accept4 = bindInt('accept4', 4);
+export const connect = bindInt('connect', 3);
+export const shutdown = bindInt('shutdown', 2);
+export const setsockopt = bindInt('setsockopt', 5);
+export const getsockopt = bindInt('getsockopt', 5);
+export const getsockname = bindInt('getsockname', 3);
+export const getpeername = bindInt('getpeername', 3);
+export const epollCreate = bindInt('epoll_create1', 2);
+export const epollCtl = bindInt('epoll_ctl', 4);
+export const epollWait = bindInt('epoll_wait', 4);
+export const eventfd = bindInt('eventfd', 2);
+
+const errnoWord = new Int32Array(nativeView(bindPointer('__errno_location', 2)(0n, 0n), 4));
+
+/** errno of the last failed call on this thread. */
+export function errno(): number {
+  return errnoWord[0] ?? 0;
+}
+
+export const errnos = {
+  EINTR: 4,
+  EAGAIN: 11,
+  ENOMEM: 12,
+  ENFILE: 23,
+  EMFILE: 24,
+  EPIPE: 32,
+  EADDRINUSE: 98,
+  ENETUNREACH: 101,
+  ECONNABORTED: 103,
+  ECONNRESET: 104,
+  ENOBUFS: 105,
+  ETIMEDOUT: 110,
+  ECONNREFUSED: 111,
+  EHOSTUNREACH: 113,
+  EINPROGRESS: 115,
+} as const;
+
+const texts: Readonly<Record<number, string>> = {
+  1: 'operation not permitted',
+  13: 'permission denied',
+  12: 'out of memory',
+  23: 'too many open files in the system',
+  24: 'too many open files',
+  32: 'broken pipe',
+  98: 'address already in use',
+  99: 'address not available',
+  101: 'network is unreachable',
+  103: 'connection aborted',
+  104: 'connection reset by peer',
+  105: 'no buffer space',
+  110: 'connection timed out',
+  111: 'connection refused',
+  113: 'no route to host',
+};
+
+/** What an errno means, for people. */
+export function errnoText(code: number): string {
+  return texts[code] ?? `errno ${code}`;
+}
+
+export const epoll = {
+  in: 0x1,
+  out: 0x4,
+  err: 0x8,
+  hup: 0x10,
+  rdhup: 0x2000,
+  edge: -0x80000000,
+  add: 1n,
+  del: 2n,
+  mod: 3n,
+} as const;
+
+/**
+ * A buffer that system calls read from or write to, with its addresses at hand.
+ * Invariant: at() is only asked for offsets inside the buffer; span() is where lengths are held against the capacity.
+ */
+export class Region {
+  readonly buffer: Buffer;
+  readonly #base: bigint;
+  readonly #near: readonly bigint[];
+  readonly #nearStart: number;
+
+  /** nearStart: the offset around which most calls happen; addresses after it are computed once. */
+  constructor(bytes: number, nearStart = 0) {
+    this.buffer = Buffer.alloc(bytes);
+    this.#base = addressOf(this.buffer);
+    this.#nearStart = nearStart;
+    this.#near = Array.from(
+      { length: Math.min(4096, bytes - nearStart) },
+      (_, i) => this.#base + BigInt(nearStart + i),
+    );
+  }
+
+  at(offset: number): bigint {
+    const index = offset - this.#nearStart;
+    if (index >= 0 && index < this.#near.length) return this.#near[index] ?? 0n;
+    return this.#base + BigInt(offset);
+  }
+
+  /** Address of [offset, offset + length), refused unless it lies inside. */
+  span(offset: number, length: number): bigint {
+    if (!(offset >= 0 && length >= 0 && offset + length <= this.buffer.length)) {
+      throw new RangeError(`[${offset}, +${length}) is outside a region of ${this.buffer.length} bytes`);
+    }
+    return this.at(offset);
+  }
+}

@@ -1,0 +1,94 @@
+/** Addresses between text and struct sockaddr_in / sockaddr_in6. One scratch area per thread for the kernel's answers. */
+import { isIPv4, isIPv6 } from 'node:net';
+import { addressOf } from './ffi.ts';
+
+export interface Sockaddr {
+  readonly family: 4 | 6;
+  /** Referenced as long as the address is used. */
+  readonly bytes: Buffer;
+  readonly address: bigint;
+  readonly length: bigint;
+}
+
+export interface SocketAddress {
+  readonly ip: string;
+  readonly port: number;
+}
+
+/** The 16 bytes of an IPv6 address in text (with an embedded IPv4 part, without zone). The text must be valid. */
+export function ipv6Bytes(text: string): Uint8Array {
+  const bytes = new Uint8Array(16);
+  const [head = '', tail] = text.split('::');
+  const groups = (part: string): number[] =>
+    part === ''
+      ? []
+      : part.split(':').flatMap((g) => {
+          if (!g.includes('.')) return [Number.parseInt(g, 16)];
+          const [a = 0, b = 0, c = 0, d = 0] = g.split('.').map(Number);
+          return [a * 256 + b, c * 256 + d];
+        });
+  const front = groups(head);
+  const back = tail === undefined ? [] : groups(tail);
+  front.forEach((g, i) => bytes.set([g >> 8, g & 255], i * 2));
+  back.forEach((g, i) => bytes.set([g >> 8, g & 255], 16 - (back.length - i) * 2));
+  return bytes;
+}
+
+/** RFC 5952 text of the 16 bytes at `at`. */
+export function ipv6Text(bytes: Uint8Array, at: number): string {
+  const groups = Array.from({ length: 8 }, (_, i) => ((bytes[at + 2 * i] ?? 0) << 8) | (bytes[at + 2 * i + 1] ?? 0));
+  if (groups.slice(0, 5).every((g) => g === 0) && groups[5] === 0xffff) {
+    return `::ffff:${bytes[at + 12]}.${bytes[at + 13]}.${bytes[at + 14]}.${bytes[at + 15]}`;
+  }
+  let best = -1;
+  let bestLength = 1;
+  for (let i = 0; i < 8; i++) {
+    let j = i;
+    while (j < 8 && groups[j] === 0) j++;
+    if (j - i > bestLength) {
+      best = i;
+      bestLength = j - i;
+    }
+    if (j > i) i = j - 1;
+  }
+  const hex = groups.map((g) => g.toString(16));
+  if (best < 0) return hex.join(':');
+  return `${hex.slice(0, best).join(':')}::${hex.slice(best + bestLength).join(':')}`;
+}
+
+/** Text of an address of 4 or 16 bytes; '' for any other length. */
+export function ipText(bytes: Uint8Array): string {
+  if (bytes.length === 4) return bytes.join('.');
+  return bytes.length === 16 ? ipv6Text(bytes, 0) : '';
+}
+
+/** @throws RangeError when ip is not an IP address: the compiler of the configuration has checked it. */
+export function sockaddrOf(ip: string, port: number): Sockaddr {
+  const family = isIPv4(ip) ? 4 : isIPv6(ip) ? 6 : 0;
+  if (family === 0) throw new RangeError(`not an IP address: ${ip}`);
+  const bytes = Buffer.alloc(family === 4 ? 16 : 28);
+  bytes.writeUInt16LE(family === 4 ? 2 : 10, 0);
+  bytes.writeUInt16BE(port, 2);
+  if (family === 4) bytes.set(ip.split('.').map(Number), 4);
+  else bytes.set(ipv6Bytes(ip), 8);
+  return { family, bytes, address: addressOf(bytes), length: BigInt(bytes.length) };
+}
+
+/** Room for one sockaddr and its length, filled by the kernel. */
+export const answer = Buffer.alloc(128);
+export const answerAddress = addressOf(answer);
+const answerLength = new Uint32Array(1);
+export const answerLengthAddress = addressOf(answerLength);
+
+/** To be called before each system call that fills `answer`. */
+export function prepareAnswer(): void {
+  answerLength[0] = 128;
+}
+
+/** What the kernel has put in `answer`. */
+export function readAnswer(): SocketAddress {
+  const port = ((answer[2] ?? 0) << 8) | (answer[3] ?? 0);
+  if (answer[0] === 2) return { ip: `${answer[4]}.${answer[5]}.${answer[6]}.${answer[7]}`, port };
+  if (answer[0] === 10) return { ip: ipv6Text(answer, 8), port };
+  return { ip: '', port: 0 };
+}
