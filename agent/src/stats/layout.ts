@@ -183,6 +183,9 @@ export const workerStat = block({
   update_total: 'counter',
 });
 
+/** The worker's own block is the first of its slots; what the registry hands out comes after it. */
+export const workerStatBase = 0;
+
 /** Response codes 100..599, a slot each. */
 export const codeSlots = 500;
 

@@ -1,0 +1,92 @@
+/**
+ * The worker's side of the access log: formats a record straight into the shared ring. Full ring, or a line that cannot
+ * be made to fit: dropped and counted, never waited for.
+ */
+import type { LogRecord } from '../http/request-view.ts';
+import type { AccessLogFormatSpec, AccessLogSpec } from '../model/log.ts';
+import { workerStat, workerStatBase } from '../stats/layout.ts';
+import { compileTextLine, type LineWriter } from './format.ts';
+import { compileJsonLine } from './json-format.ts';
+import { LineBuffer } from './line-buffer.ts';
+import { maxLineBytes, RingWriter } from './ring.ts';
+
+/** Tag of the lines that tell the reader which path a tag stands for: `tag path`. */
+export const pathTag = 0;
+
+/** A line that is too long is written again with each value cut to this. */
+const shortValue = 128;
+
+export interface AccessLogWriter {
+  /** One line for each sink. */
+  write(sinks: readonly AccessLogSpec[], record: LogRecord): void;
+}
+
+interface Sink {
+  readonly tag: number;
+  readonly write: LineWriter;
+}
+
+/**
+ * Compiles a format; also how the main thread refuses a bad one before any worker sees it.
+ * @throws UserError LOG_FORMAT_INVALID, LOG_UNKNOWN_OPERATOR
+ */
+export function compileLogLine(format: AccessLogFormatSpec): LineWriter {
+  return format.kind === 'text' ? compileTextLine(format.format) : compileJsonLine(format.fields, format.omitEmpty);
+}
+
+/** slots: the worker's own, for the counts of lines and drops. */
+export function createAccessLogWriter(ring: SharedArrayBuffer, slots: Float64Array): AccessLogWriter {
+  const writer = new RingWriter(ring);
+  const line = new LineBuffer(writer.bytes);
+  const sinks = new WeakMap<AccessLogSpec, Sink>();
+  const tags = new Map<string, number>();
+  const count = (slot: number): void => {
+    slots[workerStatBase + slot] = (slots[workerStatBase + slot] ?? 0) + 1;
+  };
+
+  const put = (tag: number, write: LineWriter, record: LogRecord): boolean => {
+    const start = writer.reserve();
+    if (start < 0) return false;
+    line.begin(start, start + maxLineBytes, Number.MAX_SAFE_INTEGER);
+    write(line, record);
+    if (line.overflowed) {
+      line.begin(start, start + maxLineBytes, shortValue);
+      write(line, record);
+      if (line.overflowed) return false;
+    }
+    writer.commit(line.at, tag);
+    return true;
+  };
+
+  /** A path gets a tag when its announcement has found room. */
+  const tagOf = (path: string, record: LogRecord): number | null => {
+    const known = tags.get(path);
+    if (known !== undefined) return known;
+    const tag = tags.size + 1;
+    const announcement = new TextEncoder().encode(`${tag} ${path}`);
+    if (!put(pathTag, (to) => to.raw(announcement), record)) return null;
+    tags.set(path, tag);
+    return tag;
+  };
+
+  const sinkOf = (spec: AccessLogSpec, record: LogRecord): Sink | null => {
+    const known = sinks.get(spec);
+    if (known !== undefined) return known;
+    const tag = tagOf(spec.path, record);
+    if (tag === null) return null;
+    const sink: Sink = { tag, write: compileLogLine(spec.format) };
+    sinks.set(spec, sink);
+    return sink;
+  };
+
+  return {
+    write(specs, record) {
+      for (let i = 0; i < specs.length; i++) {
+        const spec = specs[i];
+        const sink = spec === undefined ? null : sinkOf(spec, record);
+        const written = sink !== null && put(sink.tag, sink.write, record);
+        count(written ? workerStat.at.access_log_lines : workerStat.at.access_log_dropped);
+      }
+    },
+  };
+}

@@ -1,0 +1,173 @@
+/**
+ * Writes one log line as bytes into a bounded piece of memory, with the escaping done on the way. What does not fit sets
+ * `overflowed`; the memory behind `end` is never touched. Everything written is valid UTF-8, whatever comes in.
+ */
+
+const backslash = 0x5c;
+const quote = 0x22;
+const hex = '0123456789abcdef';
+
+/** JSON's two-character escapes by code; 0 for none. */
+const shortEscapes = new Uint8Array(128);
+for (const [code, letter] of [
+  [0x08, 'b'],
+  [0x09, 't'],
+  [0x0a, 'n'],
+  [0x0c, 'f'],
+  [0x0d, 'r'],
+  [quote, '"'],
+  [backslash, '\\'],
+] as const) {
+  shortEscapes[code] = letter.charCodeAt(0);
+}
+
+/** Most bytes one UTF-16 unit becomes: \u00XX. */
+const widestUnit = 6;
+
+export class LineBuffer {
+  bytes: Uint8Array;
+  at = 0;
+  end = 0;
+  overflowed = false;
+  /** Longer values are cut to this many UTF-16 units. */
+  valueLimit = Number.MAX_SAFE_INTEGER;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.end = bytes.length;
+  }
+
+  /** Begins a line at start that may not go beyond end. */
+  begin(start: number, end: number, valueLimit: number): void {
+    this.at = start;
+    this.end = end;
+    this.overflowed = false;
+    this.valueLimit = valueLimit;
+  }
+
+  raw(from: Uint8Array): void {
+    const { length } = from;
+    if (this.at + length > this.end) {
+      this.overflowed = true;
+      return;
+    }
+    const { bytes } = this;
+    let at = this.at;
+    for (let i = 0; i < length; i++) bytes[at++] = from[i] as number;
+    this.at = at;
+  }
+
+  /** A number in decimal; whole numbers, the usual ones, make no string. */
+  number(value: number): void {
+    if (value >= 0 && value < 0x7fffffff && (value | 0) === value) this.#whole(value);
+    else this.#ascii(Number.isFinite(value) ? String(Math.round(value * 1e6) / 1e6) : '0');
+  }
+
+  /** A JSON string's inside: quotes, backslashes and control characters escaped, everything else as UTF-8. */
+  json(value: string): void {
+    const length = Math.min(value.length, this.valueLimit);
+    if (this.at + length * widestUnit > this.end) {
+      this.overflowed = true;
+      return;
+    }
+    const { bytes } = this;
+    let at = this.at;
+    for (let i = 0; i < length; i++) {
+      const c = value.charCodeAt(i);
+      if (c >= 0x20 && c < 0x7f && c !== quote && c !== backslash) bytes[at++] = c;
+      else if (c >= 0x80) at = this.#wide(value, i, c, at);
+      else at = this.#escape(c, at);
+    }
+    this.at = at;
+  }
+
+  /** Plain text: control characters become \xXX, so that one request is one line. */
+  text(value: string): void {
+    const length = Math.min(value.length, this.valueLimit);
+    if (this.at + length * widestUnit > this.end) {
+      this.overflowed = true;
+      return;
+    }
+    const { bytes } = this;
+    let at = this.at;
+    for (let i = 0; i < length; i++) {
+      const c = value.charCodeAt(i);
+      if (c >= 0x20 && c < 0x7f) bytes[at++] = c;
+      else if (c >= 0x80) at = this.#wide(value, i, c, at);
+      else at = this.#hex(0x78, c, at);
+    }
+    this.at = at;
+  }
+
+  #whole(value: number): void {
+    let digits = 1;
+    for (let rest = value; rest >= 10; rest = (rest / 10) | 0) digits++;
+    if (this.at + digits > this.end) {
+      this.overflowed = true;
+      return;
+    }
+    const { bytes } = this;
+    let rest = value;
+    for (let at = this.at + digits - 1; at >= this.at; at--) {
+      const next = (rest / 10) | 0;
+      bytes[at] = 0x30 + rest - next * 10;
+      rest = next;
+    }
+    this.at += digits;
+  }
+
+  #ascii(value: string): void {
+    if (this.at + value.length > this.end) this.overflowed = true;
+    else for (let i = 0; i < value.length; i++) this.bytes[this.at++] = value.charCodeAt(i);
+  }
+
+  /** One unit from U+0080 on, with the low half of its pair left to the next round as nothing. */
+  #wide(value: string, i: number, c: number, at: number): number {
+    const { bytes } = this;
+    if (c < 0x800) {
+      bytes[at] = 0xc0 | (c >> 6);
+      bytes[at + 1] = 0x80 | (c & 0x3f);
+      return at + 2;
+    }
+    if ((c & 0xfc00) === 0xdc00 && i > 0 && (value.charCodeAt(i - 1) & 0xfc00) === 0xd800) return at;
+    const point = value.codePointAt(i) ?? c;
+    if (point > 0xffff && i + 1 < this.valueLimit) {
+      bytes[at] = 0xf0 | (point >> 18);
+      bytes[at + 1] = 0x80 | ((point >> 12) & 0x3f);
+      bytes[at + 2] = 0x80 | ((point >> 6) & 0x3f);
+      bytes[at + 3] = 0x80 | (point & 0x3f);
+      return at + 4;
+    }
+    const whole = (c & 0xf800) === 0xd800 ? 0xfffd : c;
+    bytes[at] = 0xe0 | (whole >> 12);
+    bytes[at + 1] = 0x80 | ((whole >> 6) & 0x3f);
+    bytes[at + 2] = 0x80 | (whole & 0x3f);
+    return at + 3;
+  }
+
+  #escape(c: number, at: number): number {
+    const { bytes } = this;
+    const short = shortEscapes[c] ?? 0;
+    if (short !== 0) {
+      bytes[at] = backslash;
+      bytes[at + 1] = short;
+      return at + 2;
+    }
+    bytes[at] = backslash;
+    bytes[at + 1] = 0x75;
+    bytes[at + 2] = 0x30;
+    bytes[at + 3] = 0x30;
+    bytes[at + 4] = hex.charCodeAt(c >> 4);
+    bytes[at + 5] = hex.charCodeAt(c & 15);
+    return at + 6;
+  }
+
+  #hex(letter: number, c: number, at: number): number {
+    const { bytes } = this;
+    bytes[at] = backslash;
+    bytes[at + 1] = letter;
+    bytes[at + 2] = hex.charCodeAt(c >> 4);
+    bytes[at + 3] = hex.charCodeAt(c & 15);
+    return at + 4;
+  }
+}
