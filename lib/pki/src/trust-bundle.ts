@@ -2,7 +2,7 @@
  * The trust anchors of one trust domain. Invariant: each is a signing certificate by the rules of X509-SVID.md; the
  * sequence only grows, by one with every change, so that two bundles can be ordered.
  */
-import { createHash, X509Certificate } from 'node:crypto';
+import { createHash, type KeyObject, X509Certificate } from 'node:crypto';
 import { type CertificateFields, fingerprint, readCertificate } from './certificate.ts';
 import { readPemCertificates, writePem } from './pem.ts';
 import { readSpiffeId } from './spiffe-id.ts';
@@ -14,6 +14,7 @@ export class TrustBundleError extends Error {}
 export interface TrustAnchor {
   readonly fields: CertificateFields;
   readonly certificate: X509Certificate;
+  readonly publicKey: KeyObject;
   readonly sha256: string;
 }
 
@@ -45,7 +46,8 @@ function readAnchor(der: Uint8Array, trustDomain: string, at: number): TrustAnch
     const fields = readCertificate(der);
     const problem = anchorProblem(fields, trustDomain);
     if (problem !== undefined) throw new TrustBundleError(problem);
-    return { fields, certificate: new X509Certificate(der), sha256: fingerprint(der) };
+    const certificate = new X509Certificate(der);
+    return { fields, certificate, publicKey: certificate.publicKey, sha256: fingerprint(der) };
   } catch (error) {
     const reason = error instanceof Error ? error.message : 'unreadable';
     throw new TrustBundleError(`certificate ${at} of the trust bundle: ${reason}`);

@@ -2,7 +2,7 @@
  * Whether a presented chain is a valid X.509-SVID now (X509-SVID.md section 5, RFC 5280 section 6).
  * Invariant: fails closed: a rule that cannot be evaluated refuses. The outcome is a value, for peers send anything.
  */
-import { X509Certificate } from 'node:crypto';
+import { type KeyObject, X509Certificate } from 'node:crypto';
 import { type CertificateFields, fingerprint, readCertificate } from './certificate.ts';
 import { equalSpiffeIds, formatSpiffeId, readSpiffeId, type SpiffeId } from './spiffe-id.ts';
 import type { TrustAnchor, TrustBundle } from './trust-bundle.ts';
@@ -84,11 +84,13 @@ const signatureAlgorithms: ReadonlySet<string> = new Set([
 interface Link {
   readonly fields: CertificateFields;
   readonly certificate: X509Certificate;
+  readonly publicKey: KeyObject;
 }
 
 function readLink(der: Uint8Array, at: number): Link {
   try {
-    return { fields: readCertificate(der), certificate: new X509Certificate(der) };
+    const certificate = new X509Certificate(der);
+    return { fields: readCertificate(der), certificate, publicKey: certificate.publicKey };
   } catch (error) {
     const reason = error instanceof Error ? error.message : 'unreadable';
     throw new Refusal('not-a-certificate', `certificate ${at + 1} of the chain: ${reason}`);
@@ -105,7 +107,7 @@ function checkValidity(fields: CertificateFields, nowMs: number, what: string): 
 }
 
 /** What a private key behind an SVID may be: P-256, P-384, Ed25519, RSA from 2048 to 8192 bits; else the reason. */
-export function keyProblem(key: X509Certificate['publicKey']): string | undefined {
+export function keyProblem(key: KeyObject): string | undefined {
   const { namedCurve, modulusLength } = key.asymmetricKeyDetails ?? {};
   switch (key.asymmetricKeyType) {
     case 'ec':
@@ -122,7 +124,7 @@ export function keyProblem(key: X509Certificate['publicKey']): string | undefine
 }
 
 function checkKey(link: Link, what: string): void {
-  const problem = keyProblem(link.certificate.publicKey);
+  const problem = keyProblem(link.publicKey);
   if (problem !== undefined) throw new Refusal('weak-key', `${what}: ${problem} is not allowed`);
 }
 
@@ -185,7 +187,7 @@ function checkSigner(fields: CertificateFields, trustDomain: string, below: numb
 
 function isSignedBy(child: Link, issuer: Link): boolean {
   if (Buffer.compare(child.fields.issuer, issuer.fields.subject) !== 0) return false;
-  return child.certificate.verify(issuer.certificate.publicKey);
+  return child.certificate.verify(issuer.publicKey);
 }
 
 interface Path {
