@@ -14,7 +14,7 @@ async function main(args: readonly string[]): Promise<void> {
   }
   const log = createLogger({ component: 'injector', level: command.logLevel });
   const lifecycle = new Lifecycle(log);
-  const { close } = await runInjector(command, log);
+  const { close } = await runInjector(command, { log });
   lifecycle.onStop('webhook', close);
   lifecycle.exitOnSignals(stopDeadlineMs);
 }

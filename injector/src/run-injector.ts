@@ -1,7 +1,7 @@
 /** Assembly of chainmail-injector: its own identity from the CA, the namespaces, the webhook, the port. */
 import fs from 'node:fs';
-import { formatSpiffeId, type IdentityEvent, WorkloadIdentity, workloadId } from '@chainmail/pki';
-import { type Closer, type Logger, messageOf, system, UserError } from '@chainmail/runtime';
+import { type CsrSigner, formatSpiffeId, type IdentityEvent, WorkloadIdentity, workloadId } from '@chainmail/pki';
+import { type Clock, type Closer, type Logger, messageOf, system, systemClock, UserError } from '@chainmail/runtime';
 import { createCaSigner } from '@chainmail/xds/grpc';
 import type { InjectorCommand } from './command-line.ts';
 import { Counters } from './counters.ts';
@@ -9,6 +9,14 @@ import { namespacesInFolder, selectedByServer } from './namespaces.ts';
 import { SecureServer } from './secure-server.ts';
 import { type AgentValues, parseValues } from './values.ts';
 import { createWebhook } from './webhook.ts';
+
+/** What the process takes from outside itself. */
+export interface Surroundings {
+  readonly log: Logger;
+  readonly clock?: Clock;
+  /** The CA of the command line by default. */
+  readonly signer?: CsrSigner;
+}
 
 export interface RunningInjector {
   readonly port: number;
@@ -19,9 +27,10 @@ export interface RunningInjector {
  * Listens at once; reviews are answered as soon as the CA has given a certificate, and each new one is taken up.
  * @throws UserError VALUES_INVALID or VALUES_UNREADABLE, LISTEN_FAILED
  */
-export async function runInjector(command: InjectorCommand, log: Logger): Promise<RunningInjector> {
+export async function runInjector(command: InjectorCommand, surroundings: Surroundings): Promise<RunningInjector> {
+  const { log } = surroundings;
   const values = readValues(command.valuesFile);
-  const identity = ownIdentity(command, values, log);
+  const identity = ownIdentity(command, values, surroundings);
   const namespaces = command.namespacesDir === undefined ? selectedByServer : namespacesInFolder(command.namespacesDir);
   const webhook = createWebhook({
     values,
@@ -53,16 +62,20 @@ function readValues(file: string): AgentValues {
   return parseValues(text);
 }
 
-function ownIdentity(command: InjectorCommand, values: AgentValues, log: Logger): WorkloadIdentity {
+function ownIdentity(command: InjectorCommand, values: AgentValues, surroundings: Surroundings): WorkloadIdentity {
   const { trustDomain } = values;
-  const signer = createCaSigner({
-    address: command.caAddress,
-    trustDomain,
-    trustBundle: { path: command.trustBundleFile },
-    tokenPath: command.tokenFile,
-  });
+  const { log, clock = systemClock, signer = caOf(command, trustDomain) } = surroundings;
   const expectedId = formatSpiffeId(workloadId(trustDomain, system.namespace, system.injectorServiceAccount));
-  return new WorkloadIdentity({ signer, trustDomain, expectedId, log });
+  return new WorkloadIdentity({ signer, trustDomain, expectedId, log, clock });
+}
+
+function caOf({ caAddress, trustBundleFile, tokenFile }: InjectorCommand, trustDomain: string): CsrSigner {
+  return createCaSigner({
+    address: caAddress,
+    trustDomain,
+    trustBundle: { path: trustBundleFile },
+    tokenPath: tokenFile,
+  });
 }
 
 function serveWith(server: SecureServer, event: IdentityEvent): void {
