@@ -11,5 +11,6 @@ export {
 export type { DevPod, DevStatus } from './dev-status.ts';
 export type { ExecRequest } from './exec-api.ts';
 export type { NamedPod, Pod, PodSpec, PodStatus, Service } from './pod.ts';
+export { type Readiness, readinessOf, waitUntilReady } from './readiness.ts';
 export { type RunPaths, runPaths, runRoot } from './run-paths.ts';
 export { checkHost, type LocalMesh, type LocalMeshOptions, startLocalMesh, stopLocalMesh } from './start.ts';

@@ -1,0 +1,19 @@
+/** Every command of meshctl, by its name with `:` for a space. A command that is not listed here does not exist. */
+import type { Command } from '@oclif/core';
+import DevDown from './commands/dev/down.ts';
+import DevExec from './commands/dev/exec.ts';
+import DevKill from './commands/dev/kill.ts';
+import DevLogs from './commands/dev/logs.ts';
+import DevRestart from './commands/dev/restart.ts';
+import DevStatus from './commands/dev/status.ts';
+import DevUp from './commands/dev/up.ts';
+
+export const commands: Readonly<Record<string, Command.Class>> = {
+  'dev:up': DevUp,
+  'dev:down': DevDown,
+  'dev:status': DevStatus,
+  'dev:logs': DevLogs,
+  'dev:exec': DevExec,
+  'dev:kill': DevKill,
+  'dev:restart': DevRestart,
+};

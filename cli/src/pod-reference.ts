@@ -1,0 +1,30 @@
+/** Finds the pod a person means: `name`, `namespace/name`, or the name of a Deployment for one of its pods. Pure. */
+import type { DevPod } from '@chainmail/local';
+import { UserError } from '@chainmail/runtime';
+
+const generated = /^-[0-9a-f]{10}-[a-z0-9]{5}$/;
+
+function matches(pod: DevPod, name: string): boolean {
+  return pod.name === name || (pod.name.startsWith(name) && generated.test(pod.name.slice(name.length)));
+}
+
+/** Ready pods first; throws a UserError with the names there are. */
+export function findPod(pods: readonly DevPod[], reference: string, namespace: string | undefined): DevPod {
+  const slash = reference.indexOf('/');
+  const wantedNamespace = slash === -1 ? namespace : reference.slice(0, slash);
+  const name = reference.slice(slash + 1);
+  const there = pods.filter((p) => wantedNamespace === undefined || p.namespace === wantedNamespace);
+  const hits = there.filter((p) => matches(p, name)).sort((a, b) => Number(b.ready) - Number(a.ready));
+  const [first] = hits;
+  const namespaces = new Set(hits.map((p) => p.namespace));
+  if (first === undefined) {
+    const known = there.map((p) => `${p.namespace}/${p.name}`).join(', ');
+    throw new UserError('POD_NOT_FOUND', `there is no pod ${reference}`, { hint: `there are: ${known || 'none'}` });
+  }
+  if (namespaces.size > 1) {
+    throw new UserError('POD_AMBIGUOUS', `${name} is in the namespaces ${[...namespaces].join(', ')}`, {
+      hint: 'add -n NAMESPACE',
+    });
+  }
+  return first;
+}
