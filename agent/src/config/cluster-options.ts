@@ -1,0 +1,160 @@
+/** How a cluster speaks and balances: upstream protocol options and the load-balancing policy. */
+import type { Cluster } from '@chainmail/xds/proto/envoy/config/cluster/v3/cluster';
+import type { UpstreamHttpProtocolOptions } from '@chainmail/xds/proto/envoy/config/core/v3/protocol';
+import type { ClusterProvided } from '@chainmail/xds/proto/envoy/extensions/load_balancing_policies/cluster_provided/v3/cluster_provided';
+import type { LeastRequest } from '@chainmail/xds/proto/envoy/extensions/load_balancing_policies/least_request/v3/least_request';
+import type { Random } from '@chainmail/xds/proto/envoy/extensions/load_balancing_policies/random/v3/random';
+import type { RoundRobin } from '@chainmail/xds/proto/envoy/extensions/load_balancing_policies/round_robin/v3/round_robin';
+import type { HttpProtocolOptions } from '@chainmail/xds/proto/envoy/extensions/upstreams/http/v3/http_protocol_options';
+import type { ClusterSpec } from '../model/cluster.ts';
+import { type CommonHttpOptions, readCommonHttpOptions, readHttp1Options } from './http-options.ts';
+import { type Extension, extension, type MessageReader } from './message-reader.ts';
+
+export interface ProtocolChoice {
+  readonly protocol: ClusterSpec['protocol'];
+  readonly autoSni: boolean;
+  readonly common: CommonHttpOptions | undefined;
+}
+
+const optionsType = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+
+/** @param http2 whether HTTP/2 is possible: only for the clusters of gRPC services that the main thread talks to */
+export function readProtocol(r: MessageReader<Cluster>, http2: boolean): ProtocolChoice {
+  const entries = Object.entries(r.take('typedExtensionProtocolOptions'));
+  let choice: ProtocolChoice = readLegacy(r, http2);
+  for (const [name, any] of entries) {
+    if (name !== optionsType) throw r.unsupported('typedExtensionProtocolOptions', `'${name}' is not implemented`);
+    choice = r.extension('typedExtensionProtocolOptions', any, [
+      extension<HttpProtocolOptions, ProtocolChoice>(optionsType, (o) => readOptions(o, http2)),
+    ]);
+  }
+  return choice;
+}
+
+/** The deprecated fields of Cluster itself. */
+function readLegacy(r: MessageReader<Cluster>, http2: boolean): ProtocolChoice {
+  const common = r.inside('commonHttpProtocolOptions', readCommonHttpOptions);
+  r.inside('httpProtocolOptions', readHttp1Options);
+  if (r.take('http2ProtocolOptions') !== undefined) {
+    if (!http2) throw r.unsupported('http2ProtocolOptions', http2Refused);
+    return { protocol: 'http2', autoSni: false, common };
+  }
+  return { protocol: 'http1', autoSni: false, common };
+}
+
+const http2Refused = 'HTTP/2 to upstreams is not implemented by this agent';
+
+function readOptions(r: MessageReader<HttpProtocolOptions>, http2: boolean): ProtocolChoice {
+  const common = r.inside('commonHttpProtocolOptions', readCommonHttpOptions);
+  const autoSni = r.inside('upstreamHttpProtocolOptions', readAutoSni) ?? false;
+  return { protocol: readVersion(r, http2), autoSni, common };
+}
+
+function readAutoSni(r: MessageReader<UpstreamHttpProtocolOptions>): boolean {
+  r.only('autoSanValidation', false);
+  return r.take('autoSni');
+}
+
+function readVersion(r: MessageReader<HttpProtocolOptions>, http2: boolean): ClusterSpec['protocol'] {
+  const choice = r.take('upstreamProtocolOptions');
+  switch (choice.case) {
+    case 'explicitHttpConfig':
+      return r.within('explicitHttpConfig', choice.value, (e) => {
+        const config = e.take('protocolConfig');
+        if (config.case === 'http2ProtocolOptions') {
+          if (!http2) throw e.unsupported('http2ProtocolOptions', http2Refused);
+          return 'http2';
+        }
+        if (config.case !== 'httpProtocolOptions') throw e.unsupported(config.case ?? 'protocolConfig');
+        e.within('httpProtocolOptions', config.value, readHttp1Options);
+        return 'http1';
+      });
+    case 'useDownstreamProtocolConfig':
+      return r.within('useDownstreamProtocolConfig', choice.value, (d) => {
+        d.inside('httpProtocolOptions', readHttp1Options);
+        return 'downstream';
+      });
+    case 'autoConfig':
+      throw r.unsupported('autoConfig');
+    case undefined:
+      throw r.invalid('upstreamProtocolOptions', 'is required');
+  }
+}
+
+type Balancing = Pick<ClusterSpec, 'lb' | 'leastRequestChoices'>;
+
+const defaultChoices = 2;
+
+const policies = {
+  ROUND_ROBIN: 'round_robin',
+  LEAST_REQUEST: 'least_request',
+  RANDOM: 'random',
+  CLUSTER_PROVIDED: 'cluster_provided',
+  LOAD_BALANCING_POLICY_CONFIG: 'extension',
+} as const;
+
+export function readBalancing(r: MessageReader<Cluster>): Balancing {
+  const policy = r.oneOf('lbPolicy', policies);
+  const extended = r.inside('loadBalancingPolicy', (p) => {
+    const [first, ...more] = p.each('policies', (one) =>
+      one.required('typedExtensionConfig', (c) => c.extension('typedConfig', requiredAny(c), balancingExtensions)),
+    );
+    if (first === undefined || more.length > 0) throw p.unsupported('policies', 'must hold exactly one policy');
+    return first;
+  });
+  const legacy = readLegacyBalancing(r);
+  if (extended !== undefined) return extended;
+  if (policy === 'extension') throw r.invalid('loadBalancingPolicy', 'is required by lb_policy');
+  return { lb: policy, leastRequestChoices: legacy };
+}
+
+type Any = Parameters<MessageReader<Cluster>['extension']>[1];
+
+function requiredAny(r: {
+  take(name: 'typedConfig'): Any | undefined;
+  invalid(name: string, reason: string): Error;
+}): Any {
+  const any = r.take('typedConfig');
+  if (any === undefined) throw r.invalid('typedConfig', 'is required');
+  return any;
+}
+
+/** Number of choices for least request. */
+function readLegacyBalancing(r: MessageReader<Cluster>): number {
+  const config = r.take('lbConfig');
+  switch (config.case) {
+    case undefined:
+      return defaultChoices;
+    case 'leastRequestLbConfig':
+      return r.within('leastRequestLbConfig', config.value, (l) => l.take('choiceCount') ?? defaultChoices);
+    case 'roundRobinLbConfig':
+      return r.within('roundRobinLbConfig', config.value, () => defaultChoices);
+    case 'originalDstLbConfig':
+      return r.within('originalDstLbConfig', config.value, (o) => {
+        o.only('useHttpHeader', false);
+        return defaultChoices;
+      });
+    default:
+      throw r.unsupported(config.case);
+  }
+}
+
+const balancingExtensions: readonly Extension<Balancing>[] = [
+  extension<RoundRobin, Balancing>('envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin', () => ({
+    lb: 'round_robin',
+    leastRequestChoices: defaultChoices,
+  })),
+  extension<LeastRequest, Balancing>('envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest', (l) => {
+    l.only('enableFullScan', false);
+    l.oneOf('selectionMethod', { N_CHOICES: null });
+    return { lb: 'least_request', leastRequestChoices: l.take('choiceCount') ?? defaultChoices };
+  }),
+  extension<Random, Balancing>('envoy.extensions.load_balancing_policies.random.v3.Random', () => ({
+    lb: 'random',
+    leastRequestChoices: defaultChoices,
+  })),
+  extension<ClusterProvided, Balancing>(
+    'envoy.extensions.load_balancing_policies.cluster_provided.v3.ClusterProvided',
+    () => ({ lb: 'cluster_provided', leastRequestChoices: defaultChoices }),
+  ),
+];

@@ -1,0 +1,203 @@
+/** Cluster to ClusterSpec, with where its endpoints come from: here, DNS, EDS or the connection itself. */
+
+import { isIPv6 } from 'node:net';
+import type {
+  Cluster,
+  Cluster_CommonLbConfig,
+  UpstreamConnectionOptions,
+} from '@chainmail/xds/proto/envoy/config/cluster/v3/cluster';
+import type { BindConfig, SocketAddress } from '@chainmail/xds/proto/envoy/config/core/v3/address';
+import type { ClusterSpec, TransportSocketMatchSpec } from '../model/cluster.ts';
+import { readSocketAddress } from './address.ts';
+import { defaultCircuit, readCircuitBreakers, readOutlierDetection } from './cluster-limits.ts';
+import { readBalancing, readProtocol } from './cluster-options.ts';
+import type { CompileContext } from './compile-context.ts';
+import { readAdsSource } from './config-source.ts';
+import { type NamedEndpoint, readAssignment } from './endpoints.ts';
+import { type MessageReader, readMessage } from './message-reader.ts';
+import { readUpstreamSocket } from './tls-context.ts';
+
+export interface DnsSpec {
+  readonly endpoints: readonly NamedEndpoint[];
+  /** strict uses every address, logical the first. */
+  readonly all: boolean;
+  readonly family: 'auto' | 'v4_only' | 'v6_only' | 'v4_preferred' | 'all';
+  readonly refreshMs: number;
+  readonly respectTtl: boolean;
+}
+
+export type EndpointSource =
+  | { readonly kind: 'static'; readonly endpoints: readonly NamedEndpoint[] }
+  | { readonly kind: 'dns'; readonly dns: DnsSpec }
+  | { readonly kind: 'eds'; readonly serviceName: string; readonly initialFetchTimeoutMs: number }
+  | { readonly kind: 'original_dst' };
+
+export interface CompiledCluster {
+  readonly spec: ClusterSpec;
+  readonly source: EndpointSource;
+}
+
+export interface ClusterOptions {
+  /** HTTP/2 is possible for the gRPC services that the main thread itself talks to. */
+  readonly http2: boolean;
+}
+
+const types = {
+  STATIC: 'static',
+  STRICT_DNS: 'strict_dns',
+  LOGICAL_DNS: 'logical_dns',
+  EDS: 'eds',
+  ORIGINAL_DST: 'original_dst',
+} as const;
+
+const families = {
+  AUTO: 'auto',
+  V4_ONLY: 'v4_only',
+  V6_ONLY: 'v6_only',
+  V4_PREFERRED: 'v4_preferred',
+  ALL: 'all',
+} as const;
+
+/** @throws FieldError for what is wrong or not implemented */
+export function compileCluster(
+  message: Cluster,
+  path: string,
+  options: ClusterOptions,
+  context: CompileContext,
+): CompiledCluster {
+  return readMessage(message, path, (r: MessageReader<Cluster>) => readCluster(r, options, context));
+}
+
+function readCluster(r: MessageReader<Cluster>, options: ClusterOptions, context: CompileContext): CompiledCluster {
+  const name = r.take('name');
+  const type = readType(r);
+  const { protocol, autoSni, common } = readProtocol(r, options.http2);
+  const balancing = readBalancing(r);
+  if ((type === 'original_dst') !== (balancing.lb === 'cluster_provided')) {
+    throw r.invalid('lbPolicy', 'CLUSTER_PROVIDED and type ORIGINAL_DST belong together');
+  }
+  r.only('connectionPoolPerDownstreamConnection', false);
+  const spec: ClusterSpec = {
+    name,
+    stats: context.env.stats.cluster(r.take('altStatName') || name),
+    type,
+    ...balancing,
+    panicThreshold: r.inside('commonLbConfig', readPanicThreshold) ?? 50,
+    connectTimeoutMs: r.durationMs('connectTimeout') ?? 5_000,
+    bufferLimitBytes: r.take('perConnectionBufferLimitBytes') ?? 1024 * 1024,
+    tls: r.inside('transportSocket', (s) => readUpstreamSocket(s, autoSni, context)) ?? null,
+    tlsMatches: readSocketMatches(r, autoSni, context),
+    circuit: r.inside('circuitBreakers', readCircuitBreakers) ?? defaultCircuit,
+    outlier: r.inside('outlierDetection', readOutlierDetection) ?? null,
+    ...(r.inside('upstreamBindConfig', readBind) ?? { bindV4: null, bindV6: null }),
+    tcpKeepalive: r.inside('upstreamConnectionOptions', readConnectionOptions) ?? null,
+    protocol,
+    idleTimeoutMs: common?.idleTimeoutMs ?? 3_600_000,
+    maxRequestsPerConnection: common?.maxRequestsPerConnection ?? r.take('maxRequestsPerConnection') ?? 0,
+  };
+  return { spec, source: readSource(r, type, name) };
+}
+
+function readType(r: MessageReader<Cluster>): ClusterSpec['type'] {
+  const choice = r.take('clusterDiscoveryType');
+  if (choice.case === 'clusterType') throw r.unsupported('clusterType');
+  const name = r.enumNameOf('type', choice.value ?? 0);
+  const type = (types as Readonly<Record<string, ClusterSpec['type']>>)[name];
+  if (type === undefined) throw r.unsupported('type', `${name} is not implemented`);
+  return type;
+}
+
+function readSource(r: MessageReader<Cluster>, type: ClusterSpec['type'], name: string): EndpointSource {
+  const dns = readDns(r);
+  const eds = r.inside('edsClusterConfig', (e) => ({
+    initialFetchTimeoutMs: e.required('edsConfig', readAdsSource),
+    serviceName: e.take('serviceName') || name,
+  }));
+  const usesNames = type === 'strict_dns' || type === 'logical_dns';
+  const endpoints = r.inside('loadAssignment', (a) => readAssignment(a, usesNames));
+  if (endpoints !== undefined && (type === 'eds' || type === 'original_dst')) {
+    throw r.invalid('loadAssignment', `not for a cluster of type ${type}`);
+  }
+  switch (type) {
+    case 'static':
+      return { kind: 'static', endpoints: endpoints ?? [] };
+    case 'strict_dns':
+    case 'logical_dns':
+      if (type === 'logical_dns' && endpoints?.length !== 1) {
+        throw r.invalid('loadAssignment', 'a LOGICAL_DNS cluster must have exactly one endpoint');
+      }
+      return { kind: 'dns', dns: { ...dns, endpoints: endpoints ?? [], all: type === 'strict_dns' } };
+    case 'eds':
+      if (eds === undefined) throw r.invalid('edsClusterConfig', 'is required by type EDS');
+      return { kind: 'eds', ...eds };
+    case 'original_dst':
+      return { kind: 'original_dst' };
+  }
+}
+
+function readDns(r: MessageReader<Cluster>): Pick<DnsSpec, 'family' | 'refreshMs' | 'respectTtl'> {
+  r.only('useTcpForDnsLookups', false);
+  return {
+    family: r.oneOf('dnsLookupFamily', families),
+    refreshMs: r.durationMs('dnsRefreshRate') ?? 5_000,
+    respectTtl: r.take('respectDnsTtl'),
+  };
+}
+
+function readPanicThreshold(r: MessageReader<Cluster_CommonLbConfig>): number | undefined {
+  r.only('closeConnectionsOnHostSetChange', false);
+  const locality = r.take('localityConfigSpecifier');
+  // Zone-aware routing needs zones that local and upstream clusters share, which bootstrap does not declare.
+  if (locality.case !== undefined) throw r.unsupported(locality.case);
+  return r.inside('healthyPanicThreshold', (p) => p.take('value'));
+}
+
+function readSocketMatches(
+  r: MessageReader<Cluster>,
+  autoSni: boolean,
+  context: CompileContext,
+): readonly TransportSocketMatchSpec[] {
+  return r.each('transportSocketMatches', (m) => {
+    const labels = Object.entries(m.take('match') ?? {}).map(([key, value]): [string, string] => {
+      if (typeof value === 'string') return [key, value];
+      throw m.unsupported('match', `'${key}': only text is implemented`);
+    });
+    return {
+      name: m.take('name'),
+      match: Object.fromEntries(labels),
+      tls: m.inside('transportSocket', (s) => readUpstreamSocket(s, autoSni, context)) ?? null,
+    };
+  });
+}
+
+function readBind(r: MessageReader<BindConfig>): Pick<ClusterSpec, 'bindV4' | 'bindV6'> {
+  r.only('freebind', false);
+  const addresses = [
+    r.inside('sourceAddress', readBindAddress),
+    ...r.each('extraSourceAddresses', (e) => e.required('address', readBindAddress)),
+    ...r.each('additionalSourceAddresses', readBindAddress),
+  ].filter((a) => a !== undefined);
+  const of = (six: boolean): string | null => {
+    const [first, ...more] = addresses.filter((a) => isIPv6(a) === six);
+    if (more.length > 0)
+      throw r.unsupported('extraSourceAddresses', 'one source address for each family is implemented');
+    return first ?? null;
+  };
+  return { bindV4: of(false), bindV6: of(true) };
+}
+
+function readBindAddress(r: MessageReader<SocketAddress>): string {
+  const { host, port } = readSocketAddress(r);
+  if (port !== 0) throw r.unsupported('portValue', 'a fixed source port is not implemented');
+  return host;
+}
+
+function readConnectionOptions(r: MessageReader<UpstreamConnectionOptions>): ClusterSpec['tcpKeepalive'] {
+  r.only('setLocalInterfaceNameOnUpstreamConnections', false);
+  const keepalive = r.inside('tcpKeepalive', (k) => ({
+    probes: k.take('keepaliveProbes') ?? 9,
+    timeS: k.take('keepaliveTime') ?? 7200,
+    intervalS: k.take('keepaliveInterval') ?? 75,
+  }));
+  return keepalive ?? null;
+}

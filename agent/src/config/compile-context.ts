@@ -1,0 +1,70 @@
+/**
+ * What compiling a resource needs from outside, and what it finds on the way: statistics blocks, files, and the
+ * secrets, routes and references that stand inside a listener or cluster.
+ */
+import { createHash } from 'node:crypto';
+import type { RouteConfigSpec } from '../model/http.ts';
+import type { SecretSpec } from '../model/tls.ts';
+
+/** Hands out the first slot of a block; asking again for the same prefix gives the same block. */
+export interface StatBlocks {
+  listener(prefix: string): number;
+  http(prefix: string): number;
+  cluster(name: string): number;
+  tcp(prefix: string): number;
+  rbac(prefix: string): number;
+}
+
+export interface CompileEnvironment {
+  readonly stats: StatBlocks;
+  /** Whole content of a file that a data source names. */
+  readonly readFile: (path: string) => Buffer;
+  /** Whether this process has a mesh identity, i.e. answers for the secrets of the identity cluster. */
+  readonly hasIdentity: boolean;
+  /** Names of the secrets in static_resources. */
+  readonly staticSecrets: ReadonlySet<string>;
+}
+
+export interface Reference {
+  readonly name: string;
+  readonly path: string;
+}
+
+/** Found while compiling one resource. */
+export class CompileContext {
+  readonly env: CompileEnvironment;
+  readonly secrets = new Map<string, SecretSpec>();
+  readonly inlineRoutes: RouteConfigSpec[] = [];
+  /** Route configurations that RDS has to deliver. */
+  readonly rds: Reference[] = [];
+  /** Clusters that must be known (static, inline routes); Envoy does not check those of tcp_proxy and RDS. */
+  readonly clusters: Reference[] = [];
+  readonly warnings: string[] = [];
+  readonly #routeNames = new Set<string>();
+
+  constructor(env: CompileEnvironment) {
+    this.env = env;
+  }
+
+  /** Registers material that stands in the configuration itself, under a name made of its content. */
+  inlineSecret(
+    secret: { kind: 'certificate'; chainPem: string; keyPem: string } | { kind: 'trust'; bundlePem: string },
+  ): string {
+    const name = `inline/${contentHash(secret)}`;
+    this.secrets.set(name, { ...secret, name });
+    return name;
+  }
+
+  /** A name for an inline route configuration that stays over updates and is used once in this resource. */
+  inlineRouteName(wanted: string): string {
+    let name = wanted;
+    for (let n = 2; this.#routeNames.has(name); n++) name = `${wanted}#${n}`;
+    this.#routeNames.add(name);
+    return name;
+  }
+}
+
+/** Equal content gives equal text; 96 bits are plenty for what lives in one process. */
+export function contentHash(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 24);
+}

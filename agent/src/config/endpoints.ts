@@ -1,0 +1,95 @@
+/** ClusterLoadAssignment: endpoints by locality, with their weights, health and socket-match labels. */
+import { isIP } from 'node:net';
+import type { JsonObject } from '@bufbuild/protobuf';
+import type { Metadata } from '@chainmail/xds/proto/envoy/config/core/v3/base';
+import type {
+  ClusterLoadAssignment,
+  ClusterLoadAssignment_Policy,
+} from '@chainmail/xds/proto/envoy/config/endpoint/v3/endpoint';
+import type {
+  Endpoint,
+  LbEndpoint,
+  LocalityLbEndpoints,
+} from '@chainmail/xds/proto/envoy/config/endpoint/v3/endpoint_components';
+import type { EndpointSpec, EndpointsSpec } from '../model/cluster.ts';
+import { canonicalIp, readHostPort } from './address.ts';
+import { type MessageReader, readMessage } from './message-reader.ts';
+
+/** Before names are resolved, `address.ip` holds the DNS name. */
+export type NamedEndpoint = EndpointSpec;
+
+const health = {
+  UNKNOWN: 'healthy',
+  HEALTHY: 'healthy',
+  UNHEALTHY: 'unhealthy',
+  TIMEOUT: 'unhealthy',
+  DRAINING: 'draining',
+  DEGRADED: 'degraded',
+} as const;
+
+const socketMatchKey = 'envoy.transport_socket_match';
+
+/** From EDS: addresses only. The cluster is the message's own. */
+export function compileAssignment(message: ClusterLoadAssignment, path: string): EndpointsSpec {
+  return readMessage(message, path, (r: MessageReader<ClusterLoadAssignment>) => ({
+    cluster: r.take('clusterName'),
+    endpoints: readAssignment(r, false),
+  }));
+}
+
+/** @param names whether DNS names are allowed as addresses */
+export function readAssignment(r: MessageReader<ClusterLoadAssignment>, names: boolean): readonly NamedEndpoint[] {
+  r.take('clusterName');
+  r.inside('policy', readPolicy);
+  return r.each('endpoints', (l) => readLocality(l, names)).flat();
+}
+
+/** 140 is Envoy's default overprovisioning, and the only one implemented. */
+function readPolicy(r: MessageReader<ClusterLoadAssignment_Policy>): void {
+  r.only('overprovisioningFactor', 140);
+  r.only('weightedPriorityHealth', false);
+}
+
+function readLocality(r: MessageReader<LocalityLbEndpoints>, names: boolean): readonly NamedEndpoint[] {
+  const priority = r.take('priority');
+  const locality = r.inside('locality', (l) => [l.take('region'), l.take('zone'), l.take('subZone')].join('/')) ?? '';
+  return r.each('lbEndpoints', (e) => readEndpoint(e, priority, locality === '//' ? '' : locality, names));
+}
+
+function readEndpoint(r: MessageReader<LbEndpoint>, priority: number, locality: string, names: boolean): NamedEndpoint {
+  const identifier = r.take('hostIdentifier');
+  if (identifier.case !== 'endpoint') throw r.unsupported(identifier.case ?? 'hostIdentifier');
+  const { hostname, host, port } = r.within('endpoint', identifier.value, (e) => readHost(e, names));
+  return {
+    address: { ip: host, port },
+    hostname,
+    health: r.oneOf('healthStatus', health),
+    weight: r.take('loadBalancingWeight') ?? 1,
+    priority,
+    locality,
+    socketMatch: r.inside('metadata', readSocketMatch) ?? {},
+  };
+}
+
+function readHost(
+  r: MessageReader<Endpoint>,
+  names: boolean,
+): { readonly hostname: string; readonly host: string; readonly port: number } {
+  const { host, port } = r.required('address', readHostPort);
+  const isAddress = isIP(host) !== 0;
+  if (!isAddress && !names) throw r.invalid('address', `malformed IP address: ${host}`);
+  return { hostname: r.take('hostname') || (isAddress ? '' : host), host: isAddress ? canonicalIp(host) : host, port };
+}
+
+/** Other metadata describes; only the labels for transport_socket_matches steer anything. */
+function readSocketMatch(r: MessageReader<Metadata>): Readonly<Record<string, string>> {
+  r.take('typedFilterMetadata');
+  const labels: JsonObject = r.take('filterMetadata')[socketMatchKey] ?? {};
+  return Object.fromEntries(
+    Object.entries(labels).map(([k, v]) => {
+      if (typeof v !== 'string')
+        throw r.unsupported('filterMetadata', `${socketMatchKey}.${k}: only text is implemented`);
+      return [k, v];
+    }),
+  );
+}

@@ -1,0 +1,113 @@
+/** Listener to ListenerSpec. */
+import { randomUUID } from 'node:crypto';
+import type { Listener } from '@chainmail/xds/proto/envoy/config/listener/v3/listener';
+import type { ListenerFilter } from '@chainmail/xds/proto/envoy/config/listener/v3/listener_components';
+import type { HttpInspector } from '@chainmail/xds/proto/envoy/extensions/filters/listener/http_inspector/v3/http_inspector';
+import type { OriginalDst } from '@chainmail/xds/proto/envoy/extensions/filters/listener/original_dst/v3/original_dst';
+import type { TlsInspector } from '@chainmail/xds/proto/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector';
+import type { AddressSpec, FilterChainSpec, ListenerSpec } from '../model/listener.ts';
+import { addressText, readIpAddress } from './address.ts';
+import type { CompileContext } from './compile-context.ts';
+import { readFilterChain } from './filter-chain.ts';
+import { extension, type MessageReader, readMessage } from './message-reader.ts';
+
+const defaultListenerFiltersTimeoutMs = 15_000;
+const defaultBufferLimitBytes = 1024 * 1024;
+/** The kernel caps it at net.core.somaxconn. */
+const defaultBacklog = 4096;
+
+const directions = { UNSPECIFIED: 'unspecified', INBOUND: 'inbound', OUTBOUND: 'outbound' } as const;
+
+/** @throws FieldError for what is wrong or not implemented */
+export function compileListener(message: Listener, path: string, context: CompileContext): ListenerSpec {
+  return readMessage(message, path, (r: MessageReader<Listener>) => readListener(r, context));
+}
+
+function readListener(r: MessageReader<Listener>, context: CompileContext): ListenerSpec {
+  refuseOtherBehaviour(r);
+  const name = r.take('name') || randomUUID();
+  const addresses = [
+    r.required('address', readIpAddress),
+    ...r.each('additionalAddresses', (a) => a.required('address', readIpAddress)),
+  ];
+  const chains = r.each('filterChains', (c, i) => readFilterChain(c, `${name}/${i}`, context));
+  const defaultChain = r.inside('defaultFilterChain', (c) => readFilterChain(c, `${name}/default`, context)) ?? null;
+  if (chains.length === 0 && defaultChain === null) throw r.invalid('filterChains', 'no filter chains specified');
+  refuseEqualMatches(r, chains);
+  const filters = new Set(r.each('listenerFilters', readListenerFilter));
+  const statPrefix = r.take('statPrefix') || statPrefixOf(addresses[0]);
+  return {
+    name,
+    statPrefix,
+    stats: context.env.stats.listener(statPrefix),
+    addresses,
+    direction: r.oneOf('trafficDirection', directions),
+    originalDst: filters.has('original_dst'),
+    // Envoy too adds the inspector by itself where a chain needs it.
+    tlsInspector: filters.has('tls_inspector') || chains.some(needsTlsInspector),
+    httpInspector: filters.has('http_inspector'),
+    listenerFiltersTimeoutMs: r.durationMs('listenerFiltersTimeout') ?? defaultListenerFiltersTimeoutMs,
+    continueOnListenerFiltersTimeout: r.take('continueOnListenerFiltersTimeout'),
+    bufferLimitBytes: r.take('perConnectionBufferLimitBytes') ?? defaultBufferLimitBytes,
+    backlog: r.take('tcpBacklogSize') ?? defaultBacklog,
+    chains,
+    defaultChain,
+  };
+}
+
+/** Switches that are accepted at what the agent does in any case. */
+function refuseOtherBehaviour(r: MessageReader<Listener>): void {
+  r.only('useOriginalDst', false);
+  r.only('transparent', false);
+  r.only('freebind', false);
+  r.only('enableReusePort', true);
+  r.only('bindToPort', true);
+  r.only('enableMptcp', false);
+  r.oneOf('drainType', { DEFAULT: null });
+}
+
+type ListenerFilterKind = 'original_dst' | 'tls_inspector' | 'http_inspector';
+
+function readListenerFilter(r: MessageReader<ListenerFilter>): ListenerFilterKind {
+  const config = r.take('configType');
+  if (config.case === undefined) throw r.invalid('typedConfig', 'is required');
+  if (config.case !== 'typedConfig') throw r.unsupported(config.case);
+  return r.extension<ListenerFilterKind>('typedConfig', config.value, [
+    extension<OriginalDst, ListenerFilterKind>(
+      'envoy.extensions.filters.listener.original_dst.v3.OriginalDst',
+      () => 'original_dst',
+    ),
+    extension<TlsInspector, ListenerFilterKind>(
+      'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector',
+      (t) => {
+        t.only('enableJa3Fingerprinting', false);
+        return 'tls_inspector';
+      },
+    ),
+    extension<HttpInspector, ListenerFilterKind>(
+      'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector',
+      () => 'http_inspector',
+    ),
+  ]);
+}
+
+function needsTlsInspector(chain: FilterChainSpec): boolean {
+  const { serverNames, transportProtocol, applicationProtocols } = chain.match;
+  return serverNames.length > 0 || transportProtocol !== '' || applicationProtocols.length > 0;
+}
+
+function refuseEqualMatches(r: MessageReader<Listener>, chains: readonly FilterChainSpec[]): void {
+  const seen = new Map<string, number>();
+  chains.forEach((chain, i) => {
+    const match = JSON.stringify(chain.match);
+    const first = seen.get(match);
+    if (first !== undefined) {
+      throw r.invalid('', `filter_chains[${i}] has the same matching rules as filter_chains[${first}]`);
+    }
+    seen.set(match, i);
+  });
+}
+
+function statPrefixOf(address: AddressSpec | undefined): string {
+  return address === undefined ? '' : addressText(address).replaceAll(':', '_');
+}

@@ -1,0 +1,77 @@
+/** The network filters that are implemented: rbac before one terminal filter, tcp_proxy or http_connection_manager. */
+import type { Filter } from '@chainmail/xds/proto/envoy/config/listener/v3/listener_components';
+import type { HttpConnectionManager } from '@chainmail/xds/proto/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager';
+import type { RBAC } from '@chainmail/xds/proto/envoy/extensions/filters/network/rbac/v3/rbac';
+import type { TcpProxy } from '@chainmail/xds/proto/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy';
+import type { FilterChainSpec, NetworkRbacSpec, TcpProxySpec, WeightedClusterSpec } from '../model/listener.ts';
+import { readAccessLog } from './access-log.ts';
+import type { CompileContext } from './compile-context.ts';
+import { readHttpConnectionManager } from './http-connection-manager.ts';
+import { type Extension, extension, type MessageReader } from './message-reader.ts';
+import { readRbac } from './rbac.ts';
+
+type NetworkFilter =
+  | { readonly kind: 'rbac'; readonly spec: NetworkRbacSpec }
+  | { readonly kind: 'terminal'; readonly spec: FilterChainSpec['terminal'] };
+
+/** @param place what names inline route configurations: listener and filter chain */
+export function readNetworkFilter(r: MessageReader<Filter>, place: string, context: CompileContext): NetworkFilter {
+  const config = r.take('configType');
+  if (config.case === undefined) throw r.invalid('typedConfig', 'is required');
+  if (config.case !== 'typedConfig') throw r.unsupported(config.case);
+  const implemented: readonly Extension<NetworkFilter>[] = [
+    extension<RBAC, NetworkFilter>('envoy.extensions.filters.network.rbac.v3.RBAC', (f) => ({
+      kind: 'rbac',
+      spec: readNetworkRbac(f, context),
+    })),
+    extension<TcpProxy, NetworkFilter>('envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', (f) => ({
+      kind: 'terminal',
+      spec: readTcpProxy(f, context),
+    })),
+    extension<HttpConnectionManager, NetworkFilter>(
+      'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+      (f) => ({ kind: 'terminal', spec: readHttpConnectionManager(f, place, context) }),
+    ),
+  ];
+  return r.extension('typedConfig', config.value, implemented);
+}
+
+function readNetworkRbac(r: MessageReader<RBAC>, context: CompileContext): NetworkRbacSpec {
+  // Rules look at the connection only, so once is as good as always.
+  r.oneOf('enforcementType', { ONE_TIME_ON_FIRST_BYTE: null });
+  const statPrefix = r.take('statPrefix').replace(/\.$/, '');
+  return {
+    statPrefix,
+    stats: context.env.stats.rbac(statPrefix),
+    rules: r.inside('rules', readRbac) ?? null,
+    shadowRules: r.inside('shadowRules', readRbac) ?? null,
+  };
+}
+
+function readTcpProxy(r: MessageReader<TcpProxy>, context: CompileContext): TcpProxySpec {
+  r.only('flushAccessLogOnConnected', false);
+  const statPrefix = r.take('statPrefix');
+  return {
+    kind: 'tcp_proxy',
+    statPrefix,
+    stats: context.env.stats.tcp(statPrefix),
+    clusters: readClusters(r),
+    idleTimeoutMs: r.durationMs('idleTimeout') ?? 3_600_000,
+    maxConnectAttempts: r.take('maxConnectAttempts') ?? 1,
+    accessLog: r.each('accessLog', (l) => readAccessLog(l, context)),
+  };
+}
+
+function readClusters(r: MessageReader<TcpProxy>): readonly WeightedClusterSpec[] {
+  const specifier = r.take('clusterSpecifier');
+  switch (specifier.case) {
+    case 'cluster':
+      return [{ name: specifier.value, weight: 1 }];
+    case 'weightedClusters':
+      return r.within('weightedClusters', specifier.value, (w) =>
+        w.each('clusters', (c) => ({ name: c.take('name'), weight: c.take('weight') })),
+      );
+    case undefined:
+      throw r.invalid('clusterSpecifier', 'one of cluster, weighted_clusters is required');
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * Transport sockets: TLS contexts of either side, and raw_buffer. Material in the configuration becomes a secret of a
+ * made-up name; SDS names stay, and the secret arrives apart.
+ */
+import type { Any } from '@bufbuild/protobuf/wkt';
+import type { TransportSocket } from '@chainmail/xds/proto/envoy/config/core/v3/base';
+import type { RawBuffer } from '@chainmail/xds/proto/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer';
+import type { TlsParameters } from '@chainmail/xds/proto/envoy/extensions/transport_sockets/tls/v3/common';
+import type {
+  CommonTlsContext,
+  DownstreamTlsContext,
+  UpstreamTlsContext,
+} from '@chainmail/xds/proto/envoy/extensions/transport_sockets/tls/v3/tls';
+import type { DownstreamTlsSpec, SubjectAltNameMatchSpec, TlsCommonSpec, UpstreamTlsSpec } from '../model/tls.ts';
+import { type CompileContext, contentHash } from './compile-context.ts';
+import { type Extension, extension, type MessageReader } from './message-reader.ts';
+import { readCertificate, readSds, readValidation } from './tls-secret.ts';
+
+type Version = TlsCommonSpec['minVersion'];
+type Versions = Pick<TlsCommonSpec, 'minVersion' | 'maxVersion' | 'ciphers' | 'groups'>;
+
+/** null is plaintext. */
+export function readDownstreamSocket(
+  r: MessageReader<TransportSocket>,
+  context: CompileContext,
+): DownstreamTlsSpec | null {
+  return r.extension('typedConfig', socketConfig(r), [
+    rawBuffer,
+    extension<DownstreamTlsContext, DownstreamTlsSpec>(
+      'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext',
+      (t) => readDownstreamTls(t, context),
+    ),
+  ]);
+}
+
+/** null is plaintext. */
+export function readUpstreamSocket(
+  r: MessageReader<TransportSocket>,
+  autoSni: boolean,
+  context: CompileContext,
+): UpstreamTlsSpec | null {
+  return r.extension('typedConfig', socketConfig(r), [
+    rawBuffer,
+    extension<UpstreamTlsContext, UpstreamTlsSpec>(
+      'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+      (t) => readUpstreamTls(t, autoSni, context),
+    ),
+  ]);
+}
+
+const rawBuffer: Extension<null> = extension<RawBuffer, null>(
+  'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer',
+  () => null,
+);
+
+function socketConfig(r: MessageReader<TransportSocket>): Any {
+  const config = r.take('configType');
+  if (config.case === undefined) throw r.invalid('typedConfig', 'is required');
+  return config.value;
+}
+
+function readDownstreamTls(r: MessageReader<DownstreamTlsContext>, context: CompileContext): DownstreamTlsSpec {
+  r.only('requireSni', false);
+  r.only('fullScanCertsOnSniMismatch', false);
+  r.oneOf('ocspStaplePolicy', { LENIENT_STAPLING: null });
+  const tickets = r.take('sessionTicketKeysType');
+  // Tickets are off here in any case; asking for them by key is refused.
+  if (tickets.case !== undefined && tickets.case !== 'disableStatelessSessionResumption')
+    throw r.unsupported(tickets.case);
+  const requireClientCertificate = r.take('requireClientCertificate') ?? false;
+  const common = r.required('commonTlsContext', (c) => readCommon(c, 'TLSv1_3', context));
+  if (common.certificates.length === 0)
+    throw r.invalid('commonTlsContext', 'No TLS certificates found for server context');
+  if (requireClientCertificate && common.trustedCa === null) {
+    throw r.invalid('requireClientCertificate', 'needs a trusted_ca: without one every certificate would do');
+  }
+  return { ...common, requireClientCertificate };
+}
+
+function readUpstreamTls(
+  r: MessageReader<UpstreamTlsContext>,
+  autoSni: boolean,
+  context: CompileContext,
+): UpstreamTlsSpec {
+  r.only('allowRenegotiation', false);
+  const common = r.inside('commonTlsContext', (c) => readCommon(c, 'TLSv1_2', context)) ?? noCommon;
+  const spec = { ...common, sni: r.take('sni'), autoSni };
+  return { ...spec, key: contentHash(spec) };
+}
+
+const noCommon: TlsCommonSpec = {
+  minVersion: 'TLSv1_2',
+  maxVersion: 'TLSv1_2',
+  ciphers: '',
+  groups: '',
+  alpn: [],
+  certificates: [],
+  trustedCa: null,
+  subjectAltNames: [],
+  requireSvid: false,
+};
+
+/** @param autoMax what TLS_AUTO means as a maximum: 1.3 for a server, 1.2 for a client, as in Envoy. */
+function readCommon(r: MessageReader<CommonTlsContext>, autoMax: Version, context: CompileContext): TlsCommonSpec {
+  const versions = r.inside('tlsParams', (p) => readParameters(p, autoMax));
+  const inline = r.each('tlsCertificates', (c) =>
+    context.inlineSecret({ kind: 'certificate', ...readCertificate(c, context) }),
+  );
+  const sds = r.each('tlsCertificateSdsSecretConfigs', (s) => readSds(s, context).name);
+  return {
+    ...(versions ?? { minVersion: 'TLSv1_2', maxVersion: autoMax, ciphers: '', groups: '' }),
+    alpn: r.take('alpnProtocols'),
+    certificates: [...inline, ...sds],
+    ...readTrust(r, context),
+  };
+}
+
+type Trust = Pick<TlsCommonSpec, 'trustedCa' | 'subjectAltNames' | 'requireSvid'>;
+
+function readTrust(r: MessageReader<CommonTlsContext>, context: CompileContext): Trust {
+  const type = r.take('validationContextType');
+  switch (type.case) {
+    case undefined:
+      return { trustedCa: null, subjectAltNames: [], requireSvid: false };
+    case 'validationContext':
+      return r.within('validationContext', type.value, (v) => {
+        const { bundlePem, subjectAltNames } = readValidation(v, context);
+        if (bundlePem === null) refuseNamesWithoutAnchor(v, subjectAltNames);
+        const trustedCa = bundlePem === null ? null : context.inlineSecret({ kind: 'trust', bundlePem });
+        return { trustedCa, subjectAltNames, requireSvid: false };
+      });
+    case 'validationContextSdsSecretConfig': {
+      const { name, mesh } = r.within('validationContextSdsSecretConfig', type.value, (s) => readSds(s, context));
+      return { trustedCa: name, subjectAltNames: [], requireSvid: mesh };
+    }
+    case 'combinedValidationContext':
+      return r.within('combinedValidationContext', type.value, (c) => {
+        const base = c.required('defaultValidationContext', (v) => {
+          if (v.isSet('trustedCa')) throw v.unsupported('trustedCa', 'comes from the SDS secret here');
+          return readValidation(v, context);
+        });
+        const { name, mesh } = c.required('validationContextSdsSecretConfig', (s) => readSds(s, context));
+        return { trustedCa: name, subjectAltNames: base.subjectAltNames, requireSvid: mesh };
+      });
+    default:
+      throw r.unsupported(type.case);
+  }
+}
+
+function refuseNamesWithoutAnchor(
+  r: { invalid(n: string, m: string): Error },
+  names: readonly SubjectAltNameMatchSpec[],
+): void {
+  if (names.length > 0)
+    throw r.invalid('trustedCa', 'SAN-based verification without trusted CA is insecure and not allowed');
+}
+
+const versionOf = { TLSv1_2: 'TLSv1_2', TLSv1_3: 'TLSv1_3', TLS_AUTO: null } as const;
+
+function readParameters(r: MessageReader<TlsParameters>, autoMax: Version): Versions {
+  const minVersion = r.oneOf('tlsMinimumProtocolVersion', versionOf) ?? 'TLSv1_2';
+  const asked = r.oneOf('tlsMaximumProtocolVersion', versionOf);
+  const maxVersion = asked ?? (minVersion > autoMax ? minVersion : autoMax);
+  if (minVersion > maxVersion) throw r.invalid('tlsMinimumProtocolVersion', 'is above tls_maximum_protocol_version');
+  return { minVersion, maxVersion, ciphers: cipherList(r), groups: groupList(r) };
+}
+
+/** BoringSSL's groups of equal preference, `[A|B]`, become a plain order. */
+function cipherList(r: MessageReader<TlsParameters>): string {
+  const names = r.take('cipherSuites').flatMap((c) => c.replace(/^\[(.*)\]$/, '$1').split('|'));
+  const bad = names.find((n) => !/^[A-Za-z0-9_-]+$/.test(n));
+  if (bad !== undefined) throw r.invalid('cipherSuites', `'${bad}' is not the name of a cipher suite`);
+  return names.join(':');
+}
+
+function groupList(r: MessageReader<TlsParameters>): string {
+  const names = r.take('ecdhCurves');
+  const bad = names.find((n) => !/^[A-Za-z0-9_-]+$/.test(n));
+  if (bad !== undefined) throw r.invalid('ecdhCurves', `'${bad}' is not the name of a group`);
+  return names.join(':');
+}
