@@ -45,6 +45,14 @@ export function compileFormat(format: string): CompiledFormat {
   };
 }
 
+/**
+ * A format string as a function, for values of added headers.
+ * @throws UserError LOG_FORMAT_INVALID, LOG_UNKNOWN_OPERATOR
+ */
+export function compileHeaderFormat(format: string): (record: LogRecord) => string {
+  return compileFormat(format).evaluate;
+}
+
 function textOf(segment: Segment, record: LogRecord): string {
   return segment.kind === 'text' ? segment.text : String(segment.read(record) ?? '');
 }

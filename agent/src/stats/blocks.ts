@@ -1,0 +1,101 @@
+/**
+ * The sorts of statistics blocks: how many slots one takes and how Envoy names what is in it, for people and for
+ * Prometheus. A block's own name (cluster, listener, prefix) becomes a label, so the number of metrics stays fixed.
+ */
+import {
+  type BlockLayout,
+  clusterBlockSlots,
+  clusterHistogram,
+  clusterStat,
+  httpBlockSlots,
+  httpHistogram,
+  httpStat,
+  listenerStat,
+  rbacStat,
+  tcpStat,
+  workerStat,
+} from './layout.ts';
+
+export type BlockKind = 'listener' | 'http' | 'cluster' | 'tcp' | 'rbac' | 'worker';
+
+export interface Label {
+  readonly name: string;
+  readonly value: string;
+}
+
+export interface BlockNames {
+  /** In front of each name, with the dot. */
+  readonly prefix: string;
+  /** In front of each name for Prometheus, without `envoy_`. */
+  readonly family: string;
+  readonly labels: readonly Label[];
+}
+
+export interface BlockSort {
+  readonly slots: number;
+  readonly layout: BlockLayout;
+  /** First slot of the response codes, counted as upstream_rq_<code>; null without. */
+  readonly codes: number | null;
+  /** Name and first slot of each histogram. */
+  readonly histograms: readonly (readonly [name: string, at: number])[];
+  readonly names: (name: string) => BlockNames;
+}
+
+const simple = (layout: BlockLayout, names: BlockSort['names']): BlockSort => ({
+  slots: layout.slots.length,
+  layout,
+  codes: null,
+  histograms: [],
+  names,
+});
+
+export const blockSorts: Readonly<Record<BlockKind, BlockSort>> = {
+  listener: simple(listenerStat.layout, (name) => ({
+    prefix: `listener.${name}.`,
+    family: 'listener_',
+    labels: [{ name: 'envoy_listener_address', value: name }],
+  })),
+  http: {
+    slots: httpBlockSlots,
+    layout: httpStat.layout,
+    codes: null,
+    histograms: Object.entries(httpHistogram),
+    names: (name) => ({
+      prefix: `http.${name}.`,
+      family: 'http_',
+      labels: [{ name: 'envoy_http_conn_manager_prefix', value: name }],
+    }),
+  },
+  cluster: {
+    slots: clusterBlockSlots,
+    layout: clusterStat.layout,
+    codes: clusterStat.layout.slots.length,
+    histograms: Object.entries(clusterHistogram),
+    names: (name) => ({
+      prefix: `cluster.${name}.`,
+      family: 'cluster_',
+      labels: [{ name: 'envoy_cluster_name', value: name }],
+    }),
+  },
+  tcp: simple(tcpStat.layout, (name) => ({
+    prefix: `tcp.${name}.`,
+    family: 'tcp_',
+    labels: [{ name: 'envoy_tcp_prefix', value: name }],
+  })),
+  rbac: simple(rbacStat.layout, rbacNames),
+  worker: simple(workerStat.layout, () => ({ prefix: 'server.worker.', family: 'server_worker_', labels: [] })),
+};
+
+/** The HTTP filter's prefix is the connection manager's, `http.X`; the network filter has one of its own. */
+function rbacNames(prefix: string): BlockNames {
+  const manager = /^http\.(.+)$/s.exec(prefix)?.[1];
+  return {
+    prefix: `${prefix}.rbac.`,
+    family: manager === undefined ? 'rbac_' : 'http_rbac_',
+    labels: [
+      manager === undefined
+        ? { name: 'envoy_rbac_prefix', value: prefix }
+        : { name: 'envoy_http_conn_manager_prefix', value: manager },
+    ],
+  };
+}

@@ -1,0 +1,102 @@
+/** The numbers of the registry under Envoy's names: one list that every rendering shares. */
+import { type BlockSort, blockSorts, type Label } from './blocks.ts';
+import { codeSlots, histogramBuckets, type SlotKind } from './layout.ts';
+import type { StatBlock, StatRegistry } from './registry.ts';
+
+interface Named {
+  /** Envoy's full name, `cluster.a.upstream_rq_200`. */
+  readonly name: string;
+  /** The name for Prometheus, without the parts that became labels. */
+  readonly family: string;
+  readonly labels: readonly Label[];
+}
+
+export interface NumberMetric extends Named {
+  readonly kind: 'counter' | 'gauge';
+  readonly value: number;
+}
+
+export interface HistogramMetric extends Named {
+  readonly kind: 'histogram';
+  readonly count: number;
+  readonly sum: number;
+  /** How many values are in each bucket of layout.ts. */
+  readonly buckets: Float64Array;
+}
+
+export type Metric = NumberMetric | HistogramMetric;
+
+/** Every metric of the registry, blocks in the order they were made. */
+export function* metricsOf(registry: StatRegistry): Iterable<Metric> {
+  for (const block of registry.blocks()) yield* metricsOfBlock(registry, block);
+  for (const stat of registry.mainStats()) yield { ...stat, family: prometheusName(stat.name), labels: [] };
+}
+
+function* metricsOfBlock(registry: StatRegistry, block: StatBlock): Iterable<Metric> {
+  const sort = blockSorts[block.kind];
+  const names = sort.names(block.name);
+  for (const [i, slot] of sort.layout.slots.entries()) {
+    const value = slot.kind === 'level' ? registry.largest(block.base + i) : registry.sum(block.base + i);
+    const tagged = tagCode(slot.name);
+    yield {
+      kind: shownKind(slot.kind),
+      name: names.prefix + slot.name,
+      family: prometheusName(names.family + tagged.name),
+      labels: [...tagged.labels, ...names.labels],
+      value,
+    };
+  }
+  yield* codesOf(registry, block, sort);
+  for (const [name, at] of sort.histograms) {
+    yield {
+      kind: 'histogram',
+      name: names.prefix + name,
+      family: prometheusName(names.family + name),
+      labels: names.labels,
+      ...readHistogram(registry, block.base + at),
+    };
+  }
+}
+
+/** A code is there from its first response on. */
+function* codesOf(registry: StatRegistry, block: StatBlock, { codes, names }: BlockSort): Iterable<NumberMetric> {
+  if (codes === null) return;
+  const { prefix, family, labels } = names(block.name);
+  for (let i = 0; i < codeSlots; i++) {
+    const value = registry.sum(block.base + codes + i);
+    if (value === 0) continue;
+    const code = String(100 + i);
+    yield {
+      kind: 'counter',
+      name: `${prefix}upstream_rq_${code}`,
+      family: prometheusName(`${family}upstream_rq`),
+      labels: [{ name: 'envoy_response_code', value: code }, ...labels],
+      value,
+    };
+  }
+}
+
+function readHistogram(
+  registry: StatRegistry,
+  base: number,
+): { readonly count: number; readonly sum: number; readonly buckets: Float64Array } {
+  const buckets = new Float64Array(histogramBuckets);
+  const count = registry.sum(base);
+  if (count > 0) for (let i = 0; i < histogramBuckets; i++) buckets[i] = registry.sum(base + 2 + i);
+  return { count, sum: registry.sum(base + 1), buckets };
+}
+
+function shownKind(kind: SlotKind): 'counter' | 'gauge' {
+  return kind === 'counter' ? 'counter' : 'gauge';
+}
+
+/** `downstream_rq_2xx` is `downstream_rq_xx` of class 2. */
+function tagCode(name: string): { readonly name: string; readonly labels: readonly Label[] } {
+  const found = /^(.*_rq)_([1-5])xx$/.exec(name);
+  if (found === null) return { name, labels: [] };
+  return { name: `${found[1]}_xx`, labels: [{ name: 'envoy_response_code_class', value: found[2] ?? '' }] };
+}
+
+function prometheusName(name: string): string {
+  return `envoy_${name.replace(/[^a-zA-Z0-9_]/g, '_')}`;
+}

@@ -1,0 +1,151 @@
+/**
+ * Which block of slots belongs to whom: the main thread's half of the statistics. Blocks are handed out by sort and
+ * name, freed when nothing uses them any more, and used again only after a rest, because a worker may still finish
+ * requests of a removed cluster. Invariant: a block handed out anew reads zero in every worker.
+ */
+import { type Clock, UserError } from '@chainmail/runtime';
+import { type BlockKind, blockSorts } from './blocks.ts';
+import { slotCount, workerStat, workerStatBase } from './layout.ts';
+
+/** How long a freed block rests; longer than any drain. */
+export const restMs = 600_000;
+
+export interface StatBlock {
+  readonly kind: BlockKind;
+  readonly name: string;
+  readonly base: number;
+}
+
+interface FreeBlock {
+  readonly base: number;
+  readonly freedMs: number;
+}
+
+/** A number that the main thread keeps itself, e.g. `server.uptime`. */
+export interface MainStat {
+  readonly name: string;
+  readonly kind: 'counter' | 'gauge';
+  readonly value: number;
+}
+
+export class StatRegistry {
+  readonly #clock: Clock;
+  readonly #limit: number;
+  readonly #blocks = new Map<string, StatBlock>();
+  /** Freed blocks by their size, oldest first. */
+  readonly #free = new Map<number, FreeBlock[]>();
+  readonly #workers: Float64Array[] = [];
+  readonly #sources: (() => Iterable<MainStat>)[] = [];
+  #next = workerStatBase + workerStat.layout.slots.length;
+
+  /** limit: slots of each worker. */
+  constructor(clock: Clock, limit = slotCount) {
+    this.#clock = clock;
+    this.#limit = limit;
+    this.#blocks.set('worker', { kind: 'worker', name: '', base: workerStatBase });
+  }
+
+  /** The slots of one more worker, to be summed up with the others'. */
+  attachWorker(slots: Float64Array): void {
+    this.#workers.push(slots);
+  }
+
+  /** Numbers that the main thread keeps; asked for at each rendering. */
+  addSource(source: () => Iterable<MainStat>): void {
+    this.#sources.push(source);
+  }
+
+  listener(prefix: string): number {
+    return this.block('listener', prefix);
+  }
+  http(prefix: string): number {
+    return this.block('http', prefix);
+  }
+  cluster(name: string): number {
+    return this.block('cluster', name);
+  }
+  tcp(prefix: string): number {
+    return this.block('tcp', prefix);
+  }
+  rbac(prefix: string): number {
+    return this.block('rbac', prefix);
+  }
+
+  /**
+   * First slot of the block of that sort and name; the same one for as long as it is in use.
+   * @throws UserError STATS_EXHAUSTED
+   */
+  block(kind: BlockKind, name: string): number {
+    const key = `${kind} ${name}`;
+    const known = this.#blocks.get(key);
+    if (known !== undefined) return known.base;
+    const base = this.#take(kind, name);
+    this.#blocks.set(key, { kind, name, base });
+    return base;
+  }
+
+  /** Frees every block whose first slot is not among those in use, once a configuration has taken effect. */
+  retain(inUse: ReadonlySet<number>): void {
+    for (const [key, block] of this.#blocks) {
+      if (block.kind === 'worker' || inUse.has(block.base)) continue;
+      this.#blocks.delete(key);
+      const { slots } = blockSorts[block.kind];
+      const free = this.#free.get(slots) ?? [];
+      free.push({ base: block.base, freedMs: this.#clock.now() });
+      this.#free.set(slots, free);
+    }
+  }
+
+  /** All blocks in use. */
+  blocks(): Iterable<StatBlock> {
+    return this.#blocks.values();
+  }
+
+  /** Numbers of the main thread. */
+  *mainStats(): Iterable<MainStat> {
+    for (const source of this.#sources) yield* source();
+  }
+
+  /** A slot over all workers. */
+  sum(slot: number): number {
+    let sum = 0;
+    for (const slots of this.#workers) sum += slots[slot] ?? 0;
+    return sum;
+  }
+
+  /** The largest value of a slot in any worker. */
+  largest(slot: number): number {
+    let largest = 0;
+    for (const slots of this.#workers) largest = Math.max(largest, slots[slot] ?? 0);
+    return largest;
+  }
+
+  #take(kind: BlockKind, name: string): number {
+    const { slots } = blockSorts[kind];
+    const free = this.#free.get(slots);
+    const oldest = free?.[0];
+    if (free !== undefined && oldest !== undefined && this.#clock.now() - oldest.freedMs >= restMs) {
+      free.shift();
+      for (const worker of this.#workers) worker.fill(0, oldest.base, oldest.base + slots);
+      return oldest.base;
+    }
+    if (this.#next + slots > this.#limit) throw this.#exhausted(kind, name, slots);
+    const base = this.#next;
+    this.#next += slots;
+    return base;
+  }
+
+  #exhausted(kind: BlockKind, name: string, slots: number): UserError {
+    const resting = [...this.#free.values()].reduce((sum, free) => sum + free.length, 0);
+    return new UserError(
+      'STATS_EXHAUSTED',
+      `no room for the statistics of ${kind} '${name}': ${this.#next} of ${this.#limit} slots are taken, ${slots} more are needed`,
+      {
+        hint:
+          resting > 0
+            ? `${resting} removed ones are free again within ${restMs / 60_000} minutes; try then, or use fewer clusters`
+            : 'use fewer clusters, listeners or stat_prefixes',
+      },
+    );
+  }
+}
