@@ -1,11 +1,12 @@
 /**
  * Proof that interception works before the application starts: connections that must be captured have to reach
- * listeners of this very process, which answer with a random token.
+ * listeners of this very process, which answer with a random token and the original destination they were told.
  */
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';
 import os from 'node:os';
 import { agentUid, inboundSource, messageOf, ports, UserError } from '@chainmail/runtime';
+import { originalDestination } from '../sys/tcp.ts';
 import type { Family } from './rules.ts';
 
 export interface Check {
@@ -41,11 +42,10 @@ export async function proveInterception(families: readonly Family[]): Promise<re
 async function proveOutbound(family: Family): Promise<Check> {
   const check = { family, direction: 'outbound' } as const;
   const target = unroutable[family];
-  return withToken(listenAddresses[family].outbound, ports.agentOutbound, async (token) => {
+  return withToken(family, listenAddresses[family].outbound, ports.agentOutbound, async (token) => {
     const answer = await dial(target, dialPort);
     if (answer.kind === 'unreachable') return { ...check, outcome: 'skipped', reason: `no route to ${target}` };
-    if (answer.kind === 'text' && answer.text === token) return { ...check, outcome: 'proven', reason: target };
-    return { ...check, outcome: 'failed', reason: `${target}: ${answer.text}` };
+    return { ...check, ...judge(answer, token, target) };
   });
 }
 
@@ -54,12 +54,22 @@ async function proveInbound(family: Family): Promise<Check> {
   const check = { family, direction: 'inbound' } as const;
   const own = ownAddress(family);
   if (own === undefined) return { ...check, outcome: 'skipped', reason: `the pod has no IP${family} address` };
-  return withToken(listenAddresses[family].inbound, ports.agentInbound, async (token) => {
+  return withToken(family, listenAddresses[family].inbound, ports.agentInbound, async (token) => {
     const answer = await asAgent(() => dial(own, dialPort));
     if (answer === undefined) return { ...check, outcome: 'skipped', reason: 'no capability SETUID' };
-    if (answer.kind === 'text' && answer.text === token) return { ...check, outcome: 'proven', reason: own };
-    return { ...check, outcome: 'failed', reason: `${own}: ${answer.text}` };
+    return { ...check, ...judge(answer, token, own) };
   });
+}
+
+/** The token says which process answered; the original destination, that the agent will know where to go on. */
+function judge(answer: Answer, token: string, target: string): Pick<Check, 'outcome' | 'reason'> {
+  if (answer.kind !== 'text') return { outcome: 'failed', reason: `${target}: ${answer.text}` };
+  const [gotToken, ip, port] = answer.text.split(' ');
+  if (gotToken !== token) return { outcome: 'failed', reason: `${target}: another process answered` };
+  if (ip !== target || port !== String(dialPort)) {
+    return { outcome: 'failed', reason: `${target}: the original destination is lost, the kernel says ${ip} ${port}` };
+  }
+  return { outcome: 'proven', reason: `${target} port ${dialPort}` };
 }
 
 function ownAddress(family: Family): string | undefined {
@@ -86,11 +96,17 @@ async function asAgent<T>(work: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
-async function withToken(host: string, port: number, work: (token: string) => Promise<Check>): Promise<Check> {
+async function withToken(
+  family: Family,
+  host: string,
+  port: number,
+  work: (token: string) => Promise<Check>,
+): Promise<Check> {
   const token = randomBytes(16).toString('hex');
   const server = net.createServer((socket) => {
     socket.on('error', () => {}); // the dialler may be gone already
-    socket.end(token);
+    const original = originalOf(socket, family);
+    socket.end(`${token} ${original?.ip} ${original?.port}`);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(occupied(host, port, error)));
@@ -101,6 +117,12 @@ async function withToken(host: string, port: number, work: (token: string) => Pr
   } finally {
     await new Promise((resolve) => server.close(resolve));
   }
+}
+
+/** net.Socket shows its descriptor only on its handle. */
+function originalOf(socket: net.Socket, family: Family) {
+  const { fd } = (socket as unknown as { readonly _handle?: { readonly fd?: number } })._handle ?? {};
+  return fd === undefined || fd < 0 ? null : originalDestination(BigInt(fd), family === 'v4' ? 4 : 6);
 }
 
 function occupied(host: string, port: number, cause: unknown): UserError {
@@ -123,7 +145,7 @@ function dial(host: string, port: number): Promise<Answer> {
     socket.setTimeout(dialDeadlineMs, () => settle({ kind: 'failed', text: `no answer in ${dialDeadlineMs} ms` }));
     socket.setEncoding('utf8');
     socket.on('data', (chunk: string) => {
-      text = (text + chunk).slice(0, 64);
+      text = (text + chunk).slice(0, 128);
     });
     socket.on('end', () => settle({ kind: 'text', text }));
     socket.on('error', (error: NodeJS.ErrnoException) => {
