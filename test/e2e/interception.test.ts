@@ -179,6 +179,27 @@ for (const flavour of ['nft', 'legacy'] as const) {
   );
 }
 
+for (const flavour of ['nft', 'legacy'] as const) {
+  test.serial(`${flavour}: init needs NET_ADMIN and NET_RAW and no other capability`, (t) => {
+    const network = podNetwork(t, flavour);
+    const only = '-all,+net_admin,+net_raw';
+    const as = ['--inh-caps', only, '--bounding-set', only, '--no-new-privs', agentProgram, 'init'];
+    const { code, stderr } = network.run(network.pod, 'setpriv', as);
+    t.is(code, 0, stderr);
+    t.true(stderr.includes('"direction":"outbound","outcome":"proven"'));
+    const none = network.run(network.pod, 'setpriv', [
+      '--inh-caps',
+      '-all',
+      '--bounding-set',
+      '-all',
+      agentProgram,
+      'init',
+    ]);
+    t.is(none.code, 1);
+    t.regex(none.stderr, /NET_ADMIN/);
+  });
+}
+
 test.serial('bad input is refused by name, and nothing is applied', (t) => {
   const network = podNetwork(t, 'nft');
   const before = rulesOf(network);
