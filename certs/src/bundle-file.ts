@@ -9,7 +9,8 @@ export async function publishBundle(file: string, bundle: TrustBundle): Promise<
   await fs.mkdir(path.dirname(file), { recursive: true });
   const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`;
   try {
-    await fs.writeFile(temporary, formatTrustBundle(bundle), { mode: 0o644, flag: 'wx' });
+    await fs.writeFile(temporary, formatTrustBundle(bundle), { flag: 'wx' });
+    await fs.chmod(temporary, 0o644); // whatever the umask: agents under another uid read it
     await fs.rename(temporary, file);
   } finally {
     await fs.rm(temporary, { force: true });

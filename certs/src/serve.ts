@@ -1,7 +1,7 @@
 /** Assembly of the CA process: authority, attestor, service, own identity, server, published bundle. */
 
 import type { WorkloadIdentity } from '@chainmail/pki';
-import { type Clock, type Logger, messageOf } from '@chainmail/runtime';
+import { type Clock, type Logger, messageOf, UserError } from '@chainmail/runtime';
 import type { Attestor } from './attestor.ts';
 import { AuditLog } from './audit.ts';
 import { CertificateAuthority } from './authority.ts';
@@ -62,15 +62,27 @@ function followStore(options: CaOptions, authority: CertificateAuthority, identi
   };
 }
 
+/** Without a certificate of its own the CA can serve nobody, and nobody else will help it. */
+function certifyItself(identity: WorkloadIdentity): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const end = identity.subscribe((event) => {
+      if (event.type !== 'rotated' && event.type !== 'renewal-failed') return;
+      end();
+      if (event.type === 'rotated') resolve();
+      else reject(new UserError('CA_OWN_IDENTITY', `the CA cannot certify itself: ${event.reason}`));
+    });
+    identity.start();
+  });
+}
+
 /** Serves until closed. @throws UserError when the state, the bundle file or the address cannot be used. */
 export async function startCa(options: CaOptions): Promise<RunningCa> {
   const { store, attestor, trustDomain, ttl, clock, log, bundleFile } = options;
   const authority = await CertificateAuthority.open(store, trustDomain, clock);
   const audit = new AuditLog(log, clock);
   const identity = createOwnIdentity({ authority, audit, ttlSeconds: ttl.defaultSeconds, clock, log });
-  identity.start();
   try {
-    await identity.ready();
+    await certifyItself(identity);
     if (bundleFile !== undefined) await publishBundle(bundleFile, authority.bundle);
     const service = new CsrService({ authority, attestor, ttl, audit, clock, log });
     const server = await startGrpcServer(options.listen, service, identity);

@@ -46,6 +46,7 @@ export class WorkloadIdentity {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #listeners = new Set<(event: IdentityEvent) => void>();
+  readonly #waiters = new Set<(reason: Error) => void>();
   #material: IdentityMaterial | undefined;
   #bundle: TrustBundle | undefined;
   #backoff: Backoff;
@@ -83,22 +84,32 @@ export class WorkloadIdentity {
     this.#wake();
   }
 
-  /** Resolves with the first material, at once when there is one. Rejects when stopped before. */
+  /**
+   * Resolves with the first material, at once when there is one. Rejects when stopped before. Until then it keeps
+   * the process alive, which the clock's timers do not: a CA that is down would otherwise end whoever waits for it.
+   */
   ready(): Promise<IdentityMaterial> {
     const held = this.current();
     if (held !== undefined) return Promise.resolve(held);
     return new Promise((resolve, reject) => {
+      const alive = setInterval(() => {}, longestNapMs);
+      const done = (): void => {
+        clearInterval(alive);
+        end();
+        this.#waiters.delete(fail);
+      };
+      const fail = (reason: Error): void => {
+        done();
+        reject(reason);
+      };
       const end = this.subscribe((event) => {
         if (event.type !== 'rotated') return;
-        end();
-        this.#waiters.delete(reject);
+        done();
         resolve(event.material);
       });
-      this.#waiters.add(reject);
+      this.#waiters.add(fail);
     });
   }
-
-  readonly #waiters = new Set<(reason: Error) => void>();
 
   /** Takes a bundle that came another way (a mounted file), unless a newer one is held. */
   offerBundle(bundle: TrustBundle): void {
@@ -117,8 +128,7 @@ export class WorkloadIdentity {
     this.#state = 'stopped';
     this.#timer?.cancel();
     this.#material = undefined;
-    for (const reject of this.#waiters) reject(new Error('the workload identity was stopped'));
-    this.#waiters.clear();
+    for (const fail of [...this.#waiters]) fail(new Error('the workload identity was stopped'));
   }
 
   #emit(event: IdentityEvent): void {
