@@ -47,4 +47,4 @@ export { type AuthorizationRule, isCidr, type PathMatch, type SecurityPolicy } f
 export type { TargetRef, TargetSelector } from './kinds/target.ts';
 export { type KubeObject, type ObjectMeta, objectKey } from './object.ts';
 export { durationMs } from './schema/duration.ts';
-export { type FieldPath, formatPath } from './schema/schema.ts';
+export { type FieldPath, formatPath, isRecord } from './schema/schema.ts';

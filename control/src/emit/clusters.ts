@@ -1,0 +1,158 @@
+/** Clusters: a Service's port through EDS, pods by address, the application behind the inbound side, and passthrough. */
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { inboundSource } from '@chainmail/runtime';
+import type { CircuitBreakersSchema } from '@chainmail/xds/proto/envoy/config/cluster/v3/circuit_breaker';
+import {
+  type Cluster,
+  Cluster_DiscoveryType,
+  Cluster_LbPolicy,
+  ClusterSchema,
+} from '@chainmail/xds/proto/envoy/config/cluster/v3/cluster';
+import type { OutlierDetectionSchema } from '@chainmail/xds/proto/envoy/config/cluster/v3/outlier_detection';
+import type { TransportSocketSchema } from '@chainmail/xds/proto/envoy/config/core/v3/base';
+import { HttpProtocolOptionsSchema } from '@chainmail/xds/proto/envoy/extensions/upstreams/http/v3/http_protocol_options';
+import type { AppProtocol } from '../model/app-protocol.ts';
+import type { DirectCluster, ServiceCluster } from '../translate/outbound-model.ts';
+import { inboundName, nowhere, otherInbound, passthrough } from '../translate/resource-names.ts';
+import { type CircuitSettings, type OutlierSettings, trafficSettings } from '../translate/traffic-settings.ts';
+import { duration, pack } from './any.ts';
+import { fromAds, upstreamTls } from './tls.ts';
+
+type Init = Exclude<MessageInitShape<typeof ClusterSchema>, Cluster>;
+
+/** Below the 5 s after which Node closes an idle connection, so that the agent closes first and no request is lost. */
+const applicationIdleMs = 3000;
+const upstreamIdleMs = 3_600_000;
+const defaults = trafficSettings(undefined);
+
+const optionsName = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+
+function protocolOptions(
+  protocol: AppProtocol,
+  idleMs: number,
+  maxRequests?: number,
+): NonNullable<Init['typedExtensionProtocolOptions']> {
+  const upstreamProtocolOptions: NonNullable<
+    MessageInitShape<typeof HttpProtocolOptionsSchema>['upstreamProtocolOptions']
+  > =
+    protocol === 'auto'
+      ? { case: 'useDownstreamProtocolConfig', value: { httpProtocolOptions: {}, http2ProtocolOptions: {} } }
+      : {
+          case: 'explicitHttpConfig',
+          value: {
+            protocolConfig:
+              protocol === 'http2'
+                ? { case: 'http2ProtocolOptions', value: {} }
+                : { case: 'httpProtocolOptions', value: {} },
+          },
+        };
+  return {
+    [optionsName]: pack(HttpProtocolOptionsSchema, {
+      commonHttpProtocolOptions: {
+        idleTimeout: duration(idleMs),
+        ...(maxRequests === undefined ? {} : { maxRequestsPerConnection: maxRequests }),
+      },
+      upstreamProtocolOptions,
+    }),
+  };
+}
+
+function circuitBreakers(c: CircuitSettings): MessageInitShape<typeof CircuitBreakersSchema> {
+  const { maxConnections, maxPendingRequests, maxRequests, maxRetries } = c;
+  const retries =
+    maxRetries === undefined
+      ? { maxRetries: 4_294_967_295, retryBudget: { budgetPercent: { value: 20 }, minRetryConcurrency: 3 } }
+      : { maxRetries };
+  return { thresholds: [{ maxConnections, maxPendingRequests, maxRequests, ...retries }] };
+}
+
+function outlierDetection(o: OutlierSettings): MessageInitShape<typeof OutlierDetectionSchema> {
+  return {
+    consecutive5xx: o.consecutive5xx,
+    interval: duration(o.intervalMs),
+    baseEjectionTime: duration(o.baseEjectionMs),
+    maxEjectionPercent: o.maxEjectionPercent,
+    // Success rates compare replicas that serve different requests; nobody asked for that, so it stays off.
+    enforcingSuccessRate: 0,
+    ...(o.consecutiveGatewayFailure === undefined
+      ? {}
+      : { consecutiveGatewayFailure: o.consecutiveGatewayFailure, enforcingConsecutiveGatewayFailure: 100 }),
+    ...(o.splitLocalOrigin ? { splitExternalLocalOriginErrors: true, enforcingLocalOriginSuccessRate: 0 } : {}),
+    ...(o.consecutiveLocalOriginFailure === undefined
+      ? {}
+      : { consecutiveLocalOriginFailure: o.consecutiveLocalOriginFailure }),
+    ...(o.failurePercentage === undefined
+      ? {}
+      : { failurePercentageThreshold: o.failurePercentage, enforcingFailurePercentage: 100 }),
+  };
+}
+
+export function serviceCluster(model: ServiceCluster): Cluster {
+  const { settings } = model;
+  return create(ClusterSchema, {
+    name: model.name,
+    clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.EDS },
+    edsClusterConfig: { edsConfig: fromAds },
+    connectTimeout: duration(settings.connectTimeoutMs),
+    lbPolicy: settings.balancer === 'RoundRobin' ? Cluster_LbPolicy.ROUND_ROBIN : Cluster_LbPolicy.LEAST_REQUEST,
+    outlierDetection: outlierDetection(settings.outlier),
+    circuitBreakers: circuitBreakers(settings.circuit),
+    ...(settings.panicThreshold === undefined
+      ? {}
+      : { commonLbConfig: { healthyPanicThreshold: { value: settings.panicThreshold } } }),
+    ...(model.protocol === 'tcp'
+      ? {}
+      : {
+          typedExtensionProtocolOptions: protocolOptions(
+            model.protocol,
+            upstreamIdleMs,
+            settings.circuit.maxRequestsPerConnection,
+          ),
+        }),
+    transportSocketMatches: model.identities.map(({ identity, spiffeId }) => ({
+      name: identity,
+      match: { identity },
+      transportSocket: upstreamTls(spiffeId),
+    })),
+  });
+}
+
+function originalDst(name: string, more: Init): Cluster {
+  return create(ClusterSchema, {
+    name,
+    clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.ORIGINAL_DST },
+    lbPolicy: Cluster_LbPolicy.CLUSTER_PROVIDED,
+    connectTimeout: duration(defaults.connectTimeoutMs),
+    circuitBreakers: circuitBreakers(defaults.circuit),
+    ...more,
+  });
+}
+
+export function directCluster(model: DirectCluster): Cluster {
+  const transportSocket: MessageInitShape<typeof TransportSocketSchema> = upstreamTls(model.spiffeId);
+  return originalDst(model.name, { transportSocket });
+}
+
+export const passthroughCluster: Cluster = originalDst(passthrough, {});
+
+export const nowhereCluster: Cluster = create(ClusterSchema, {
+  name: nowhere,
+  clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.STATIC },
+  connectTimeout: duration(defaults.connectTimeoutMs),
+  loadAssignment: { clusterName: nowhere },
+});
+
+/** To the application at the pod's own address, from the source address that interception lets through. */
+const toApplication: Init = {
+  upstreamBindConfig: {
+    sourceAddress: { address: inboundSource.v4, portSpecifier: { case: 'portValue', value: 0 } },
+    extraSourceAddresses: [{ address: { address: inboundSource.v6, portSpecifier: { case: 'portValue', value: 0 } } }],
+  },
+};
+
+export function inboundCluster(port: number, http: boolean): Cluster {
+  const options = http ? { typedExtensionProtocolOptions: protocolOptions('auto', applicationIdleMs) } : {};
+  return originalDst(inboundName(port), { ...toApplication, ...options });
+}
+
+export const otherInboundCluster: Cluster = originalDst(otherInbound, toApplication);

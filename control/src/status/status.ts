@@ -1,0 +1,143 @@
+/** What became of each object a user wrote, as Kubernetes conditions with file and line, and which agents have it. */
+import type { ObjectProblem } from '@chainmail/kube';
+import type { PolicyIssue } from '../model/policy-index.ts';
+import type { World } from '../model/world.ts';
+import type { ObjectRecord } from '../store/object-store.ts';
+import { routeIssues } from '../translate/route-model.ts';
+import type { Agent } from '../xds/fleet.ts';
+
+export interface Condition {
+  readonly type: 'Accepted' | 'ResolvedRefs' | 'Programmed';
+  readonly status: 'True' | 'False';
+  readonly reason: string;
+  readonly message: string;
+  readonly file?: string;
+  readonly line?: number;
+}
+
+export interface ObjectStatus {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly namespace?: string; readonly name: string };
+  readonly status: {
+    readonly conditions: readonly Condition[];
+    readonly problems?: readonly { readonly file: string; readonly line: number; readonly reason: string }[];
+    readonly programmed: Programmed;
+  };
+}
+
+export interface Programmed {
+  readonly agents: number;
+  readonly acknowledged: readonly string[];
+  readonly waiting: readonly string[];
+  readonly rejected: readonly { readonly agent: string; readonly type: string; readonly reason: string }[];
+}
+
+/** Names listed before a list is cut: a status is for people. */
+const maxListed = 100;
+
+const apiVersions: Readonly<Record<string, string>> = {
+  MeshPolicy: 'chainmail.dev/v1alpha1',
+  SecurityPolicy: 'chainmail.dev/v1alpha1',
+  BackendTrafficPolicy: 'chainmail.dev/v1alpha1',
+  HTTPRoute: 'gateway.networking.k8s.io/v1',
+  EndpointSlice: 'discovery.k8s.io/v1',
+  Deployment: 'apps/v1',
+};
+
+/** Kinds whose status is always written; of others only a broken object's. */
+const reported: ReadonlySet<string> = new Set(['MeshPolicy', 'SecurityPolicy', 'BackendTrafficPolicy', 'HTTPRoute']);
+
+/** Agents that have settled on a snapshot at least as new as the revision, those that have not, those that refuse. */
+export function programmed(agents: readonly Agent[], revision: number): Programmed {
+  const acknowledged: string[] = [];
+  const waiting: string[] = [];
+  const rejected: { agent: string; type: string; reason: string }[] = [];
+  for (const agent of agents) {
+    const refusals = agent.stream.types.flatMap((t) => t.rejection ?? []);
+    rejected.push(...refusals.map((r) => ({ agent: agent.pod, type: r.type, reason: r.reason })));
+    if (refusals.length > 0) continue;
+    (agent.stream.settled && agent.revision >= revision ? acknowledged : waiting).push(agent.pod);
+  }
+  const cut = (names: string[]): string[] => [...new Set(names)].sort().slice(0, maxListed);
+  return {
+    agents: agents.length,
+    acknowledged: cut(acknowledged),
+    waiting: cut(waiting),
+    rejected: rejected.slice(0, maxListed),
+  };
+}
+
+const at = (p: ObjectProblem): Pick<Condition, 'file' | 'line'> => ({ file: p.origin.file, line: p.origin.line });
+
+function accepted(record: ObjectRecord, issues: readonly PolicyIssue[]): Condition {
+  const [problem] = record.problems;
+  if (problem !== undefined) {
+    const outcome = record.keepsLastGood
+      ? '; its last good state stays in force'
+      : record.kind === 'SecurityPolicy'
+        ? '; what it covers is denied until it is mended'
+        : '';
+    const message = `${problem.reason}${outcome}`;
+    return { type: 'Accepted', status: 'False', reason: 'Invalid', message, ...at(problem) };
+  }
+  const origin = { file: record.origin.file, line: record.origin.line };
+  const conflict = issues.find((i) => i.reason === 'Conflicted');
+  if (conflict !== undefined) {
+    return { type: 'Accepted', status: 'False', reason: 'Conflicted', message: conflict.message, ...origin };
+  }
+  const lost = issues.find((i) => i.reason === 'TargetNotFound');
+  if (lost !== undefined) {
+    return { type: 'Accepted', status: 'False', reason: 'TargetNotFound', message: lost.message, ...origin };
+  }
+  return { type: 'Accepted', status: 'True', reason: 'Accepted', message: 'in force', ...origin };
+}
+
+function resolved(record: ObjectRecord, world: World): Condition[] {
+  if (record.kind !== 'HTTPRoute') return [];
+  const route = world.routes.find((r) => r.metadata.namespace === record.namespace && r.metadata.name === record.name);
+  if (route === undefined) return [];
+  const [issue] = routeIssues(route, world);
+  return [
+    issue === undefined
+      ? { type: 'ResolvedRefs', status: 'True', reason: 'ResolvedRefs', message: 'every parent and backend exists' }
+      : { type: 'ResolvedRefs', status: 'False', reason: issue.reason, message: issue.message },
+  ];
+}
+
+function programmedCondition(p: Programmed): Condition {
+  const [refusal] = p.rejected;
+  if (refusal !== undefined) {
+    const message = `${refusal.agent} refused a ${refusal.type}: ${refusal.reason}`;
+    return { type: 'Programmed', status: 'False', reason: 'Rejected', message };
+  }
+  if (p.waiting.length > 0) {
+    const message = `${p.waiting.length} of ${p.agents} agents have not acknowledged yet`;
+    return { type: 'Programmed', status: 'False', reason: 'Pending', message };
+  }
+  return { type: 'Programmed', status: 'True', reason: 'Programmed', message: `${p.agents} agents acknowledged` };
+}
+
+/** Statuses of all objects that have one, by file name without extension. */
+export function statuses(
+  records: readonly ObjectRecord[],
+  world: World,
+  programmedOf: (key: string) => Programmed,
+): Map<string, ObjectStatus> {
+  const out = new Map<string, ObjectStatus>();
+  for (const record of records) {
+    if (!reported.has(record.kind) && record.problems.length === 0) continue;
+    const { kind, namespace, name } = record;
+    const issues = world.policies.issues.filter((i) => i.kind === kind && i.namespace === namespace && i.name === name);
+    const state = programmedOf(record.key);
+    const conditions = [accepted(record, issues), ...resolved(record, world), programmedCondition(state)];
+    const problems = record.problems.map((p) => ({ file: p.origin.file, line: p.origin.line, reason: p.reason }));
+    out.set([kind, namespace, name].filter((p) => p !== undefined).join('.'), {
+      apiVersion: apiVersions[kind] ?? 'v1',
+      kind,
+      metadata: namespace === undefined ? { name } : { namespace, name },
+      status: { conditions, ...(problems.length === 0 ? {} : { problems }), programmed: state },
+    });
+  }
+  return out;
+}

@@ -1,0 +1,111 @@
+/** What an agent may call, as plain data: the Services in its sight, and pods by their addresses. */
+import type { AppProtocol } from '../model/app-protocol.ts';
+import { trafficPolicyOf } from '../model/policy-index.ts';
+import {
+  identityOf,
+  type MeshEndpoint,
+  type MeshPod,
+  type MeshService,
+  spiffeIdOf,
+  type World,
+} from '../model/world.ts';
+import { directName, outboundName } from './resource-names.ts';
+import { type TrafficSettings, trafficSettings } from './traffic-settings.ts';
+
+/** A Service's port behind its cluster IPs. */
+export interface VipChain {
+  readonly name: string;
+  readonly vips: readonly string[];
+  readonly port: number;
+  readonly protocol: AppProtocol;
+}
+
+/** Meshed pods of one service account, for calls that name a pod's address. */
+export interface DirectChain {
+  readonly cluster: string;
+  readonly addresses: readonly string[];
+}
+
+export interface OutboundModel {
+  readonly vips: readonly VipChain[];
+  readonly direct: readonly DirectChain[];
+  /** Ports of all Services in sight: a filter chain on a port hides those without, so direct ones are repeated there. */
+  readonly ports: readonly number[];
+}
+
+export interface ServiceCluster {
+  readonly name: string;
+  readonly protocol: AppProtocol;
+  /** `namespace/service-account` and the SPIFFE ID it stands for, of every meshed pod behind the Service. */
+  readonly identities: readonly { readonly identity: string; readonly spiffeId: string }[];
+  readonly settings: TrafficSettings;
+}
+
+export interface DirectCluster {
+  readonly name: string;
+  readonly spiffeId: string;
+}
+
+const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** The Services that agents of these namespaces' callers get; undefined means all. */
+export function visibleServices(world: World, uses: readonly string[] | undefined): MeshService[] {
+  const all = [...world.services.values()].filter((s) => uses === undefined || uses.includes(s.namespace));
+  return all.sort((a, b) => byText(a.key, b.key));
+}
+
+/** Meshed pods with an address in sight, by `namespace/service-account`, sorted. */
+function podsByIdentity(world: World, uses: readonly string[] | undefined): [string, MeshPod[]][] {
+  const groups = new Map<string, MeshPod[]>();
+  for (const pod of world.pods.values()) {
+    if (!pod.meshed || pod.ips.length === 0 || (uses !== undefined && !uses.includes(pod.namespace))) continue;
+    const id = identityOf(pod);
+    const group = groups.get(id);
+    if (group === undefined) groups.set(id, [pod]);
+    else group.push(pod);
+  }
+  return [...groups].sort(([a], [b]) => byText(a, b));
+}
+
+/** Chains for every address and port once: should two Services claim one, the first by name has it. */
+function vipChains(services: readonly MeshService[]): VipChain[] {
+  const taken = new Set<string>();
+  return services.flatMap((s) =>
+    s.ports.flatMap((p) => {
+      const vips = s.vips.filter((v) => !taken.has(`${v} ${p.port}`));
+      for (const v of vips) taken.add(`${v} ${p.port}`);
+      if (vips.length === 0) return [];
+      return [{ name: outboundName(s.namespace, s.name, p.port), vips, port: p.port, protocol: p.protocol }];
+    }),
+  );
+}
+
+export function outboundModel(world: World, uses: readonly string[] | undefined): OutboundModel {
+  const vips = vipChains(visibleServices(world, uses));
+  const direct = podsByIdentity(world, uses).map(([identity, pods]) => ({
+    cluster: directName(identity),
+    addresses: [...new Set(pods.flatMap((p) => p.ips))].sort(byText),
+  }));
+  return { vips, direct, ports: [...new Set(vips.map((v) => v.port))].sort((a, b) => a - b) };
+}
+
+export function serviceClusters(world: World, service: MeshService): ServiceCluster[] {
+  const identities = [...new Set(service.pods.filter((p) => p.meshed).map(identityOf))].sort(byText);
+  return service.ports.map((port) => ({
+    name: outboundName(service.namespace, service.name, port.port),
+    protocol: port.protocol,
+    identities: identities.map((identity) => ({ identity, spiffeId: spiffeIdOf(world.trustDomain, identity) })),
+    settings: trafficSettings(trafficPolicyOf(world.policies, service, port)),
+  }));
+}
+
+export function directClusters(world: World, uses: readonly string[] | undefined): DirectCluster[] {
+  return podsByIdentity(world, uses).map(([identity]) => ({
+    name: directName(identity),
+    spiffeId: spiffeIdOf(world.trustDomain, identity),
+  }));
+}
+
+export function endpointsFor(world: World, service: MeshService, port: number): readonly MeshEndpoint[] {
+  return world.endpoints.get(service.key)?.get(port) ?? [];
+}

@@ -1,0 +1,152 @@
+/**
+ * One agent's delta stream, apart from its transport. Make before break: clusters, then their endpoints, then
+ * listeners, then routes, each type only when those before it are acknowledged; clusters and endpoints go away only
+ * when listeners and routes have settled. One response of a type is under way at a time.
+ */
+import type { DeltaDiscoveryRequest } from '@chainmail/xds/proto/envoy/service/discovery/v3/discovery';
+import { type ResourceType, resourceTypes, typeOfUrl, typeUrlOf } from '../snapshot/piece.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
+import type { AgentStream, Rejection, StreamEvents, TypeState } from './agent-stream.ts';
+import { encodeDelta } from './frames.ts';
+import { after, before, Subscription } from './subscription.ts';
+
+interface InFlight {
+  readonly nonce: string;
+  readonly version: string;
+  readonly names: readonly string[];
+}
+
+interface Typed {
+  readonly subscription: Subscription;
+  answered: boolean;
+  inFlight: InFlight | undefined;
+  acknowledged: string | undefined;
+  rejection: Rejection | undefined;
+}
+
+export class DeltaStream implements AgentStream {
+  readonly #send: (bytes: Uint8Array) => void;
+  readonly #events: StreamEvents;
+  readonly #types = new Map<ResourceType, Typed>();
+  #snapshot: Snapshot;
+  #nonce = 0;
+
+  constructor(snapshot: Snapshot, send: (bytes: Uint8Array) => void, events: StreamEvents) {
+    this.#snapshot = snapshot;
+    this.#send = send;
+    this.#events = events;
+  }
+
+  update(snapshot: Snapshot): void {
+    this.#snapshot = snapshot;
+    this.#pump();
+  }
+
+  handle(request: DeltaDiscoveryRequest): void {
+    const type = typeOfUrl.get(request.typeUrl);
+    if (type === undefined) {
+      this.#answerUnknown(request);
+      return;
+    }
+    const typed = this.#typed(type);
+    if (request.responseNonce !== '') this.#settle(type, typed, request);
+    typed.subscription.apply({
+      subscribe: request.resourceNamesSubscribe,
+      unsubscribe: request.resourceNamesUnsubscribe,
+      initial: request.initialResourceVersions,
+    });
+    this.#pump();
+  }
+
+  get types(): readonly TypeState[] {
+    return [...this.#types].map(([type, t]) => ({
+      type,
+      names: t.subscription.names,
+      acknowledged: t.acknowledged,
+      rejection: t.rejection,
+      pending: t.inFlight !== undefined,
+    }));
+  }
+
+  /** Everything subscribed to is sent, acknowledged and not refused. */
+  get settled(): boolean {
+    const open = [...this.#types.values()].some((t) => t.inFlight !== undefined || t.rejection !== undefined);
+    return this.#types.size > 0 && !open && !resourceTypes.some((t) => this.#differs(t));
+  }
+
+  #typed(type: ResourceType): Typed {
+    const held = this.#types.get(type);
+    if (held !== undefined) return held;
+    const made: Typed = {
+      subscription: new Subscription(type),
+      answered: false,
+      inFlight: undefined,
+      acknowledged: undefined,
+      rejection: undefined,
+    };
+    this.#types.set(type, made);
+    return made;
+  }
+
+  /** A type we have nothing of: said once, so that the client does not wait for it. */
+  #answerUnknown(request: DeltaDiscoveryRequest): void {
+    if (request.responseNonce !== '' && request.resourceNamesSubscribe.length === 0) return;
+    const nonce = String(++this.#nonce);
+    const removed = request.resourceNamesSubscribe.filter((n) => n !== '*');
+    this.#send(encodeDelta({ typeUrl: request.typeUrl, nonce, version: '', resources: [], removed }));
+  }
+
+  #settle(type: ResourceType, typed: Typed, request: DeltaDiscoveryRequest): void {
+    const flight = typed.inFlight;
+    if (flight === undefined || flight.nonce !== request.responseNonce) return; // an answer to something older
+    typed.inFlight = undefined;
+    if (request.errorDetail === undefined) {
+      typed.acknowledged = flight.version;
+      typed.rejection = undefined;
+      this.#events.acknowledged(type, flight.version);
+      return;
+    }
+    typed.rejection = { type, version: flight.version, names: flight.names, reason: request.errorDetail.message };
+    this.#events.rejected(typed.rejection);
+  }
+
+  #differs(type: ResourceType): boolean {
+    const typed = this.#types.get(type);
+    if (typed === undefined) return false;
+    const { changed, removed } = typed.subscription.difference(this.#snapshot, true);
+    return changed.length > 0 || removed.length > 0;
+  }
+
+  #isInFlight(type: ResourceType): boolean {
+    return this.#types.get(type)?.inFlight !== undefined;
+  }
+
+  /** An agent that refused a listener or route goes on with its old one, which refers to what it always did. */
+  #mayStillRefer(type: ResourceType): boolean {
+    return this.#isInFlight(type) || this.#types.get(type)?.rejection !== undefined || this.#differs(type);
+  }
+
+  #pump(): void {
+    for (const type of resourceTypes) this.#offer(type);
+    this.#events.changed();
+  }
+
+  #offer(type: ResourceType): void {
+    const typed = this.#types.get(type);
+    if (typed === undefined || typed.inFlight !== undefined) return;
+    if (before(type).some((t) => this.#isInFlight(t))) return;
+    const unsettled = after(type).some((t) => this.#mayStillRefer(t));
+    const withRemovals = type === 'listener' || type === 'route' || !unsettled;
+    const difference = typed.subscription.difference(this.#snapshot, withRemovals);
+    const { changed, removed } = difference;
+    if (typed.answered && changed.length === 0 && removed.length === 0) return;
+    typed.answered = true;
+    typed.subscription.sent(difference);
+    const nonce = String(++this.#nonce);
+    const { version } = this.#snapshot;
+    typed.inFlight = { nonce, version, names: changed.map((c) => c.name) };
+    const resources = changed.map((c) => c.resource);
+    this.#send(encodeDelta({ typeUrl: typeUrlOf(type), nonce, version, resources, removed }));
+    this.#events.pushed(type, changed.length, removed.length);
+  }
+}

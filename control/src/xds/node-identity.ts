@@ -1,0 +1,41 @@
+/**
+ * Which pod a client says it is, and whether its certificate bears that out. Invariant: a client gets the
+ * configuration of a pod only if its SVID is that of the pod's own service account.
+ */
+import type { Node } from '@chainmail/xds/proto/envoy/config/core/v3/base';
+import { identityOf, keyOf, type MeshPod, spiffeIdOf, type World } from '../model/world.ts';
+
+/** Metadata fields that name the pod; the agent sends them under the names of its environment. */
+const metadataPod = 'POD_NAME';
+const metadataNamespace = 'POD_NAMESPACE';
+
+const text = (node: Node, field: string): string | undefined => {
+  const value = node.metadata?.[field];
+  return typeof value === 'string' && value !== '' ? value : undefined;
+};
+
+/** `namespace/name` from the metadata, or from an id like `sidecar~10.0.0.7~web-1.shop~shop.svc.cluster.local`. */
+export function claimedPod(node: Node): string | undefined {
+  const name = text(node, metadataPod);
+  const namespace = text(node, metadataNamespace);
+  if (name !== undefined && namespace !== undefined) return keyOf(namespace, name);
+  const [, , qualified = ''] = node.id.split('~');
+  const dot = qualified.lastIndexOf('.');
+  return dot > 0 && dot < qualified.length - 1 ? keyOf(qualified.slice(dot + 1), qualified.slice(0, dot)) : undefined;
+}
+
+export type Admission =
+  | { readonly verdict: 'admitted'; readonly pod: MeshPod }
+  /** The pod may appear shortly: its object and its agent take different ways to us. */
+  | { readonly verdict: 'unknown-pod'; readonly reason: string }
+  | { readonly verdict: 'refused'; readonly reason: string };
+
+export function admit(world: World, podKey: string, spiffeId: string): Admission {
+  const pod = world.pods.get(podKey);
+  if (pod === undefined) return { verdict: 'unknown-pod', reason: `there is no pod ${podKey}` };
+  const owner = spiffeIdOf(world.trustDomain, identityOf(pod));
+  if (owner !== spiffeId) {
+    return { verdict: 'refused', reason: `pod ${podKey} runs as ${owner}, the certificate is ${spiffeId}` };
+  }
+  return { verdict: 'admitted', pod };
+}

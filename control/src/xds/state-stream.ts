@@ -1,0 +1,144 @@
+/**
+ * One client's state-of-the-world stream over the same snapshots: each response carries all resources of a type, in
+ * the same make-before-break order. For clients that know no delta, such as gRPC's own.
+ */
+import { createHash } from 'node:crypto';
+import type { DiscoveryRequest } from '@chainmail/xds/proto/envoy/service/discovery/v3/discovery';
+import type { Encoded } from '../snapshot/encoded.ts';
+import { type ResourceType, resourceTypes, typeOfUrl, typeUrlOf } from '../snapshot/piece.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
+import type { AgentStream, Rejection, StreamEvents, TypeState } from './agent-stream.ts';
+import { encodeState } from './frames.ts';
+import { before } from './subscription.ts';
+
+interface Typed {
+  names: readonly string[];
+  wildcard: boolean;
+  sent: string | undefined;
+  inFlight: { readonly nonce: string; readonly version: string; readonly names: readonly string[] } | undefined;
+  acknowledged: string | undefined;
+  rejection: Rejection | undefined;
+}
+
+export class StateStream implements AgentStream {
+  readonly #send: (bytes: Uint8Array) => void;
+  readonly #events: StreamEvents;
+  readonly #types = new Map<ResourceType, Typed>();
+  #snapshot: Snapshot;
+  #nonce = 0;
+
+  constructor(snapshot: Snapshot, send: (bytes: Uint8Array) => void, events: StreamEvents) {
+    this.#snapshot = snapshot;
+    this.#send = send;
+    this.#events = events;
+  }
+
+  update(snapshot: Snapshot): void {
+    this.#snapshot = snapshot;
+    this.#pump();
+  }
+
+  handle(request: DiscoveryRequest): void {
+    const type = typeOfUrl.get(request.typeUrl);
+    if (type === undefined) return;
+    const held = this.#types.get(type);
+    if (held !== undefined && request.responseNonce !== '') this.#settle(type, held, request);
+    const names = [...request.resourceNames].sort();
+    const wholesale = type === 'listener' || type === 'cluster';
+    const wildcard = names.includes('*') || (names.length === 0 && wholesale);
+    const typed = held ?? this.#add(type);
+    const stale =
+      held !== undefined && request.responseNonce !== '' && request.responseNonce !== String(this.#nonceOf(type));
+    if (!stale) {
+      if (typed.names.join('\0') !== names.join('\0')) typed.sent = undefined;
+      typed.names = names;
+      typed.wildcard = wildcard;
+    }
+    this.#pump();
+  }
+
+  get types(): readonly TypeState[] {
+    return [...this.#types].map(([type, t]) => ({
+      type,
+      names: t.wildcard ? ['*'] : t.names,
+      acknowledged: t.acknowledged,
+      rejection: t.rejection,
+      pending: t.inFlight !== undefined,
+    }));
+  }
+
+  get settled(): boolean {
+    const all = [...this.#types];
+    return (
+      all.length > 0 &&
+      all.every(([type, t]) => {
+        const current = t.sent === this.#versionOf(this.#wanted(type, t));
+        return t.inFlight === undefined && t.rejection === undefined && current;
+      })
+    );
+  }
+
+  readonly #lastNonce = new Map<ResourceType, number>();
+
+  #nonceOf(type: ResourceType): number {
+    return this.#lastNonce.get(type) ?? 0;
+  }
+
+  #add(type: ResourceType): Typed {
+    const made: Typed = {
+      names: [],
+      wildcard: false,
+      sent: undefined,
+      inFlight: undefined,
+      acknowledged: undefined,
+      rejection: undefined,
+    };
+    this.#types.set(type, made);
+    return made;
+  }
+
+  #settle(type: ResourceType, typed: Typed, request: DiscoveryRequest): void {
+    const flight = typed.inFlight;
+    if (flight === undefined || flight.nonce !== request.responseNonce) return;
+    typed.inFlight = undefined;
+    if (request.errorDetail === undefined) {
+      typed.acknowledged = flight.version;
+      typed.rejection = undefined;
+      this.#events.acknowledged(type, flight.version);
+      return;
+    }
+    typed.rejection = { type, version: flight.version, names: flight.names, reason: request.errorDetail.message };
+    this.#events.rejected(typed.rejection);
+  }
+
+  #wanted(type: ResourceType, typed: Typed): Encoded[] {
+    if (typed.wildcard) return [...this.#snapshot.all(type)];
+    return typed.names.flatMap((n) => this.#snapshot.get(type, n) ?? []);
+  }
+
+  #versionOf(resources: readonly Encoded[]): string {
+    const text = resources.map((r) => `${r.name} ${r.version}`).join('\n');
+    return createHash('sha256').update(text).digest('hex').slice(0, 16);
+  }
+
+  #pump(): void {
+    for (const type of resourceTypes) this.#offer(type);
+    this.#events.changed();
+  }
+
+  #offer(type: ResourceType): void {
+    const typed = this.#types.get(type);
+    if (typed === undefined || typed.inFlight !== undefined) return;
+    if (before(type).some((t) => this.#types.get(t)?.inFlight !== undefined)) return;
+    const resources = this.#wanted(type, typed);
+    const version = this.#versionOf(resources);
+    if (typed.sent === version) return;
+    typed.sent = version;
+    const nonce = ++this.#nonce;
+    this.#lastNonce.set(type, nonce);
+    typed.inFlight = { nonce: String(nonce), version, names: resources.map((r) => r.name) };
+    const bytes = resources.map((r) => r.any);
+    this.#send(encodeState({ typeUrl: typeUrlOf(type), nonce: String(nonce), version, resources: bytes }));
+    this.#events.pushed(type, resources.length, 0);
+  }
+}
