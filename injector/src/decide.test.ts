@@ -1,17 +1,21 @@
 import test from 'ava';
 import { type Decision, decide } from './decide.ts';
-import type { Pod } from './pod.ts';
+import type { Namespace, Pod } from './pod.ts';
 
 const enabled = { name: 'shop', labels: { 'chainmail.dev/inject': 'enabled' } };
 const disabled = { name: 'shop', labels: { 'chainmail.dev/inject': 'disabled' } };
 const silent = { name: 'shop', labels: {} };
+const unknown = { name: 'shop', labels: undefined };
 const spec = { containers: [{ name: 'web' }] };
 const labelled = (value: string): Pod => ({ metadata: { labels: { 'chainmail.dev/inject': value } }, spec });
 const annotated = (value: string): Pod => ({ metadata: { annotations: { 'chainmail.dev/inject': value } }, spec });
 
-const table: readonly (readonly [string, Pod, typeof enabled | typeof silent, Decision['kind'], RegExp])[] = [
+const table: readonly (readonly [string, Pod, Namespace, Decision['kind'], RegExp])[] = [
   ['namespace enabled', { spec }, enabled, 'inject', /label .* of namespace shop is enabled/],
   ['namespace disabled', { spec }, disabled, 'skip', /namespace shop is disabled/],
+  ['a namespace nobody knows', { spec }, unknown, 'deny', /namespace shop is not known/],
+  ['a pod that speaks for itself there', labelled('disabled'), unknown, 'skip', /pod label/],
+  ['kube-system, known or not', { spec }, { name: 'kube-system', labels: undefined }, 'skip', /kube-system/],
   ['nothing said', { spec }, silent, 'skip', /neither the pod nor namespace shop/],
   ['pod label over namespace', labelled('disabled'), enabled, 'skip', /pod label/],
   ['pod label in a silent namespace', labelled('enabled'), silent, 'inject', /pod label/],

@@ -16,13 +16,15 @@ export function decide(pod: Pod, namespace: Namespace, systemNamespace: string =
   const podSays =
     wish(pod.metadata?.labels?.[labels.inject], `pod label ${labels.inject}`) ??
     wish(pod.metadata?.annotations?.[annotations.inject], `pod annotation ${annotations.inject}`);
-  return (
-    podSays ??
-    wish(namespace.labels[labels.inject], `label ${labels.inject} of namespace ${namespace.name}`) ?? {
-      kind: 'skip',
-      reason: `neither the pod nor namespace ${namespace.name} has the label ${labels.inject}`,
-    }
-  );
+  return podSays ?? namespaceSays(namespace);
+}
+
+function namespaceSays({ name, labels: all }: Namespace): Decision {
+  if (all === undefined) {
+    return { kind: 'deny', reason: `namespace ${name} is not known to the injector; create it before its pods` };
+  }
+  const reason = `neither the pod nor namespace ${name} has the label ${labels.inject}`;
+  return wish(all[labels.inject], `label ${labels.inject} of namespace ${name}`) ?? { kind: 'skip', reason };
 }
 
 function whyNever(pod: Pod, namespace: string, systemNamespace: string): string | undefined {

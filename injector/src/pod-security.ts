@@ -5,7 +5,7 @@ import type { Namespace } from './pod.ts';
 const enforceLabel = 'pod-security.kubernetes.io/enforce';
 
 export function podSecurityWarnings(namespace: Namespace): readonly string[] {
-  const level = namespace.labels[enforceLabel];
+  const level = namespace.labels?.[enforceLabel];
   if (level !== 'baseline' && level !== 'restricted') return [];
   return [
     `namespace ${namespace.name} enforces Pod Security '${level}', which does not admit ${containers.init}: ` +

@@ -70,7 +70,8 @@ export interface Pod {
 /** The namespace a pod is created in. */
 export interface Namespace {
   readonly name: string;
-  readonly labels: Readonly<Record<string, string>>;
+  /** undefined when nobody could say: a pod that depends on them is refused. */
+  readonly labels: Readonly<Record<string, string>> | undefined;
 }
 
 type Check = (value: unknown, at: string) => string | undefined;

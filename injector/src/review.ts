@@ -10,7 +10,7 @@ import type { AgentValues } from './values.ts';
 
 export interface ReviewContext {
   readonly values: AgentValues;
-  /** undefined for a namespace that is not known: its pods are refused, since they might have to be meshed. */
+  /** undefined for a namespace that is not known. */
   readonly namespace: (name: string) => Namespace | undefined;
 }
 
@@ -60,11 +60,7 @@ export function answerReview(body: unknown, context: ReviewContext): ReviewOutco
   if (request.whyNotOurs !== undefined) {
     return answered(request, { kind: 'skip', reason: request.whyNotOurs }, [], emptyReport);
   }
-  const namespace = context.namespace(request.namespace);
-  if (namespace === undefined) {
-    const reason = `namespace ${request.namespace} is not known to the injector; create it before its pods`;
-    return answered(request, { kind: 'deny', reason }, [], { ...emptyReport, refusals: [reason] });
-  }
+  const namespace = context.namespace(request.namespace) ?? { name: request.namespace, labels: undefined };
   const { decision, patch, report } = inject(request.object, namespace, context.values);
   return answered(request, decision, patch, report);
 }
