@@ -14,18 +14,24 @@ export interface ServingCertificate {
 
 const tlsRecord = 0x16;
 const maxConnections = 1000;
-/** For the first byte, and then for the headers of a request; the API server itself gives up after 30 s at most. */
-const patienceMs = 10_000;
-const limits = { requestTimeout: 30_000, headersTimeout: patienceMs, connectionsCheckingInterval: 5_000 } as const;
+/** For the first byte, for the handshake, and for a whole request; the API server waits 30 s at most. */
+const defaultPatienceMs = 10_000;
 
 export class SecureServer {
   readonly #plain: http.Server;
   readonly #secure: https.Server;
   readonly #front: net.Server;
   readonly #open = new Set<net.Socket>();
+  readonly #patienceMs: number;
   #hasCertificate = false;
 
-  constructor(listener: RequestListener) {
+  constructor(listener: RequestListener, patienceMs: number = defaultPatienceMs) {
+    this.#patienceMs = patienceMs;
+    const limits = {
+      requestTimeout: patienceMs,
+      headersTimeout: patienceMs,
+      connectionsCheckingInterval: patienceMs / 2,
+    };
     this.#plain = http.createServer(limits, listener);
     this.#secure = https.createServer({ ...limits, minVersion: 'TLSv1.2', handshakeTimeout: patienceMs }, listener);
     this.#secure.on('tlsClientError', (_error, socket) => socket.destroy());
@@ -45,6 +51,8 @@ export class SecureServer {
     return new Promise((resolve, reject) => {
       this.#front.once('error', reject);
       this.#front.listen(port, host, () => {
+        // Neither listens itself, and only this event starts their watch over slow requests.
+        for (const server of [this.#plain, this.#secure]) server.emit('listening');
         const address = this.#front.address();
         resolve(typeof address === 'object' && address !== null ? address.port : port);
       });
@@ -53,6 +61,7 @@ export class SecureServer {
 
   async close(): Promise<void> {
     const closed = new Promise((resolve) => this.#front.close(resolve));
+    for (const server of [this.#plain, this.#secure]) server.close(() => {}); // reports that it did not listen
     for (const socket of this.#open) socket.destroy();
     await closed;
   }
@@ -61,7 +70,7 @@ export class SecureServer {
     this.#open.add(socket);
     socket.once('close', () => this.#open.delete(socket));
     socket.on('error', () => socket.destroy());
-    socket.setTimeout(patienceMs, () => socket.destroy());
+    socket.setTimeout(this.#patienceMs, () => socket.destroy());
     socket.once('data', (first: Buffer) => {
       socket.pause();
       socket.setTimeout(0);
