@@ -3,8 +3,9 @@
  * it, and the run directory. All else (pods' namespaces, mounts, processes) the kernel has removed by itself.
  */
 import fs from 'node:fs';
+import path from 'node:path';
 import { tryRun } from './command.ts';
-import type { RunPaths } from './run-paths.ts';
+import { type RunPaths, runRoot } from './run-paths.ts';
 
 const netnsFile = (paths: RunPaths): string => `/run/netns/${paths.nodeNetns}`;
 
@@ -21,6 +22,18 @@ function kill(pid: number): void {
   }
 }
 
+/** The run directory, and the folder of all run directories when this was the last. */
+export function removeRunDir(paths: RunPaths): void {
+  fs.rmSync(paths.dir, { recursive: true, force: true });
+  const parent = path.dirname(paths.dir);
+  if (parent !== runRoot) return; // a folder somebody else made
+  try {
+    fs.rmdirSync(parent);
+  } catch {
+    // Others are running, or it was never there.
+  }
+}
+
 /** True when there was anything to remove. */
 export async function removeLeftovers(paths: RunPaths): Promise<boolean> {
   const hadNetns = fs.existsSync(netnsFile(paths));
@@ -32,6 +45,6 @@ export async function removeLeftovers(paths: RunPaths): Promise<boolean> {
     await new Promise((done) => setTimeout(done, 50));
   }
   if (hadNetns) await tryRun('ip', ['netns', 'del', paths.nodeNetns]);
-  fs.rmSync(paths.dir, { recursive: true, force: true });
+  removeRunDir(paths);
   return hadNetns || hadDir;
 }

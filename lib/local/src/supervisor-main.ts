@@ -7,6 +7,7 @@ import { createLogger, messageOf, systemClock } from '@chainmail/runtime';
 import { startApiServer } from './api-server.ts';
 import { tryRun } from './command.ts';
 import { repositoryRoot } from './images.ts';
+import { removeRunDir } from './leftovers.ts';
 import { runPaths } from './run-paths.ts';
 import type { StartOptions } from './start-options.ts';
 import { mountPrivate, Supervisor } from './supervisor.ts';
@@ -36,7 +37,7 @@ async function stop(reason: string): Promise<void> {
   server.close();
   await tryRun('umount', ['-l', paths.private]);
   await tryRun('ip', ['netns', 'del', paths.nodeNetns]);
-  fs.rmSync(paths.dir, { recursive: true, force: true });
+  removeRunDir(paths);
   process.exit(0);
 }
 
