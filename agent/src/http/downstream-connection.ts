@@ -1,0 +1,398 @@
+/**
+ * A client's HTTP/1.1 connection: takes requests out of its bytes, one at a time, and hands each to an exchange.
+ * Invariants: there is at most one exchange; bytes behind a complete request are held until its answer is out, and then
+ * parsed and authorised like any others; nothing goes on after an answer that closes.
+ */
+import { tokenLower } from '../http1/character-classes.ts';
+import type { Head } from '../http1/head.ts';
+import { token } from '../http1/known-headers.ts';
+import { parseRequestHead } from '../http1/parse-head.ts';
+import { rejected } from '../http1/rejection.ts';
+import {
+  type CloseReason,
+  readCapacity,
+  readEof,
+  readHeadroom,
+  type Stream,
+  type StreamHandler,
+} from '../net/stream.ts';
+import type { Framing } from './body-framing.ts';
+import { BodyReader } from './body-reader.ts';
+import type { Downstream, Exchange } from './exchange.ts';
+import type { ExchangePool } from './exchange-pool.ts';
+import { LazyTimer } from './lazy-timer.ts';
+import type { Manager } from './manager.ts';
+import { serve } from './serve.ts';
+import { Stash } from './stash.ts';
+import { Tunnel, type TunnelOwner } from './tunnel.ts';
+
+/** More than this is not held for later; the client waits. */
+const maxHeldBytes = 65_536;
+const never = Number.POSITIVE_INFINITY;
+
+export class DownstreamConnection implements StreamHandler, Downstream, TunnelOwner {
+  readonly stream: Stream;
+  readonly #manager: Manager;
+  readonly #exchanges: ExchangePool;
+  readonly #body = new BodyReader();
+  readonly #stash = new Stash();
+  readonly #timer: LazyTimer;
+  #exchange: Exchange | null = null;
+  #consuming = false;
+  #closed = false;
+  #served = 0;
+  #draining = false;
+  #headDeadline = never;
+  #idleDeadline = never;
+  #lifeDeadline = never;
+  #requestClose = false;
+  /** A first answer of 101 holds what the client sends ahead. */
+  #holdAhead = false;
+
+  constructor(stream: Stream, manager: Manager, exchanges: ExchangePool) {
+    const { runtime, spec, at } = manager;
+    this.stream = stream;
+    this.#manager = manager;
+    this.#exchanges = exchanges;
+    this.#timer = new LazyTimer(runtime.clock, runtime.timers, () => this.#onTimer());
+    const tls = stream.info.tlsVersion !== '';
+    manager.count(at.downstream_cx_total);
+    manager.count(at.downstream_cx_http1_total);
+    manager.count(at.downstream_cx_active);
+    manager.count(at.downstream_cx_http1_active);
+    if (tls) manager.count(at.downstream_cx_ssl_total);
+    if (tls) manager.count(at.downstream_cx_ssl_active);
+    const now = runtime.clock.nowMs;
+    if (spec.maxConnectionDurationMs > 0) this.#lifeDeadline = now + spec.maxConnectionDurationMs;
+    this.#becomeIdle();
+  }
+
+  get readBuffer(): Buffer {
+    return this.#manager.runtime.readBuffer;
+  }
+
+  get requestComplete(): boolean {
+    return this.#body.done;
+  }
+
+  get wantsClose(): boolean {
+    const max = this.#manager.spec.maxRequestsPerConnection;
+    return this.#requestClose || this.#draining || (max > 0 && this.#served >= max);
+  }
+
+  onConnected(): void {}
+
+  onReadable(stream: Stream): void {
+    for (;;) {
+      const n = stream.read(readHeadroom, readCapacity);
+      if (n <= 0) {
+        if (n === readEof) this.#onEof();
+        return;
+      }
+      this.#manager.count(this.#manager.at.downstream_cx_rx_bytes_total, n);
+      this.#received(readHeadroom, readHeadroom + n);
+      if (this.#closed || stream.readPaused || stream.handler !== this || !stream.more(n, readCapacity)) return;
+    }
+  }
+
+  #received(start: number, end: number): void {
+    const stash = this.#stash;
+    if (stash.length === 0) {
+      this.#consume(start, end);
+      return;
+    }
+    stash.push(this.readBuffer, start, end);
+    if (this.#exchange !== null) this.#pauseWhenFull();
+    else if (stash.takeLineEnd() || stash.length > this.#manager.limits.maxBytes) {
+      this.#consume(stash.popBefore(this.readBuffer, end), end);
+    }
+  }
+
+  /** Works off [start, end) of the read buffer as far as possible and keeps the rest. */
+  #consume(start: number, end: number): void {
+    this.#consuming = true;
+    let p = start;
+    while (p < end && !this.#closed) {
+      if (this.#exchange === null) p = this.#beginRequest(p, end);
+      else if (!this.#body.done) p = this.#continueBody(this.#exchange, p, end);
+      else {
+        this.#stash.push(this.readBuffer, p, end);
+        this.#pauseWhenFull();
+        break;
+      }
+    }
+    this.#consuming = false;
+  }
+
+  #pauseWhenFull(): void {
+    if (this.#holdAhead || this.#stash.length >= maxHeldBytes) this.stream.pauseRead();
+  }
+
+  /** The position after the head and what of its body is there; `end` when everything was kept or dropped. */
+  #beginRequest(from: number, end: number): number {
+    const buffer = this.readBuffer;
+    const start = this.#skipLineEnds(from, end);
+    if (start >= end) return end;
+    const exchange = this.#exchanges.take();
+    const head = exchange.requestHead;
+    const length = parseRequestHead(buffer, start, end, head, this.#manager.limits);
+    if (length === 0) {
+      this.#exchanges.give(exchange);
+      this.#holdHead(start, end);
+      return end;
+    }
+    this.#start(exchange);
+    if (length < 0) {
+      this.#refuse(exchange, length);
+      return end;
+    }
+    head.take(buffer, start);
+    return this.#serve(exchange, head, start + length, end);
+  }
+
+  /** Empty lines before a request are passed over (RFC 9112 section 2.2). */
+  #skipLineEnds(from: number, end: number): number {
+    const buffer = this.readBuffer;
+    let p = from;
+    while (p + 1 < end && buffer[p] === 13 && buffer[p + 1] === 10) p += 2;
+    if (p + 1 !== end || buffer[p] !== 13) return p;
+    this.#stash.push(buffer, p, end);
+    return end;
+  }
+
+  #holdHead(start: number, end: number): void {
+    this.#stash.push(this.readBuffer, start, end);
+    this.#stash.takeLineEnd();
+    const { requestHeadersTimeoutMs } = this.#manager.spec;
+    this.#idleDeadline = never;
+    if (requestHeadersTimeoutMs === 0 || this.#headDeadline !== never) return;
+    this.#headDeadline = this.#manager.runtime.clock.nowMs + requestHeadersTimeoutMs;
+    this.#setTimer();
+  }
+
+  #start(exchange: Exchange): void {
+    const { spec } = this.#manager;
+    this.#exchange = exchange;
+    this.#served++;
+    this.#headDeadline = never;
+    this.#idleDeadline = never;
+    this.#requestClose = false;
+    this.#holdAhead = false;
+    exchange.begin(this.#manager, this);
+    exchange.deadlines.begin(spec.requestTimeoutMs, spec.streamIdleTimeoutMs);
+  }
+
+  #refuse(exchange: Exchange, code: number): void {
+    this.#body.begin('close', 0);
+    exchange.reject(code);
+  }
+
+  #serve(exchange: Exchange, head: Head, next: number, end: number): number {
+    const { spec, limits } = this.#manager;
+    exchange.parsed();
+    if (head.version === 10) {
+      if (!spec.acceptHttp10) {
+        this.#refuse(exchange, rejected.lowVersion);
+        return end;
+      }
+      if (!head.has(token.host)) {
+        if (spec.defaultHostForHttp10 === '') {
+          this.#refuse(exchange, rejected.missingHost);
+          return end;
+        }
+        head.add('host', spec.defaultHostForHttp10);
+      }
+    }
+    this.#requestClose = head.connectionClose || (head.version === 10 && !head.connectionKeepAlive);
+    const framing: Framing = head.chunked ? 'chunked' : head.contentLength >= 0 ? 'length' : 'none';
+    const body = this.#body;
+    body.begin(framing, head.contentLength);
+    const after = body.take(this.readBuffer, next, end, limits);
+    if (after < 0) {
+      this.#refuse(exchange, after);
+      return end;
+    }
+    exchange.bytesReceived += body.end - body.start;
+    if (body.done) this.#requestDone(exchange);
+    const upgrade = upgradeOf(head);
+    this.#holdAhead = upgrade !== '';
+    serve(exchange, { framing, start: body.start, end: body.end, last: body.done }, upgrade);
+    return after;
+  }
+
+  #requestDone(exchange: Exchange): void {
+    exchange.requestTrailers = this.#body.trailers;
+    exchange.requestDone();
+  }
+
+  #continueBody(exchange: Exchange, start: number, end: number): number {
+    const body = this.#body;
+    const after = body.take(this.readBuffer, start, end, this.#manager.limits);
+    if (after < 0) {
+      this.#onBadBody(exchange, after);
+      return end;
+    }
+    exchange.bytesReceived += body.end - body.start;
+    exchange.deadlines.touch();
+    if (body.done) this.#requestDone(exchange);
+    if (body.done || body.end > body.start) exchange.router.requestData(body.start, body.end, body.done);
+    return after;
+  }
+
+  #onBadBody(exchange: Exchange, code: number): void {
+    if (exchange.responseStarted) {
+      this.#manager.count(this.#manager.at.downstream_cx_protocol_error);
+      exchange.abort('DPE', 'http1.codec_error');
+    } else exchange.reject(code);
+  }
+
+  exchangeDone(close: boolean): void {
+    const exchange = this.#exchange;
+    if (exchange === null) return;
+    this.#exchange = null;
+    this.#exchanges.give(exchange);
+    if (close || this.#closed) {
+      this.#close();
+      return;
+    }
+    this.#becomeIdle();
+    if (this.#consuming) return;
+    this.#goOn();
+  }
+
+  /** The next request may be here already. */
+  #goOn(): void {
+    if (this.#stash.length > 0) {
+      const end = readHeadroom + readCapacity;
+      this.#consume(this.#stash.popBefore(this.readBuffer, end), end);
+    }
+    if (!this.#closed && this.stream.readPaused && (this.#exchange === null || !this.#body.done)) {
+      this.stream.resumeRead();
+    }
+  }
+
+  /** Lets the answer out first; a client that still sends is listened to until it has read it. */
+  #close(): void {
+    if (this.#closed) return;
+    const unread = !this.#body.done || this.#stash.length > 0;
+    this.#forget();
+    this.stream.closeAfterFlush(unread ? this.#manager.spec.delayedCloseTimeoutMs : 0);
+  }
+
+  #closeNow(): void {
+    if (this.#closed) return;
+    this.#forget();
+    this.stream.close();
+  }
+
+  #forget(): void {
+    const { at } = this.#manager;
+    this.#closed = true;
+    this.#timer.stop();
+    this.#stash.clear();
+    this.#manager.count(at.downstream_cx_destroy);
+    this.#manager.count(at.downstream_cx_active, -1);
+    this.#manager.count(at.downstream_cx_http1_active, -1);
+    this.#manager.count(at.downstream_cx_tx_bytes_total, this.stream.bytesSent);
+    if (this.stream.info.tlsVersion !== '') this.#manager.count(at.downstream_cx_ssl_active, -1);
+  }
+
+  /** A client that ends its side takes no answer any more, as with Envoy. */
+  #onEof(): void {
+    const exchange = this.#exchange;
+    if (exchange === null) {
+      this.#closeNow();
+      return;
+    }
+    exchange.downstreamGone('downstream_remote_disconnect');
+  }
+
+  onClosed(_stream: Stream, _reason: CloseReason): void {
+    const exchange = this.#exchange;
+    if (!this.#closed) this.#forget();
+    exchange?.downstreamGone('downstream_remote_disconnect');
+  }
+
+  onDrained(): void {
+    this.#exchange?.router.onDownstreamDrained();
+  }
+
+  startTunnel(upstream: Stream): void {
+    const stash = this.#stash;
+    const tunnel = new Tunnel(this, this.stream, upstream);
+    if (stash.length === 0) return;
+    const end = readHeadroom + readCapacity;
+    tunnel.push(stash.popBefore(this.readBuffer, end), end);
+  }
+
+  onTunnelActivity(): void {
+    this.#exchange?.deadlines.touch();
+  }
+
+  onTunnelClosed(fromDownstream: number, fromUpstream: number): void {
+    const exchange = this.#exchange;
+    this.#forget();
+    exchange?.tunnelEnded(fromDownstream, fromUpstream);
+  }
+
+  #becomeIdle(): void {
+    const { spec, runtime } = this.#manager;
+    this.#idleDeadline = spec.idleTimeoutMs > 0 ? runtime.clock.nowMs + spec.idleTimeoutMs : never;
+    this.#setTimer();
+  }
+
+  #setTimer(): void {
+    this.#timer.set(Math.min(this.#headDeadline, this.#idleDeadline, this.#lifeDeadline));
+  }
+
+  #onTimer(): void {
+    const now = this.#manager.runtime.clock.nowMs;
+    if (now >= this.#headDeadline) this.#onHeadTimeout();
+    else if (now >= this.#idleDeadline) this.#onIdle(now);
+    else if (now >= this.#lifeDeadline) this.#drain(now);
+    if (!this.#closed) this.#setTimer();
+  }
+
+  #onHeadTimeout(): void {
+    const { at } = this.#manager;
+    this.#manager.count(at.downstream_rq_header_timeout);
+    const exchange = this.#exchanges.take();
+    exchange.requestHead.reset();
+    this.#start(exchange);
+    this.#body.begin('close', 0);
+    exchange.reply({ status: 408, body: 'request header timeout' }, '', 'request_header_timeout');
+  }
+
+  /** A connection that has served gets the drain time on top, so that a request on its way is still answered. */
+  #onIdle(now: number): void {
+    const { at } = this.#manager;
+    if (this.#served > 0 && !this.#draining) {
+      this.#draining = true;
+      this.#idleDeadline = now + this.#manager.spec.drainTimeoutMs;
+      return;
+    }
+    this.#manager.count(at.downstream_cx_idle_timeout);
+    this.#closeNow();
+  }
+
+  /** The connection has lived long enough: the next answer closes it. */
+  #drain(now: number): void {
+    this.#lifeDeadline = never;
+    this.#draining = true;
+    if (this.#exchange === null) this.#idleDeadline = now + this.#manager.spec.drainTimeoutMs;
+  }
+}
+
+/** The protocol that a request wants to change to, in lower case, or ''. An offer of h2c may be passed over. */
+function upgradeOf(head: Head): string {
+  if (!head.connectionUpgrade || head.version !== 11) return '';
+  const index = head.find(token.upgrade);
+  if (index < 0) return '';
+  const protocol = head.value(index).toLowerCase();
+  return protocol === '' || protocol === 'h2c' || !isToken(protocol) ? '' : protocol;
+}
+
+function isToken(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (tokenLower[text.charCodeAt(i)] === 0 && text[i] !== '/') return false;
+  return true;
+}

@@ -1,0 +1,88 @@
+/**
+ * Headers that the configuration adds and removes, compiled once: a value without operators is encoded when the route
+ * is, one with operators is a function of the request. Within a level removal comes first, then overwriting, then
+ * appending, as in Envoy.
+ */
+
+import { type Head, type StaticHeader, staticHeader } from '../http1/head.ts';
+import type { HeaderAddSpec, HeaderMutationsSpec } from '../model/http.ts';
+import type { LogRecord } from './request-view.ts';
+
+/** Evaluates a format string over what is known of the request so far. */
+export type Format = (record: LogRecord) => string;
+export type FormatCompiler = (format: string) => Format;
+
+interface HeaderAdd {
+  readonly name: string;
+  readonly action: HeaderAddSpec['action'];
+  readonly keepEmpty: boolean;
+  /** The whole line, or null when the value depends on the request. */
+  readonly fixed: StaticHeader | null;
+  readonly fixedValue: string;
+  readonly format: Format | null;
+}
+
+export interface HeaderEdits {
+  readonly remove: readonly string[];
+  readonly add: readonly HeaderAdd[];
+}
+
+/** Null when there is nothing to do, so that the hot path asks once. */
+export function compileEdits(
+  levels: readonly HeaderMutationsSpec[],
+  side: 'request' | 'response',
+  compileFormat: FormatCompiler,
+): readonly HeaderEdits[] | null {
+  const edits = levels
+    .map((level) => ({
+      remove: (side === 'request' ? level.requestRemove : level.responseRemove).map((n) => n.toLowerCase()),
+      add: (side === 'request' ? level.requestAdd : level.responseAdd)
+        .map((a) => compileAdd(a, compileFormat))
+        .toSorted((a, b) => Number(a.action === 'append') - Number(b.action === 'append')),
+    }))
+    .filter((e) => e.remove.length + e.add.length > 0);
+  return edits.length === 0 ? null : edits;
+}
+
+function compileAdd(spec: HeaderAddSpec, compileFormat: FormatCompiler): HeaderAdd {
+  const name = spec.name.toLowerCase();
+  const { action, keepEmpty } = spec;
+  if (spec.value.includes('%')) {
+    return { name, action, keepEmpty, fixed: null, fixedValue: '', format: compileFormat(spec.value) };
+  }
+  const fixedValue = wireText(spec.value);
+  return { name, action, keepEmpty, fixed: staticHeader(name, fixedValue), fixedValue, format: null };
+}
+
+/** Text as the bytes of its UTF-8, one character each, without what could end the line. */
+function wireText(value: string): string {
+  return Buffer.from(value.replace(/[\r\n\0]/g, '')).toString('latin1');
+}
+
+export function applyEdits(edits: readonly HeaderEdits[], head: Head, record: LogRecord): void {
+  for (const level of edits) {
+    for (const name of level.remove) head.removeName(name);
+    for (const add of level.add) applyAdd(add, head, record);
+  }
+}
+
+function applyAdd(add: HeaderAdd, head: Head, record: LogRecord): void {
+  const value = add.format === null ? add.fixedValue : wireText(add.format(record));
+  if (value === '' && !add.keepEmpty) return;
+  switch (add.action) {
+    case 'append':
+      break;
+    case 'add_if_absent':
+      if (head.findName(add.name) >= 0) return;
+      break;
+    case 'overwrite':
+      if (head.findName(add.name) < 0) break;
+      head.set(add.name, value);
+      return;
+    case 'overwrite_if_exists':
+      if (head.findName(add.name) >= 0) head.set(add.name, value);
+      return;
+  }
+  if (add.fixed !== null) head.addStatic(add.fixed);
+  else head.add(add.name, value);
+}

@@ -1,0 +1,94 @@
+/**
+ * The one place that answers a client in the agent's own name. Bodies, header order and the gRPC form are Envoy's.
+ */
+import { type Head, staticHeader } from '../http1/head.ts';
+import { method } from '../http1/known-headers.ts';
+
+export interface LocalReply {
+  readonly status: number;
+  /** '' for none. */
+  readonly body: string;
+  /** Headers besides the usual ones, e.g. location. */
+  readonly headers?: readonly (readonly [name: string, value: string])[];
+}
+
+export interface LocalReplyContext {
+  readonly method: number;
+  readonly isGrpc: boolean;
+  readonly date: ReturnType<typeof staticHeader>;
+  readonly server: ReturnType<typeof staticHeader>;
+  /** The connection ends with this answer. */
+  readonly close: boolean;
+  /** Headers that the configuration adds, or null. */
+  readonly edit: (() => void) | null;
+}
+
+const textPlain = staticHeader('content-type', 'text/plain');
+const grpcType = staticHeader('content-type', 'application/grpc');
+const close = staticHeader('connection', 'close');
+const noLength = staticHeader('content-length', '0');
+const chunked = staticHeader('transfer-encoding', 'chunked');
+
+const grpcStatuses: Readonly<Record<number, number>> = {
+  400: 13,
+  401: 16,
+  403: 7,
+  404: 12,
+  429: 14,
+  502: 14,
+  503: 14,
+  504: 14,
+};
+
+/** grpc-status of an HTTP status (Envoy's table); 2 is UNKNOWN. */
+export function grpcStatusOf(status: number): number {
+  return grpcStatuses[status] ?? 2;
+}
+
+/** grpc-message: percent-encoded but for visible ASCII without `%`. */
+export function grpcMessage(text: string): string {
+  return [...Buffer.from(text)]
+    .map((b) =>
+      b < 0x20 || b > 0x7e || b === 0x25 ? `%${b.toString(16).toUpperCase().padStart(2, '0')}` : String.fromCharCode(b),
+    )
+    .join('');
+}
+
+/** Fills the head with the answer; the body bytes to send after it, '' for none. */
+export function buildLocalReply(head: Head, reply: LocalReply, context: LocalReplyContext): string {
+  head.reset();
+  if (context.isGrpc) return buildGrpc(head, reply, context);
+  head.status = reply.status;
+  const isHead = context.method === method.HEAD;
+  if (reply.body !== '') {
+    head.add('content-length', String(Buffer.byteLength(reply.body)));
+    head.addStatic(textPlain);
+  }
+  addHeaders(head, reply);
+  context.edit?.();
+  addCommon(head, context);
+  if (reply.body === '') head.addStatic(isHead ? chunked : noLength);
+  return isHead || reply.status === 204 || reply.status === 304 ? '' : reply.body;
+}
+
+function buildGrpc(head: Head, reply: LocalReply, context: LocalReplyContext): string {
+  head.status = 200;
+  head.addStatic(grpcType);
+  head.add('grpc-status', String(grpcStatusOf(reply.status)));
+  if (reply.body !== '') head.add('grpc-message', grpcMessage(reply.body));
+  addHeaders(head, reply);
+  context.edit?.();
+  addCommon(head, context);
+  head.addStatic(noLength);
+  return '';
+}
+
+function addHeaders(head: Head, reply: LocalReply): void {
+  for (const [name, value] of reply.headers ?? []) head.add(name, value.replace(/[\r\n\0]/g, ''));
+}
+
+function addCommon(head: Head, context: LocalReplyContext): void {
+  head.addStatic(context.date);
+  head.addStatic(context.server);
+  if (context.close) head.addStatic(close);
+}

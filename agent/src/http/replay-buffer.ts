@@ -1,0 +1,69 @@
+/**
+ * The beginning of a request's body: kept until a connection is there, and for as long as another attempt may need it.
+ * Invariant: `complete` is true only while the buffer holds every body byte that has come.
+ */
+
+/** No more than this is kept for another attempt, whatever the cluster's buffer limit is. */
+export const maxReplayBytes = 65_536;
+
+export class ReplayBuffer {
+  #buffer: Buffer | null = null;
+  #length = 0;
+  #seen = 0;
+  #armed = false;
+  #limit = 0;
+
+  /** A body begins. armed: it may have to be sent again. */
+  begin(armed: boolean, bufferLimitBytes: number): void {
+    this.#length = 0;
+    this.#seen = 0;
+    this.#armed = armed;
+    this.#limit = Math.min(maxReplayBytes, bufferLimitBytes);
+  }
+
+  /** Everything that came can be sent (again). */
+  get complete(): boolean {
+    return this.#length === this.#seen;
+  }
+
+  get replayable(): boolean {
+    return this.#armed;
+  }
+
+  /** Body bytes have come; keeps them if they may be needed again. */
+  offer(from: Buffer, start: number, end: number): void {
+    if (end === start) return;
+    const whole = this.complete;
+    this.#seen += end - start;
+    if (!this.#armed || !whole) return;
+    if (this.#seen <= this.#limit) this.#append(from, start, end);
+    else this.#armed = false;
+  }
+
+  /** Keeps the bytes that were offered last although they are not to be replayed: nobody could take them yet. */
+  keep(from: Buffer, start: number, end: number): void {
+    if (this.#length < this.#seen) this.#append(from, start, end);
+  }
+
+  #append(from: Buffer, start: number, end: number): void {
+    const needed = this.#length + end - start;
+    if (this.#buffer === null || this.#buffer.length < needed) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(1024, needed, Math.min(needed * 2, maxReplayBytes)));
+      this.#buffer?.copy(grown, 0, 0, this.#length);
+      this.#buffer = grown;
+    }
+    from.copy(this.#buffer, this.#length, start, end);
+    this.#length = needed;
+  }
+
+  /** Copies what is held to `at`; where it ends. */
+  copyTo(to: Buffer, at: number): number {
+    this.#buffer?.copy(to, at, 0, this.#length);
+    return at + this.#length;
+  }
+
+  clear(): void {
+    this.#buffer = null;
+    this.#length = 0;
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * A request as matchers, policies and logs see it: a RequestView over the parsed head. Strings are made when asked for
+ * and kept until what they show is edited.
+ */
+import type { Head } from '../http1/head.ts';
+import { methodText, token } from '../http1/known-headers.ts';
+import type { ConnectionInfo } from '../net/stream.ts';
+import type { RequestView } from './request-view.ts';
+
+const grpcType = 'application/grpc';
+
+/** application/grpc and application/grpc+x. */
+export function isGrpcContentType(value: string): boolean {
+  return value.startsWith(grpcType) && (value.length === grpcType.length || value[grpcType.length] === '+');
+}
+
+export class Request implements RequestView {
+  readonly head: Head;
+  connection: ConnectionInfo;
+  scheme: 'http' | 'https' = 'http';
+  protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2' = 'HTTP/1.1';
+  remoteIp = '';
+  #path: string | null = null;
+  #pathOnly: string | null = null;
+  #authority: string | null = null;
+
+  constructor(head: Head, connection: ConnectionInfo) {
+    this.head = head;
+    this.connection = connection;
+  }
+
+  /** To be called when a new head was parsed. */
+  begin(connection: ConnectionInfo): void {
+    this.connection = connection;
+    this.scheme = connection.tlsVersion === '' ? 'http' : 'https';
+    this.protocol = this.head.version === 10 ? 'HTTP/1.0' : 'HTTP/1.1';
+    this.remoteIp = connection.remoteIp;
+    this.forget();
+  }
+
+  /** Path or host have changed. */
+  forget(): void {
+    this.#path = null;
+    this.#pathOnly = null;
+    this.#authority = null;
+  }
+
+  get method(): string {
+    return methodText[this.head.method] as string;
+  }
+
+  get path(): string {
+    return (this.#path ??= this.head.text(this.head.targetStart, this.head.targetEnd));
+  }
+
+  get pathOnly(): string {
+    const { head } = this;
+    if (head.queryStart === head.targetEnd) return this.path;
+    return (this.#pathOnly ??= head.text(head.targetStart, head.queryStart));
+  }
+
+  get authority(): string {
+    if (this.#authority === null) {
+      const index = this.head.find(token.host);
+      this.#authority = index < 0 ? '' : this.head.value(index);
+    }
+    return this.#authority;
+  }
+
+  header(name: string): string | null {
+    if (name.charCodeAt(0) === 58) return this.#pseudo(name);
+    return this.head.get(name);
+  }
+
+  headers(name: string): readonly string[] {
+    if (name.charCodeAt(0) !== 58) return this.head.getAll(name);
+    const value = this.#pseudo(name);
+    return value === null ? [] : [value];
+  }
+
+  #pseudo(name: string): string | null {
+    switch (name) {
+      case ':method':
+        return this.method;
+      case ':path':
+        return this.path;
+      case ':authority':
+        return this.authority;
+      case ':scheme':
+        return this.scheme;
+      default:
+        return null;
+    }
+  }
+
+  get isGrpc(): boolean {
+    const index = this.head.find(token['content-type']);
+    return index >= 0 && isGrpcContentType(this.head.value(index));
+  }
+}

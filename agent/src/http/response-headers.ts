@@ -1,0 +1,76 @@
+/** What the connection manager does to an upstream's response head before it goes to the client, in Envoy's order. */
+import { type Head, type StaticHeader, staticHeader } from '../http1/head.ts';
+import { token } from '../http1/known-headers.ts';
+import { applyEdits, type HeaderEdits } from './header-mutations.ts';
+import type { Manager } from './manager.ts';
+import type { LogRecord } from './request-view.ts';
+
+const hopByHop = [
+  token.connection,
+  token['keep-alive'],
+  token['proxy-connection'],
+  token['transfer-encoding'],
+  token.upgrade,
+  token.te,
+] as const;
+const hopLow = hopByHop.reduce((mask: number, t) => mask | (1 << t), 0);
+
+const connectionClose = staticHeader('connection', 'close');
+const transferChunked = staticHeader('transfer-encoding', 'chunked');
+
+const ownWords: ReadonlySet<string> = new Set(['close', 'keep-alive', 'upgrade', 'te']);
+
+/** Headers of the upstream's connection only. upgrade keeps the two that a 101 needs. */
+export function dropHopByHop(head: Head, upgrade: boolean): void {
+  if ((head.seenLow & hopLow) === 0) return;
+  if (head.connectionNames) dropNamed(head);
+  for (const t of hopByHop) if (!upgrade || t !== token.upgrade) head.remove(t);
+  if (upgrade) head.add('connection', 'upgrade');
+}
+
+function dropNamed(head: Head): void {
+  for (const list of head.getAll('connection')) {
+    for (const [word] of list.toLowerCase().matchAll(/[^\s,]+/g)) {
+      if (!ownWords.has(word) && word !== 'content-length') head.removeName(word);
+    }
+  }
+}
+
+/** Everything up to `server`; framing and Connection come after it. */
+export function settleResponse(
+  head: Head,
+  manager: Manager,
+  serviceTime: StaticHeader,
+  edits: readonly HeaderEdits[] | null,
+  record: LogRecord,
+): void {
+  const { spec } = manager;
+  if (!spec.suppressEnvoyHeaders) {
+    if (head.has(token['x-envoy-upstream-service-time'])) head.remove(token['x-envoy-upstream-service-time']);
+    head.addStatic(serviceTime);
+  }
+  if (edits !== null) applyEdits(edits, head, record);
+  if (spec.alwaysSetRequestIdInResponse) addRequestId(head, record);
+  if (!head.has(token.date)) head.addStatic(manager.shared.date());
+  settleServer(head, manager);
+}
+
+function addRequestId(head: Head, record: LogRecord): void {
+  const id = record.request?.header('x-request-id') ?? null;
+  if (id !== null) head.set('x-request-id', id);
+}
+
+function settleServer(head: Head, manager: Manager): void {
+  const { serverHeader, serverName } = manager.spec;
+  if (serverHeader === 'pass_through') return;
+  if (head.find(token.server) < 0) head.addStatic(manager.server);
+  else if (serverHeader === 'overwrite') head.set('server', serverName);
+}
+
+export function addConnectionClose(head: Head): void {
+  head.addStatic(connectionClose);
+}
+
+export function addChunked(head: Head): void {
+  head.addStatic(transferChunked);
+}

@@ -1,0 +1,146 @@
+/**
+ * The way of a request, top to bottom: settle its headers, path and host; refuse upgrades nobody asked for; filters;
+ * route; then a redirect, a direct response or the router. Returns when the request is answered or on its way.
+ */
+import { method } from '../http1/known-headers.ts';
+import { rejected } from '../http1/rejection.ts';
+import { deniedDetails } from '../policy/rbac.ts';
+import { httpsLocation, redirectLocation } from '../route/redirect.ts';
+import type { RouteResult } from '../route/route-table.ts';
+import type { Framing } from './body-framing.ts';
+import type { CompiledRoute } from './compiled-route.ts';
+import type { Exchange } from './exchange.ts';
+import { applyEdits } from './header-mutations.ts';
+import type { Manager, RbacFilter } from './manager.ts';
+import { settleRequest } from './request-headers.ts';
+
+/** The request's body so far: [start, end) of the read buffer, and whether that is all of it. */
+export interface FirstBody {
+  readonly framing: Framing;
+  readonly start: number;
+  readonly end: number;
+  readonly last: boolean;
+}
+
+const noRoute: RouteResult = { kind: 'none' };
+
+/** Serves a request whose head was parsed. upgrade is the lower-case protocol it asks for, or ''. */
+export function serve(x: Exchange, body: FirstBody, upgrade: string): void {
+  const { manager } = x;
+  const settled = settleRequest(x.view, manager, upgrade !== '');
+  if (settled.kind === 'rejected') {
+    x.reject(settled.code);
+    return;
+  }
+  if (settled.kind === 'redirect') {
+    x.reply({ status: 307, body: '', headers: [['location', settled.path]] }, '', 'path_normalization_redirect');
+    return;
+  }
+  if (x.requestHead.method === method.CONNECT) {
+    refuseConnect(x);
+    return;
+  }
+  const early = upgrade === '' ? null : findRoute(x);
+  if (early !== null && !mayUpgrade(x, early, upgrade, body)) return;
+  for (let i = 0; i < manager.filters.length; i++) if (!admits(manager.filters[i] as RbacFilter, x)) return;
+  act(x, early ?? findRoute(x), body);
+}
+
+function findRoute(x: Exchange): RouteResult {
+  return x.manager.runtime.routes(x.manager.spec.routeConfig)?.match(x.view) ?? noRoute;
+}
+
+function refuseConnect(x: Exchange): void {
+  x.closeAfter();
+  x.manager.count(x.manager.at.no_route);
+  x.reply({ status: 404, body: '' }, 'NR', 'route_not_found');
+}
+
+function mayUpgrade(x: Exchange, result: RouteResult, upgrade: string, body: FirstBody): boolean {
+  if (!isUpgradeEnabled(x.manager, result, upgrade)) {
+    x.closeAfter();
+    x.reply({ status: 403, body: '' }, '', 'upgrade_failed');
+    return false;
+  }
+  // A body behind an Upgrade could be read as the first bytes of the tunnel by one side and not by the other.
+  if (body.framing === 'none' || (body.framing === 'length' && body.last && body.end === body.start)) {
+    x.router.wantsUpgrade = true;
+    return true;
+  }
+  x.reject(rejected.malformed);
+  return false;
+}
+
+function isUpgradeEnabled(manager: Manager, result: RouteResult, upgrade: string): boolean {
+  if (result.kind === 'matched' && result.route.action.kind === 'route') {
+    const own = result.route.action.upgrades[upgrade];
+    if (own !== undefined) return own;
+  }
+  return manager.upgrades.has(upgrade);
+}
+
+function admits(filter: RbacFilter, x: Exchange): boolean {
+  const { manager } = x;
+  if (filter.shadowRules !== null) {
+    manager.countRbac(filter, filter.shadowRules.check(x.view).allowed ? 'shadow_allowed' : 'shadow_denied');
+  }
+  if (filter.rules === null) return true;
+  const verdict = filter.rules.check(x.view);
+  manager.countRbac(filter, verdict.allowed ? 'allowed' : 'denied');
+  if (verdict.allowed) return true;
+  x.reply({ status: 403, body: 'RBAC: access denied' }, '', deniedDetails(verdict.policy));
+  return false;
+}
+
+function act(x: Exchange, result: RouteResult, body: FirstBody): void {
+  const { manager } = x;
+  manager.count(manager.at.rq_total);
+  switch (result.kind) {
+    case 'none':
+      manager.count(manager.at.no_route);
+      x.reply({ status: 404, body: '' }, 'NR', 'route_not_found');
+      return;
+    case 'tls-required':
+      x.virtualHost = result.virtualHost.name;
+      redirect(x, 301, httpsLocation(x.view), null);
+      return;
+    case 'matched':
+      break;
+  }
+  const route = manager.routes.of(result.route);
+  const { action, spec, virtualHost } = result.route;
+  x.routeName = spec.name;
+  x.virtualHost = virtualHost.name;
+  switch (action.kind) {
+    case 'redirect':
+      redirect(x, action.status, redirectLocation(result.route, x.view), route);
+      return;
+    case 'direct_response':
+      respondDirectly(x, action.status, action.body, route);
+      return;
+    case 'route':
+      if (action.idleTimeoutMs !== null) x.deadlines.setIdle(action.idleTimeoutMs);
+      x.router.start(route, action, body.framing, body.start, body.end, body.last);
+      return;
+  }
+}
+
+function redirect(x: Exchange, status: number, location: string, route: CompiledRoute | null): void {
+  x.manager.count(x.manager.at.rq_redirect);
+  x.reply({ status, body: '', headers: [['location', location]] }, '', 'direct_response', editor(x, route));
+}
+
+function respondDirectly(x: Exchange, status: number, body: string, route: CompiledRoute): void {
+  x.manager.count(x.manager.at.rq_direct_response);
+  const headers: [string, string][] = [];
+  if (status === 201 || (status >= 300 && status < 400)) {
+    headers.push(['location', `${x.view.scheme}://${x.view.authority}${x.view.path}`]);
+  }
+  x.reply({ status, body, headers }, '', 'direct_response', editor(x, route));
+}
+
+/** The route's own response headers belong on the answers that it gives itself. */
+function editor(x: Exchange, route: CompiledRoute | null): (() => void) | null {
+  const edits = route?.responseEdits ?? null;
+  return edits === null ? null : () => applyEdits(edits, x.responseHead, x);
+}

@@ -1,0 +1,285 @@
+/**
+ * One HTTP/1.1 connection to an upstream: reads answers for the request it works for and says when it can take another.
+ * Invariants: what comes without a request outstanding ends the connection; it goes back to the pool only when request
+ * and answer are complete, nothing came behind the answer, and both sides want to keep it.
+ */
+import type { Head } from '../http1/head.ts';
+import { method } from '../http1/known-headers.ts';
+import { type HeadLimits, parseResponseHead } from '../http1/parse-head.ts';
+import {
+  type CloseReason,
+  readCapacity,
+  readEof,
+  readHeadroom,
+  type Stream,
+  type StreamHandler,
+} from '../net/stream.ts';
+import { clusterStat } from '../stats/layout.ts';
+import type { Framing } from './body-framing.ts';
+import { BodyReader } from './body-reader.ts';
+import { Stash } from './stash.ts';
+import type { UpstreamFailure } from './upstream-failure.ts';
+import type { UpstreamPool } from './upstream-pool.ts';
+
+/** The request that a connection works for. */
+export interface UpstreamUser {
+  readonly sni: string;
+  readonly responseHead: Head;
+  readonly requestMethod: number;
+  /** The whole request was written. */
+  readonly requestSent: boolean;
+  readonly wantsUpgrade: boolean;
+  onConnection(connection: UpstreamConnection): void;
+  onConnectFailed(failure: UpstreamFailure, detail: string): void;
+  /** A 1xx other than 101 lies in responseHead. */
+  onInformational(): void;
+  /** A 101 lies in responseHead; [start, end) of the read buffer is the tunnel's. */
+  onUpgraded(start: number, end: number): void;
+  /** The final head lies in responseHead; [start, end) is the body so far. */
+  onResponseHead(framing: Framing, start: number, end: number, last: boolean): void;
+  onResponseData(start: number, end: number, last: boolean): void;
+  /** The connection is gone; nothing more comes from it. */
+  onReset(failure: UpstreamFailure, detail: string): void;
+  onUpstreamDrained(): void;
+}
+
+/** Responses: 60 KiB and 100 fields, Envoy's defaults. */
+const responseLimits: HeadLimits = { maxBytes: 61_440, maxHeaders: 100 };
+const { at } = clusterStat;
+
+export class UpstreamConnection implements StreamHandler {
+  readonly pool: UpstreamPool;
+  readonly sni: string;
+  /** Counted by the circuit breaker of the cluster. */
+  readonly admitted: boolean;
+  stream: Stream | null = null;
+  idleSinceMs = 0;
+  /** It has served a request before this one. */
+  reused = false;
+  /** A byte of the answer to the current request has come. */
+  answered = false;
+  readonly body = new BodyReader();
+  readonly #stash = new Stash();
+  readonly #generation: number;
+  readonly #startedMs: number;
+  #user: UpstreamUser | null = null;
+  #up = false;
+  #headDone = false;
+  #keepAlive = false;
+  #leftover = false;
+  #served = 0;
+
+  constructor(pool: UpstreamPool, sni: string, admitted: boolean) {
+    this.pool = pool;
+    this.sni = sni;
+    this.admitted = admitted;
+    this.#generation = pool.generation;
+    this.#startedMs = pool.runtime.clock.nowMs;
+  }
+
+  get connectMs(): number {
+    return this.pool.runtime.clock.nowMs - this.#startedMs;
+  }
+
+  /** Starts to work for a request. */
+  serve(user: UpstreamUser, reused: boolean): void {
+    this.#user = user;
+    this.reused = reused;
+    this.answered = false;
+    this.#headDone = false;
+    this.#leftover = false;
+    this.#served++;
+    user.onConnection(this);
+  }
+
+  onConnected(): void {
+    this.#up = true;
+    this.pool.connected(this);
+  }
+
+  onReadable(stream: Stream): void {
+    const buffer = this.pool.runtime.readBuffer;
+    for (;;) {
+      const n = stream.read(readHeadroom, readCapacity);
+      if (n <= 0) {
+        if (n === readEof) this.#onEof();
+        return;
+      }
+      this.pool.count(at.upstream_cx_rx_bytes_total, n);
+      const end = readHeadroom + n;
+      if (this.#stash.length === 0) this.#consume(readHeadroom, end);
+      else this.#resumeHead(buffer, end);
+      if (stream.dead || stream.readPaused || stream.handler !== this || !stream.more(n, readCapacity)) return;
+    }
+  }
+
+  /** The beginning of a head is kept; it is parsed again once another line has ended. */
+  #resumeHead(buffer: Buffer, end: number): void {
+    const stash = this.#stash;
+    stash.push(buffer, readHeadroom, end);
+    if (!stash.takeLineEnd() && stash.length <= responseLimits.maxBytes) return;
+    this.#consume(stash.popBefore(buffer, end), end);
+  }
+
+  #consume(start: number, end: number): void {
+    let p = start;
+    while (p < end) {
+      const user = this.#user;
+      if (user === null) {
+        this.pool.count(at.upstream_cx_protocol_error);
+        this.#dropIdle();
+        return;
+      }
+      this.answered = true;
+      p = this.#headDone ? this.#takeBody(user, p, end) : this.#takeHead(user, p, end);
+      if (p < 0) return;
+    }
+  }
+
+  /** Position after the head and the body bytes with it, or -1 when there is nothing more to do. */
+  #takeHead(user: UpstreamUser, start: number, end: number): number {
+    const buffer = this.pool.runtime.readBuffer;
+    const head = user.responseHead;
+    const length = parseResponseHead(buffer, start, end, head, responseLimits);
+    if (length === 0) {
+      this.#stash.push(buffer, start, end);
+      this.#stash.takeLineEnd();
+      return -1;
+    }
+    if (length < 0) return this.#protocolError(user);
+    head.take(buffer, start);
+    const next = start + length;
+    if (head.status === 101) return this.#upgrade(user, next, end);
+    if (head.status < 200) {
+      user.onInformational();
+      return next;
+    }
+    this.#headDone = true;
+    const framing = this.#framingOf(head, user.requestMethod);
+    this.#keepAlive = framing !== 'close' && !head.connectionClose && (head.version === 11 || head.connectionKeepAlive);
+    this.body.begin(framing, head.contentLength);
+    const after = this.body.take(buffer, next, end, responseLimits);
+    if (after < 0) return this.#protocolError(user);
+    const last = this.body.done;
+    this.#leftover = last && after < end;
+    user.onResponseHead(framing, this.body.start, this.body.end, last);
+    return last ? -1 : after;
+  }
+
+  #framingOf(head: Head, requestMethod: number): Framing {
+    if (requestMethod === method.HEAD || head.status === 204 || head.status === 304) return 'none';
+    if (head.chunked) return 'chunked';
+    return head.contentLength >= 0 ? 'length' : 'close';
+  }
+
+  #upgrade(user: UpstreamUser, start: number, end: number): number {
+    if (!user.wantsUpgrade) return this.#protocolError(user);
+    this.#user = null;
+    user.onUpgraded(start, end);
+    return -1;
+  }
+
+  #takeBody(user: UpstreamUser, start: number, end: number): number {
+    const after = this.body.take(this.pool.runtime.readBuffer, start, end, responseLimits);
+    if (after < 0) return this.#protocolError(user);
+    const last = this.body.done;
+    this.#leftover = last && after < end;
+    if (last || this.body.end > this.body.start) user.onResponseData(this.body.start, this.body.end, last);
+    return last ? -1 : after;
+  }
+
+  #protocolError(user: UpstreamUser): number {
+    this.pool.count(at.upstream_cx_protocol_error);
+    this.#detach();
+    this.closeLocal();
+    user.onReset('protocol-error', '');
+    return -1;
+  }
+
+  #detach(): void {
+    this.#user = null;
+    this.#stash.clear();
+  }
+
+  #onEof(): void {
+    const user = this.#user;
+    if (user === null) {
+      this.#dropIdle();
+      return;
+    }
+    if (this.#headDone && this.body.framing === 'close') {
+      this.#keepAlive = false;
+      user.onResponseData(readHeadroom, readHeadroom, true);
+      return;
+    }
+    const inHead = this.#stash.length > 0;
+    this.#detach();
+    this.#closed(true);
+    user.onReset(inHead ? 'protocol-error' : 'connection-termination', '');
+  }
+
+  #dropIdle(): void {
+    this.pool.dropIdle(this);
+    this.#closed(true);
+  }
+
+  onClosed(stream: Stream, reason: CloseReason): void {
+    const user = this.#user;
+    if (!this.#up) {
+      this.pool.connectFailed(this, reason, stream.failure);
+      return;
+    }
+    this.pool.dropIdle(this);
+    this.#detach();
+    this.pool.count(at.upstream_cx_destroy_remote);
+    if (user !== null) this.pool.count(at.upstream_cx_destroy_with_active_rq);
+    this.pool.closed(this);
+    if (user !== null) user.onReset('connection-termination', stream.failure);
+  }
+
+  onDrained(): void {
+    this.#user?.onUpstreamDrained();
+  }
+
+  /** The answer has been handed on: back to the pool, or the end. */
+  release(): void {
+    const user = this.#user;
+    const stream = this.stream;
+    if (user === null || stream === null) return;
+    this.#user = null;
+    const { maxRequestsPerConnection } = this.pool.cluster.spec;
+    const worn = maxRequestsPerConnection > 0 && this.#served >= maxRequestsPerConnection;
+    if (worn) this.pool.count(at.upstream_cx_max_requests);
+    const current = this.#generation === this.pool.generation;
+    if (!this.#keepAlive || this.#leftover || worn || !current || !user.requestSent || stream.queued > 0) {
+      this.closeLocal();
+      return;
+    }
+    if (stream.readPaused) stream.resumeRead();
+    this.pool.release(this);
+  }
+
+  /** The request was given up, or the connection is not wanted any more. */
+  closeLocal(): void {
+    if (this.#user !== null) this.pool.count(at.upstream_cx_destroy_with_active_rq);
+    this.#detach();
+    this.#closed(false);
+  }
+
+  #closed(remote: boolean): void {
+    const stream = this.stream;
+    if (stream === null) return;
+    this.stream = null;
+    this.pool.count(remote ? at.upstream_cx_destroy_remote : at.upstream_cx_destroy_local);
+    stream.close();
+    this.pool.closed(this);
+  }
+
+  /** The tunnel that took the stream over has ended. */
+  tunnelClosed(): void {
+    if (this.stream === null) return;
+    this.stream = null;
+    this.pool.count(at.upstream_cx_destroy_local);
+    this.pool.closed(this);
+  }
+}

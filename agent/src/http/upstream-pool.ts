@@ -1,0 +1,207 @@
+/**
+ * The HTTP/1.1 connections to one host: idle ones last in, first out, and requests that wait for one, first come, first
+ * served. Invariant: a connection is either idle here or works for exactly one request.
+ */
+import type { Cluster, Host, HostPool } from '../cluster/cluster.ts';
+import type { CloseReason } from '../net/stream.ts';
+import { clusterStat } from '../stats/layout.ts';
+import type { WorkerRuntime } from '../worker/runtime.ts';
+import { LazyTimer } from './lazy-timer.ts';
+import { UpstreamConnection, type UpstreamUser } from './upstream-connection.ts';
+import { connectFailureOf, type UpstreamFailure } from './upstream-failure.ts';
+
+const { at } = clusterStat;
+
+export type Acquired =
+  /** The user has been given its connection. */
+  'ready' | 'pending' | 'overflow';
+
+export class UpstreamPool implements HostPool {
+  readonly cluster: Cluster;
+  readonly host: Host;
+  readonly runtime: WorkerRuntime;
+  readonly #idle: UpstreamConnection[] = [];
+  readonly #pending: UpstreamUser[] = [];
+  readonly #idleTimer: LazyTimer;
+  #connecting = 0;
+  /** Counts up when idle and busy connections shall not be used again. */
+  generation = 0;
+
+  constructor(cluster: Cluster, host: Host, runtime: WorkerRuntime) {
+    this.cluster = cluster;
+    this.host = host;
+    this.runtime = runtime;
+    this.#idleTimer = new LazyTimer(runtime.clock, runtime.timers, () => this.#closeExpired());
+  }
+
+  /** Finds or dials a connection. fresh: none that was used before. */
+  acquire(user: UpstreamUser, fresh: boolean): Acquired {
+    const reused = fresh ? null : this.#takeIdle(user.sni);
+    if (reused !== null) {
+      reused.serve(user, true);
+      return 'ready';
+    }
+    if (!this.cluster.admitPending()) return 'overflow';
+    this.count(at.upstream_rq_pending_total);
+    this.count(at.upstream_rq_pending_active);
+    this.#pending.push(user);
+    // Over the limit a request waits for a connection that another gives back; a host without any gets one all the same.
+    const admitted = this.cluster.admitConnection();
+    if (admitted || this.host.activeConnections === 0) this.#dial(user.sni, admitted);
+    return 'pending';
+  }
+
+  #takeIdle(sni: string): UpstreamConnection | null {
+    for (let i = this.#idle.length - 1; i >= 0; i--) {
+      const connection = this.#idle[i] as UpstreamConnection;
+      if (connection.sni !== sni) continue;
+      if (i === this.#idle.length - 1) this.#idle.pop();
+      else this.#idle.splice(i, 1);
+      return connection;
+    }
+    return null;
+  }
+
+  /** The user no longer wants a connection. */
+  cancel(user: UpstreamUser): void {
+    const index = this.#pending.indexOf(user);
+    if (index >= 0) this.#unpend(index);
+  }
+
+  #unpend(index: number): void {
+    this.#pending.splice(index, 1);
+    this.cluster.releasePending();
+    this.count(at.upstream_rq_pending_active, -1);
+  }
+
+  #dial(sni: string, admitted: boolean): void {
+    const { host, cluster } = this;
+    const { spec } = cluster;
+    host.activeConnections++;
+    host.cxTotal++;
+    this.#connecting++;
+    this.count(at.upstream_cx_total);
+    this.count(at.upstream_cx_http1_total);
+    this.count(at.upstream_cx_active);
+    const connection = new UpstreamConnection(this, sni, admitted);
+    connection.stream = this.runtime.dial(
+      {
+        address: host.address,
+        tls: host.tls,
+        sni,
+        connectTimeoutMs: spec.connectTimeoutMs,
+        bufferLimitBytes: spec.bufferLimitBytes,
+        bind: host.address.ip.includes(':') ? spec.bindV6 : spec.bindV4,
+        keepalive: spec.tcpKeepalive,
+        target: cluster.name,
+      },
+      connection,
+    );
+  }
+
+  /** A dialled connection is up. */
+  connected(connection: UpstreamConnection): void {
+    this.#connecting--;
+    this.#offer(connection, false);
+  }
+
+  /** A connection could not be made: one waiting request hears of it. */
+  connectFailed(connection: UpstreamConnection, reason: CloseReason, detail: string): void {
+    this.#connecting--;
+    this.host.cxConnectFail++;
+    this.count(at.upstream_cx_connect_fail);
+    const failure = connectFailureOf(reason);
+    if (failure === 'connect-timeout') this.count(at.upstream_cx_connect_timeout);
+    this.#forget(connection);
+    this.#failOldest(failure, detail);
+  }
+
+  #failOldest(failure: UpstreamFailure, detail: string): void {
+    const user = this.#pending[0];
+    if (user === undefined || this.#connecting >= this.#pending.length) return;
+    this.#unpend(0);
+    this.count(at.upstream_rq_pending_failure_eject);
+    user.onConnectFailed(failure, detail);
+  }
+
+  /** A connection has finished a request and can take another. */
+  release(connection: UpstreamConnection): void {
+    this.#offer(connection, true);
+  }
+
+  #offer(connection: UpstreamConnection, reused: boolean): void {
+    const user = this.#pending.find((u) => u.sni === connection.sni);
+    if (user !== undefined) {
+      this.cancel(user);
+      connection.serve(user, reused);
+      return;
+    }
+    if (this.host.removed) {
+      connection.closeLocal();
+      return;
+    }
+    connection.idleSinceMs = this.runtime.clock.nowMs;
+    this.#idle.push(connection);
+    const { idleTimeoutMs } = this.cluster.spec;
+    if (idleTimeoutMs > 0 && this.#idle.length === 1) this.#idleTimer.set(connection.idleSinceMs + idleTimeoutMs);
+  }
+
+  /** An idle connection has ended. */
+  dropIdle(connection: UpstreamConnection): void {
+    const index = this.#idle.indexOf(connection);
+    if (index >= 0) this.#idle.splice(index, 1);
+  }
+
+  /** A connection has ended, however. */
+  closed(connection: UpstreamConnection): void {
+    this.#forget(connection);
+    // Its place may be what a waiting request needs.
+    const waiting = this.#pending[this.#connecting];
+    if (waiting === undefined) return;
+    const admitted = this.cluster.admitConnection();
+    if (admitted || this.host.activeConnections === 0) this.#dial(waiting.sni, admitted);
+  }
+
+  #forget(connection: UpstreamConnection): void {
+    this.host.activeConnections--;
+    if (connection.admitted) this.cluster.releaseConnection();
+    this.count(at.upstream_cx_active, -1);
+    this.count(at.upstream_cx_destroy);
+  }
+
+  /** The oldest lie at the bottom. */
+  #closeExpired(): void {
+    const { idleTimeoutMs } = this.cluster.spec;
+    const now = this.runtime.clock.nowMs;
+    while (this.#idle.length > 0) {
+      const oldest = this.#idle[0] as UpstreamConnection;
+      if (now < oldest.idleSinceMs + idleTimeoutMs) {
+        this.#idleTimer.set(oldest.idleSinceMs + idleTimeoutMs);
+        return;
+      }
+      this.#idle.shift();
+      this.count(at.upstream_cx_idle_timeout);
+      oldest.closeLocal();
+    }
+  }
+
+  drain(): void {
+    this.generation++;
+    for (const connection of this.#idle.splice(0)) connection.closeLocal();
+    this.#idleTimer.stop();
+  }
+
+  count(slot: number, by = 1): void {
+    const { slots } = this.runtime;
+    const i = this.cluster.stats + slot;
+    slots[i] = (slots[i] as number) + by;
+  }
+}
+
+/** The pool that hangs on a host, made on first use. */
+export function poolOf(cluster: Cluster, host: Host, runtime: WorkerRuntime): UpstreamPool {
+  if (host.pool instanceof UpstreamPool) return host.pool;
+  const pool = new UpstreamPool(cluster, host, runtime);
+  host.pool = pool;
+  return pool;
+}

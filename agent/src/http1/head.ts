@@ -1,0 +1,297 @@
+/**
+ * A message head as ranges over bytes of its own: what the parser found, what filters change, what the serialiser
+ * writes. Pooled and used again for message after message.
+ * Invariant: every offset is relative to the start of the message, hence an index of `bytes` once `take` has copied it;
+ * text that is added later lies behind it in the same buffer, laid out as `name: value CRLF`.
+ */
+import { tokenOf } from './known-headers.ts';
+
+/** Layout of one field in `fields`. `line` is the end of a line that can be copied as it is, else 0. */
+export const fieldAt = { token: 0, name: 1, nameEnd: 2, value: 3, valueEnd: 4, line: 5 } as const;
+export const fieldStride = 6;
+
+/** Token of a field that was removed. */
+export const removedToken = -1;
+
+/** Marks of a request target's path (without query). */
+export const pathMark = { percent: 1, backslash: 2, dotAfterSlash: 4, doubleSlash: 8 } as const;
+
+/** Node's own decoder without the argument handling of toString and write. */
+interface Latin1Buffer {
+  latin1Slice(start: number, end: number): string;
+  latin1Write(text: string, start: number, length: number): number;
+}
+
+type HeadBuffer = Buffer & Latin1Buffer;
+
+const allocate = (bytes: number): HeadBuffer => Buffer.allocUnsafeSlow(bytes) as unknown as HeadBuffer;
+
+const initialBytes = 1024;
+const keptBytes = 8192;
+const initialFields = 32;
+
+/** A header line that never changes, encoded once. */
+export interface StaticHeader {
+  readonly token: number;
+  readonly line: Uint8Array;
+  readonly nameLength: number;
+}
+
+/** Encodes `name: value CRLF` for Head.addStatic. The name must be lower case. */
+export function staticHeader(name: string, value: string): StaticHeader {
+  return { token: tokenOf(name), line: Buffer.from(`${name}: ${value}\r\n`, 'latin1'), nameLength: name.length };
+}
+
+export class Head {
+  bytes: HeadBuffer = allocate(initialBytes);
+  /** End of the used part of `bytes`. */
+  used = 0;
+  fields: Int32Array = new Int32Array(initialFields * fieldStride);
+  count = 0;
+  /** Which known tokens were seen, as two masks. */
+  seenLow = 0;
+  seenHigh = 0;
+
+  /** Requests: number of the method, and the target in [targetStart, targetEnd). */
+  method = 0;
+  targetStart = 0;
+  targetEnd = 0;
+  /** Position of `?`, or targetEnd. */
+  queryStart = 0;
+  pathMarks = 0;
+  /** The request line can be copied as it stands: single spaces, HTTP/1.1, target untouched. */
+  lineCanonical = false;
+  /** Authority of an absolute-form target in [authorityStart, authorityEnd), or an empty range. */
+  authorityStart = 0;
+  authorityEnd = 0;
+  /** Responses: status, and the reason phrase. */
+  status = 0;
+  reasonStart = 0;
+  reasonEnd = 0;
+  /** 10 for HTTP/1.0, 11 for HTTP/1.1, as sent. */
+  version = 0;
+
+  /** -1 without content-length. */
+  contentLength = -1;
+  /** How many transfer-encoding fields there were, and whether the only one is `chunked`. */
+  transferEncodings = 0;
+  chunked = false;
+  connectionClose = false;
+  connectionKeepAlive = false;
+  connectionUpgrade = false;
+  /** Connection names other fields that have to go. */
+  connectionNames = false;
+  expectContinue = false;
+  /** Where the blank line starts. */
+  fieldsEnd = 0;
+
+  reset(): void {
+    this.used = 0;
+    this.count = 0;
+    this.seenLow = 0;
+    this.seenHigh = 0;
+    this.method = 0;
+    this.targetStart = 0;
+    this.targetEnd = 0;
+    this.queryStart = 0;
+    this.pathMarks = 0;
+    this.lineCanonical = false;
+    this.authorityStart = 0;
+    this.authorityEnd = 0;
+    this.status = 0;
+    this.reasonStart = 0;
+    this.reasonEnd = 0;
+    this.version = 0;
+    this.contentLength = -1;
+    this.transferEncodings = 0;
+    this.chunked = false;
+    this.connectionClose = false;
+    this.connectionKeepAlive = false;
+    this.connectionUpgrade = false;
+    this.connectionNames = false;
+    this.expectContinue = false;
+    this.fieldsEnd = 0;
+  }
+
+  /** Gives memory of an unusually large message back. To be called when the object goes back to its pool. */
+  shrink(): void {
+    if (this.bytes.length > keptBytes) this.bytes = allocate(initialBytes);
+  }
+
+  /** Copies the parsed bytes, so that the head outlives the read buffer. The blank line at the end is left out. */
+  take(buffer: Buffer, start: number): void {
+    const length = this.fieldsEnd;
+    this.#reserve(length);
+    const to = this.bytes;
+    if (length < 512) for (let i = 0; i < length; i++) to[i] = buffer[start + i] as number;
+    else buffer.copy(to, 0, start, start + length);
+    this.used = length;
+  }
+
+  /** Appends one parsed field; offsets relative to the message. */
+  push(token: number, name: number, nameEnd: number, value: number, valueEnd: number, line: number): void {
+    const at = this.count * fieldStride;
+    if (at === this.fields.length) this.#growFields();
+    const f = this.fields;
+    f[at] = token;
+    f[at + 1] = name;
+    f[at + 2] = nameEnd;
+    f[at + 3] = value;
+    f[at + 4] = valueEnd;
+    f[at + 5] = line;
+    this.count++;
+    if (token > 0) this.#see(token);
+  }
+
+  #see(token: number): void {
+    if (token < 32) this.seenLow |= 1 << token;
+    else this.seenHigh |= 1 << (token - 32);
+  }
+
+  /** Whether a field with this known token was ever there; a removed one may still say yes. */
+  has(token: number): boolean {
+    return token < 32 ? (this.seenLow & (1 << token)) !== 0 : (this.seenHigh & (1 << (token - 32))) !== 0;
+  }
+
+  /** Index of the first field with this known token from `from` on, or -1. */
+  find(token: number, from = 0): number {
+    if (!this.has(token)) return -1;
+    for (let i = from; i < this.count; i++) if (this.fields[i * fieldStride] === token) return i;
+    return -1;
+  }
+
+  /** Index of the first field of this lower-case name from `from` on, or -1. */
+  findName(name: string, from = 0): number {
+    const known = tokenOf(name);
+    if (known !== 0) return this.find(known, from);
+    for (let i = from; i < this.count; i++) if (this.fields[i * fieldStride] === 0 && this.#isNamed(i, name)) return i;
+    return -1;
+  }
+
+  #isNamed(index: number, name: string): boolean {
+    const at = index * fieldStride;
+    const start = this.fields[at + 1] as number;
+    if ((this.fields[at + 2] as number) - start !== name.length) return false;
+    for (let i = 0; i < name.length; i++) if (this.bytes[start + i] !== name.charCodeAt(i)) return false;
+    return true;
+  }
+
+  value(index: number): string {
+    const at = index * fieldStride;
+    return this.text(this.fields[at + 3] as number, this.fields[at + 4] as number);
+  }
+
+  name(index: number): string {
+    const at = index * fieldStride;
+    return this.text(this.fields[at + 1] as number, this.fields[at + 2] as number);
+  }
+
+  text(start: number, end: number): string {
+    return start === end ? '' : this.bytes.latin1Slice(start, end);
+  }
+
+  /** First value of a lower-case name, or null. */
+  get(name: string): string | null {
+    const index = this.findName(name);
+    return index < 0 ? null : this.value(index);
+  }
+
+  getAll(name: string): string[] {
+    const found: string[] = [];
+    for (let i = this.findName(name); i >= 0; i = this.findName(name, i + 1)) found.push(this.value(i));
+    return found;
+  }
+
+  removeAt(index: number): void {
+    this.fields[index * fieldStride] = removedToken;
+  }
+
+  /** Removes every field with this known token. */
+  remove(token: number): void {
+    if (!this.has(token)) return;
+    for (let i = 0; i < this.count; i++) {
+      if (this.fields[i * fieldStride] === token) this.fields[i * fieldStride] = removedToken;
+    }
+    if (token < 32) this.seenLow &= ~(1 << token);
+    else this.seenHigh &= ~(1 << (token - 32));
+  }
+
+  /** Removes every field of this lower-case name. */
+  removeName(name: string): void {
+    for (let i = this.findName(name); i >= 0; i = this.findName(name, i + 1)) this.removeAt(i);
+  }
+
+  /** Appends a field at the end. The name must be lower case; value bytes are latin1. */
+  add(name: string, value: string): void {
+    const start = this.#writeLine(name, value);
+    this.push(tokenOf(name), start, start + name.length, start + name.length + 2, this.used - 2, this.used);
+  }
+
+  addStatic(header: StaticHeader): void {
+    const { line, nameLength } = header;
+    this.#reserve(line.length);
+    const start = this.used;
+    const to = this.bytes;
+    for (let i = 0; i < line.length; i++) to[start + i] = line[i] as number;
+    this.used = start + line.length;
+    this.push(header.token, start, start + nameLength, start + nameLength + 2, this.used - 2, this.used);
+  }
+
+  /** Replaces the value of one field and keeps its place. */
+  setValue(index: number, value: string): void {
+    const name = this.name(index);
+    const start = this.#writeLine(name, value);
+    const at = index * fieldStride;
+    const f = this.fields;
+    f[at + 1] = start;
+    f[at + 2] = start + name.length;
+    f[at + 3] = start + name.length + 2;
+    f[at + 4] = this.used - 2;
+    f[at + 5] = this.used;
+  }
+
+  /** Sets the first field of that name in place and drops the others, or appends one. */
+  set(name: string, value: string): void {
+    const index = this.findName(name);
+    if (index < 0) {
+      this.add(name, value);
+      return;
+    }
+    this.setValue(index, value);
+    for (let i = this.findName(name, index + 1); i >= 0; i = this.findName(name, i + 1)) this.removeAt(i);
+  }
+
+  /** Replaces the request target. */
+  setTarget(target: string): void {
+    const start = this.#writeText(target);
+    this.targetStart = start;
+    this.targetEnd = this.used;
+    const query = target.indexOf('?');
+    this.queryStart = query < 0 ? this.used : start + query;
+    this.lineCanonical = false;
+  }
+
+  #writeLine(name: string, value: string): number {
+    return this.#writeText(`${name}: ${value}\r\n`);
+  }
+
+  #writeText(text: string): number {
+    this.#reserve(text.length);
+    const start = this.used;
+    this.used += this.bytes.latin1Write(text, start, text.length);
+    return start;
+  }
+
+  #reserve(more: number): void {
+    if (this.used + more <= this.bytes.length) return;
+    const grown = allocate(Math.max(this.bytes.length * 2, this.used + more));
+    this.bytes.copy(grown, 0, 0, this.used);
+    this.bytes = grown;
+  }
+
+  #growFields(): void {
+    const grown = new Int32Array(this.fields.length * 2);
+    grown.set(this.fields);
+    this.fields = grown;
+  }
+}
