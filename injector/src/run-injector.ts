@@ -64,18 +64,23 @@ function readValues(file: string): AgentValues {
 
 function ownIdentity(command: InjectorCommand, values: AgentValues, surroundings: Surroundings): WorkloadIdentity {
   const { trustDomain } = values;
-  const { log, clock = systemClock, signer = caOf(command, trustDomain) } = surroundings;
-  const expectedId = formatSpiffeId(workloadId(trustDomain, system.namespace, system.injectorServiceAccount));
+  const { log, clock = systemClock, signer = caOf(command, values) } = surroundings;
+  const expectedId = systemId(values, system.injectorServiceAccount);
   return new WorkloadIdentity({ signer, trustDomain, expectedId, log, clock });
 }
 
-function caOf({ caAddress, trustBundleFile, tokenFile }: InjectorCommand, trustDomain: string): CsrSigner {
+function caOf({ caAddress, trustBundleFile, tokenFile }: InjectorCommand, values: AgentValues): CsrSigner {
   return createCaSigner({
     address: caAddress,
-    trustDomain,
+    trustDomain: values.trustDomain,
     trustBundle: { path: trustBundleFile },
     tokenPath: tokenFile,
+    caId: systemId(values, system.caServiceAccount),
   });
+}
+
+function systemId({ trustDomain, systemNamespace }: AgentValues, serviceAccount: string): string {
+  return formatSpiffeId(workloadId(trustDomain, systemNamespace, serviceAccount));
 }
 
 function serveWith(server: SecureServer, event: IdentityEvent): void {

@@ -200,6 +200,29 @@ for (const flavour of ['nft', 'legacy'] as const) {
   });
 }
 
+function switchIpv6Off(t: ExecutionContext, network: PodNetwork, device: string): void {
+  const set = network.run(network.pod, 'sh', ['-c', `echo 1 > /proc/sys/net/ipv6/conf/${device}/disable_ipv6`]);
+  t.is(set.code, 0, set.stderr);
+}
+
+test.serial('a namespace without IPv6 gets IPv4 rules only', (t) => {
+  const network = podNetwork(t, 'nft');
+  switchIpv6Off(t, network, 'all');
+  const init = agent(network, ['init']);
+  t.is(init.code, 0, init.stderr);
+  t.regex(init.stderr, /has no IPv6/);
+  const sixth = network.run(network.pod, 'ip6tables-nft-save', []).stdout;
+  t.false(sixth.includes('MESH'));
+});
+
+test.serial('IPv6 that is off on lo alone does not pass by the agent', (t) => {
+  const network = podNetwork(t, 'nft');
+  t.is(network.run(network.pod, 'ip', ['link', 'set', 'lo', 'up']).code, 0);
+  switchIpv6Off(t, network, 'lo');
+  t.is(agent(network, ['init']).code, 0);
+  t.true(network.run(network.pod, 'ip6tables-nft-save', []).stdout.includes('MESH_OUT_REDIR'));
+});
+
 test.serial('bad input is refused by name, and nothing is applied', (t) => {
   const network = podNetwork(t, 'nft');
   const before = rulesOf(network);

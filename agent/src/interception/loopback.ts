@@ -5,24 +5,33 @@ import { inboundSource, UserError } from '@chainmail/runtime';
 import { firstLine } from './backend.ts';
 import type { RunCommand } from './command.ts';
 
-const disableIpv6 = '/proc/sys/net/ipv6/conf/lo/disable_ipv6';
+const settings = '/proc/sys/net/ipv6/conf';
 
-/** Whether this kernel and this network namespace speak IPv6 at all. */
+/** Whether any interface of this network namespace, or one that comes later, may speak IPv6. */
 export function hasIpv6(): boolean {
   try {
-    return fs.readFileSync(disableIpv6, 'utf8').trim() === '0';
+    return fs.readdirSync(settings).some(isEnabledOn);
   } catch {
-    return false; // no such file: a kernel without IPv6
+    return false; // no such folder: a kernel without IPv6
   }
 }
 
-/** @throws UserError INTERCEPTION_LOOPBACK */
-export async function prepareLoopback(run: RunCommand, withIpv6: boolean): Promise<void> {
+function isEnabledOn(device: string): boolean {
+  return fs.readFileSync(`${settings}/${device}/disable_ipv6`, 'utf8').trim() === '0';
+}
+
+/**
+ * @param withIpv6 whether the agent needs its IPv6 source address
+ * @returns false when IPv6 is wanted, but switched off on lo: then the agent can serve none
+ * @throws UserError INTERCEPTION_LOOPBACK
+ */
+export async function prepareLoopback(run: RunCommand, withIpv6: boolean): Promise<boolean> {
   const addressesOfLo = os.networkInterfaces()['lo'] ?? []; // lists only interfaces that are up
   if (addressesOfLo.length === 0) await ip(run, ['link', 'set', 'lo', 'up']);
-  if (withIpv6 && !addressesOfLo.some((a) => a.address === inboundSource.v6)) {
-    await ip(run, ['-6', 'addr', 'replace', `${inboundSource.v6}/128`, 'dev', 'lo', 'nodad']);
-  }
+  if (!withIpv6 || addressesOfLo.some((a) => a.address === inboundSource.v6)) return true;
+  if (!isEnabledOn('lo')) return false;
+  await ip(run, ['-6', 'addr', 'replace', `${inboundSource.v6}/128`, 'dev', 'lo', 'nodad']);
+  return true;
 }
 
 /** Takes the IPv6 source address away; lo stays up, it may have been before. */
