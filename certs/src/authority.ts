@@ -81,6 +81,11 @@ export class CertificateAuthority {
     return this.#opened.bundle;
   }
 
+  /** When the root that signs now expires. */
+  get rootNotAfterMs(): number {
+    return this.#opened.issuer.fields.notAfterMs;
+  }
+
   /** Takes over what another replica or a rotation stored; true when something changed. */
   async reload(): Promise<boolean> {
     const stored = await this.#store.load();

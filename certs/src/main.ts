@@ -7,7 +7,8 @@ import { runRootCommand } from './root-command.ts';
 import { startCa } from './serve.ts';
 
 async function serve(options: ServeOptions): Promise<void> {
-  const { stateDir, jwksPath, issuer, podsDir, bundleFile, trustDomain, listen, ttl, logLevel } = options;
+  const { stateDir, jwksPath, issuer, podsDir, bundleFile, metricsListen, trustDomain, listen, ttl, logLevel } =
+    options;
   const clock = systemClock;
   const log = createLogger({ component: 'ca', level: logLevel });
   const lifecycle = new Lifecycle(log);
@@ -16,6 +17,7 @@ async function serve(options: ServeOptions): Promise<void> {
     store: new FolderStore(stateDir),
     attestor: new JwksAttestor({ jwksPath, issuer, clock, ...(podsDir === undefined ? {} : { podsDir }) }),
     ...(bundleFile === undefined ? {} : { bundleFile }),
+    ...(metricsListen === undefined ? {} : { metricsListen }),
     ...{ trustDomain, listen, ttl, clock, log },
   });
   lifecycle.onStop('server', () => ca.close());

@@ -39,6 +39,7 @@ const misuses: readonly (readonly [string[], RegExp])[] = [
   [[...minimal, '--bogus'], /bogus/],
   [[...minimal, '--listen', 'nowhere'], /not HOST:PORT/],
   [[...minimal, '--listen', '1.2.3.4:70000'], /not HOST:PORT/],
+  [[...minimal, '--metrics-listen', ':1'], /--metrics-listen: :1 is not HOST:PORT/],
   [[...minimal, '--trust-domain', 'UPPER'], /not a trust domain/],
   [[...minimal, '--log-level', 'loud'], /none of/],
   [[...minimal, '--default-ttl', '100d'], /above --max-ttl/],

@@ -11,6 +11,8 @@ export interface ServeOptions {
   readonly listen: string;
   readonly jwksPath: string;
   readonly issuer: string;
+  /** Absent: no health and metrics server. */
+  readonly metricsListen: string | undefined;
   readonly bundleFile: string | undefined;
   readonly podsDir: string | undefined;
   readonly ttl: TtlRules;
@@ -34,6 +36,7 @@ export const help = `chainmail-ca: issues SPIFFE identities to whoever presents 
   --state-dir DIR        where the roots are kept; made when absent, readable by its owner only
   --trust-domain TD      ${defaultTrustDomain} by default
   --listen HOST:PORT     the CSR service (gRPC, TLS); 0.0.0.0:${ports.ca} by default
+  --metrics-listen HOST:PORT  /healthz and /metrics over HTTP; not served unless given
   --attest-jwks FILE     public keys (JWKS) of the issuer of service-account tokens; read again when it changes
   --attest-issuer URL    the iss claim of those tokens
   --bundle-file FILE     publish the trust bundle there (PEM, replaced atomically)
@@ -53,6 +56,7 @@ const flags = {
   'state-dir': { type: 'string' },
   'trust-domain': { type: 'string', default: defaultTrustDomain },
   listen: { type: 'string', default: `0.0.0.0:${ports.ca}` },
+  'metrics-listen': { type: 'string' },
   'attest-jwks': { type: 'string' },
   'attest-issuer': { type: 'string' },
   'bundle-file': { type: 'string' },
@@ -89,9 +93,15 @@ function readTtl(values: Values): TtlRules {
   return { defaultSeconds, maxSeconds };
 }
 
+function checkAddress(flag: string, address: string): void {
+  const port = /^(?:\[[0-9a-fA-F:.]+\]|[^:\s]+):(\d{1,5})$/.exec(address)?.[1];
+  if (port === undefined || Number(port) > 65535) throw misuse(`--${flag}: ${address} is not HOST:PORT`);
+}
+
 function readServe(values: Values): ServeOptions {
-  const port = /^(?:\[[0-9a-fA-F:.]+\]|[^:\s]+):(\d{1,5})$/.exec(values.listen)?.[1];
-  if (port === undefined || Number(port) > 65535) throw misuse(`--listen: ${values.listen} is not HOST:PORT`);
+  const metricsListen = values['metrics-listen'];
+  checkAddress('listen', values.listen);
+  if (metricsListen !== undefined) checkAddress('metrics-listen', metricsListen);
   const logLevel = values['log-level'];
   if (!levels.includes(logLevel)) throw misuse(`--log-level: ${logLevel} is none of ${levels.join(', ')}`);
   return {
@@ -101,6 +111,7 @@ function readServe(values: Values): ServeOptions {
     listen: values.listen,
     jwksPath: required(values, 'attest-jwks'),
     issuer: required(values, 'attest-issuer'),
+    metricsListen,
     bundleFile: values['bundle-file'],
     podsDir: values['pods-dir'],
     ttl: readTtl(values),

@@ -41,6 +41,7 @@ async function setUp(t: ExecutionContext) {
       trustDomain: 'cluster.local',
       listen: '127.0.0.1:0',
       ttl: { defaultSeconds: 20, maxSeconds: 3600 },
+      metricsListen: '127.0.0.1:0',
       bundleFile: file('bundle.pem'),
       clock,
       log: createLogger({ component: 'ca', sink }),
@@ -189,6 +190,26 @@ test('keys that cannot be read refuse everybody, and are taken up again without 
   await t.throwsAsync(signer.sign({ csrPem }), { message: /unknown key/ });
   fs.writeFileSync(file('jwks.json'), old);
   await signer.sign({ csrPem });
+});
+
+test('health and metrics', async (t) => {
+  const { ca, signer, writeToken } = await setUp(t);
+  const get = async (path: string) => {
+    const response = await fetch(`http://${ca.metricsAddress}${path}`);
+    return { status: response.status, text: await response.text() };
+  };
+  await signer.sign({ csrPem: createCsr((await createKeyPair()).privateKey) });
+  writeToken({});
+  await t.throwsAsync(signer.sign({ csrPem: 'x' }));
+  const { text } = await get('/metrics');
+  t.regex(text, /^chainmail_ca_certificates_issued_total 2$/m, 'its own and one more');
+  t.regex(text, /^chainmail_ca_requests_refused_total\{code="unauthenticated"\} 1$/m);
+  t.regex(text, /^chainmail_ca_bundle_sequence 1$/m);
+  t.regex(text, /^chainmail_ca_root_expiry_timestamp_seconds \d{10}/m);
+  t.is((await get('/healthz')).status, 200);
+  t.is((await get('/')).status, 404);
+  ca.identity.stop();
+  t.is((await get('/healthz')).status, 503);
 });
 
 test('one workload cannot ask without end, nor can one address', async (t) => {

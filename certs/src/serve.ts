@@ -8,6 +8,7 @@ import { CertificateAuthority } from './authority.ts';
 import { publishBundle } from './bundle-file.ts';
 import { CsrService } from './csr-service.ts';
 import { startGrpcServer } from './grpc-server.ts';
+import { startMetricsServer } from './metrics-server.ts';
 import { createOwnIdentity } from './own-identity.ts';
 import type { CaStore } from './store.ts';
 import type { TtlRules } from './ttl.ts';
@@ -18,6 +19,8 @@ export interface CaOptions {
   readonly trustDomain: string;
   /** host:port; port 0 takes a free one. */
   readonly listen: string;
+  /** Absent: no health and metrics server. */
+  readonly metricsListen?: string;
   readonly ttl: TtlRules;
   readonly bundleFile?: string;
   readonly clock: Clock;
@@ -28,6 +31,7 @@ export interface RunningCa {
   readonly authority: CertificateAuthority;
   readonly identity: WorkloadIdentity;
   readonly address: string;
+  readonly metricsAddress: string | undefined;
   close(): Promise<void>;
 }
 
@@ -75,27 +79,48 @@ function certifyItself(identity: WorkloadIdentity): Promise<void> {
   });
 }
 
-/** Serves until closed. @throws UserError when the state, the bundle file or the address cannot be used. */
-export async function startCa(options: CaOptions): Promise<RunningCa> {
-  const { store, attestor, trustDomain, ttl, clock, log, bundleFile } = options;
+/** What has been opened so far; closed in reverse when a later step fails or the CA stops. */
+class OpenParts {
+  readonly #closers: (() => void | Promise<void>)[] = [];
+
+  add(close: () => void | Promise<void>): void {
+    this.#closers.push(close);
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.#closers.splice(0).reverse()) await close();
+  }
+}
+
+async function assemble(options: CaOptions, parts: OpenParts): Promise<Omit<RunningCa, 'close'>> {
+  const { store, attestor, trustDomain, ttl, clock, log, bundleFile, metricsListen } = options;
   const authority = await CertificateAuthority.open(store, trustDomain, clock);
   const audit = new AuditLog(log, clock);
   const identity = createOwnIdentity({ authority, audit, ttlSeconds: ttl.defaultSeconds, clock, log });
+  parts.add(() => identity.stop());
+  await certifyItself(identity);
+  if (bundleFile !== undefined) await publishBundle(bundleFile, authority.bundle);
+  const observed = { authority, audit, identity };
+  const metrics = metricsListen === undefined ? undefined : await startMetricsServer(metricsListen, observed);
+  if (metrics !== undefined) parts.add(() => metrics.close());
+  const service = new CsrService({ authority, attestor, ttl, audit, clock, log });
+  const server = await startGrpcServer(options.listen, service, identity);
+  parts.add(() => server.close());
+  parts.add(followStore(options, authority, identity));
+  return { authority, identity, address: server.address, metricsAddress: metrics?.address };
+}
+
+/** Serves until closed. @throws UserError when the state, the bundle file or an address cannot be used. */
+export async function startCa(options: CaOptions): Promise<RunningCa> {
+  const parts = new OpenParts();
   try {
-    await certifyItself(identity);
-    if (bundleFile !== undefined) await publishBundle(bundleFile, authority.bundle);
-    const service = new CsrService({ authority, attestor, ttl, audit, clock, log });
-    const server = await startGrpcServer(options.listen, service, identity);
-    const unfollow = followStore(options, authority, identity);
-    log.info({ address: server.address, trustDomain, sequence: authority.bundle.sequence }, 'ready');
-    const close = async (): Promise<void> => {
-      unfollow();
-      await server.close();
-      identity.stop();
-    };
-    return { authority, identity, address: server.address, close };
+    const ca = await assemble(options, parts);
+    const { address, metricsAddress, authority } = ca;
+    const { trustDomain, sequence } = authority.bundle;
+    options.log.info({ address, metricsAddress, trustDomain, sequence }, 'ready');
+    return { ...ca, close: () => parts.close() };
   } catch (error) {
-    identity.stop();
+    await parts.close();
     throw error;
   }
 }
