@@ -76,13 +76,16 @@ function* codesOf(registry: StatRegistry, block: StatBlock, { codes, names }: Bl
   }
 }
 
+/** The count is that of the buckets, so that both agree while the workers go on counting. */
 function readHistogram(
   registry: StatRegistry,
   base: number,
 ): { readonly count: number; readonly sum: number; readonly buckets: Float64Array } {
   const buckets = new Float64Array(histogramBuckets);
-  const count = registry.sum(base);
-  if (count > 0) for (let i = 0; i < histogramBuckets; i++) buckets[i] = registry.sum(base + 2 + i);
+  let count = 0;
+  if (registry.sum(base) > 0) {
+    for (let i = 0; i < histogramBuckets; i++) count += buckets[i] = registry.sum(base + 2 + i);
+  }
   return { count, sum: registry.sum(base + 1), buckets };
 }
 
