@@ -278,6 +278,23 @@ test('a bundle never goes back to an older sequence', async (t) => {
   t.throws(() => identity.offerBundle({ ...both, trustDomain: 'other.local' }), { message: /another trust domain/ });
 });
 
+test('a listener that throws costs nobody else anything', async (t) => {
+  const { clock, ca, identity, next } = await setUp();
+  const broken = new WorkloadIdentity({ signer: ca, trustDomain, clock, random: () => 0.5 });
+  t.teardown(() => broken.stop());
+  broken.subscribe(() => {
+    throw new Error('broken listener');
+  });
+  broken.start();
+  const first = await broken.ready();
+  await settle();
+  t.is(broken.current(), first);
+  t.is(ca.requests.length, 1);
+  identity.start();
+  await next('rotated');
+  t.is(ca.requests.length, 2);
+});
+
 test('stopped: no key, no timer, no further request, and who waited learns it', async (t) => {
   const { clock, ca, identity } = await setUp();
   identity.start();

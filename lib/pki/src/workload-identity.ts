@@ -131,8 +131,15 @@ export class WorkloadIdentity {
     for (const fail of [...this.#waiters]) fail(new Error('the workload identity was stopped'));
   }
 
+  /** A listener that throws must cost neither the others their event nor the identity its renewal. */
   #emit(event: IdentityEvent): void {
-    for (const listener of [...this.#listeners]) listener(event);
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(event);
+      } catch (error) {
+        this.#options.log?.error({ err: error, event: event.type }, 'a listener of the identity failed');
+      }
+    }
   }
 
   #wake(): void {
