@@ -16,7 +16,9 @@ export class Progress {
     const now = new Map<string, string>();
     for (const c of status.components) {
       const again = c.restarts === 0 ? '' : `, restart ${c.restarts}`;
-      now.set(`component ${c.name}`, c.state === 'running' ? `running${again}` : `${c.state}: ${c.message ?? ''}`);
+      const why = c.message === undefined ? '' : `: ${c.message}`;
+      if (c.state === 'running') now.set(`component ${c.name}`, `running${again}`);
+      else if (c.restarts > 0 || c.message !== undefined) now.set(`component ${c.name}`, `${c.state}${why}`);
     }
     for (const p of status.pods) {
       now.set(`pod ${p.namespace}/${p.name}`, podState(p));

@@ -1,0 +1,111 @@
+import { UserError } from '@chainmail/runtime';
+import test from 'ava';
+import { certificateRows, spell } from './certificate-rows.ts';
+import { type AgentEdge, edgeRows } from './edge-rows.ts';
+import type { MeshPod } from './mesh-client.ts';
+import { selectPods } from './select.ts';
+
+const pod = (namespace: string, workload: string, n = 1): MeshPod => ({
+  namespace,
+  name: `${workload}-0123456789-abcd${n}`,
+  workload,
+  serviceAccount: workload,
+  meshed: true,
+  ready: true,
+  ips: [],
+});
+
+const edge = (over: Partial<AgentEdge>): AgentEdge => ({
+  direction: 'inbound',
+  local: 'spiffe://cluster.local/ns/shop/sa/catalog',
+  peer: 'spiffe://cluster.local/ns/shop/sa/web',
+  target: 'inbound_8080',
+  tls: 'TLSv1.3',
+  connections: 1,
+  active: 1,
+  requests: 10,
+  failures: 0,
+  ...over,
+});
+
+test('pods are found by Deployment, by namespace/name, by kind/name, and by their own name', (t) => {
+  const pods = [pod('shop', 'web', 1), pod('shop', 'web', 2), pod('other', 'web')];
+  t.is(selectPods(pods, undefined, undefined).length, 3);
+  t.is(selectPods(pods, 'web', undefined).length, 3);
+  t.is(selectPods(pods, 'shop/web', undefined).length, 2);
+  t.is(selectPods(pods, 'deploy/web', 'other').length, 1);
+  t.is(selectPods(pods, 'web-0123456789-abcd2', undefined).length, 1);
+});
+
+test('a pod that is not there is named with those that are', (t) => {
+  const error = t.throws(() => selectPods([pod('shop', 'web')], 'wbe', undefined), { instanceOf: UserError });
+  t.is(error?.hint, 'there are: shop/web');
+});
+
+test('an edge seen at both ends counts once; replicas add up; the hop inside the pod is no edge', (t) => {
+  const rows = edgeRows([
+    {
+      pod: pod('shop', 'catalog', 1),
+      edges: [edge({}), edge({ direction: 'outbound', peer: '', tls: '', target: 'inbound|8080' })],
+    },
+    { pod: pod('shop', 'catalog', 2), edges: [edge({ requests: 5 })] },
+    {
+      pod: pod('shop', 'web'),
+      edges: [
+        edge({
+          direction: 'outbound',
+          local: 'spiffe://cluster.local/ns/shop/sa/web',
+          peer: 'spiffe://cluster.local/ns/shop/sa/catalog',
+        }),
+      ],
+    },
+  ]);
+  t.is(rows.length, 1);
+  t.like(rows[0], { source: 'web', destination: 'catalog', requests: 15, secured: 'TLSv1.3' });
+});
+
+test('plaintext shows as such, at whichever end has an agent', (t) => {
+  const rows = edgeRows([
+    {
+      pod: pod('shop', 'web'),
+      edges: [
+        edge({ peer: '', tls: '', local: '' }),
+        edge({ direction: 'outbound', peer: '', tls: '', target: 'outbound|80||legacy.other.svc.cluster.local' }),
+      ],
+    },
+  ]);
+  t.deepEqual(
+    rows.map((r) => [r.source, r.destination, r.destinationNamespace, r.secured]),
+    [
+      ['unknown', 'web', 'shop', ''],
+      ['web', 'legacy', 'other', ''],
+    ],
+  );
+});
+
+test('a certificate is valid, then expiring in its last quarter, then expired', (t) => {
+  const page = {
+    certificates: [
+      {
+        ca_cert: [{ serial_number: 'aa' }],
+        cert_chain: [
+          {
+            serial_number: '01',
+            subject_alt_names: [{ dns: 'x' }, { uri: 'spiffe://cluster.local/ns/shop/sa/web' }],
+            valid_from: '2026-01-01T00:00:00Z',
+            expiration_time: '2026-01-01T04:00:00Z',
+          },
+        ],
+      },
+    ],
+  };
+  const at = (time: string): unknown => certificateRows(pod('shop', 'web'), page, Date.parse(time))[0]?.status;
+  t.is(at('2026-01-01T01:00:00Z'), 'valid');
+  t.is(at('2026-01-01T03:30:00Z'), 'expiring');
+  t.is(at('2026-01-01T04:00:00Z'), 'expired');
+  t.deepEqual(certificateRows(pod('shop', 'web'), { certificates: [{}] }, 0), []);
+});
+
+test('durations are spelt with two units', (t) => {
+  t.deepEqual([0, 14, 552, 86_340, 90_061, -75].map(spell), ['0s', '14s', '9m 12s', '23h 59m', '1d 1h', '-1m 15s']);
+});
