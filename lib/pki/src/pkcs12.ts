@@ -83,7 +83,7 @@ function macData(content: Uint8Array, password: string): Uint8Array {
 }
 
 /** The bytes of a `.p12` file. @throws UserError PKCS12_NO_KEY, PKCS12_NO_CERTIFICATE, PKCS12_PASSWORD */
-export function toPkcs12(options: Pkcs12Options): Uint8Array {
+export function exportPkcs12(options: Pkcs12Options): Uint8Array {
   const { chainPem, password, friendlyName } = options;
   if (password.length < minPassword) {
     throw new UserError('PKCS12_PASSWORD', `the password has less than ${minPassword} characters`);
