@@ -4,23 +4,39 @@
  */
 import type { HttpConnectionManagerSpec } from '../model/http.ts';
 import type { Stream } from '../net/stream.ts';
+import { tcpLogRecord } from '../tcp/log-record.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import { DownstreamConnection } from './downstream-connection.ts';
 import { exchangePoolOf } from './exchange-pool.ts';
 import { type HttpListenerContext, Manager } from './manager.ts';
 
+export interface HttpConnectionManager {
+  /** Takes over a stream that is ready for reading. */
+  accept(stream: Stream): void;
+  /** A network filter has refused the connection: it is logged and closed. */
+  deny(stream: Stream, details: string): void;
+}
+
 /**
- * Compiles a connection manager for one worker. The function returned takes over a stream that is ready for reading.
+ * Compiles a connection manager for one worker.
  * @throws UserError for a rule, regular expression or format that does not compile
  */
 export function createHttpConnectionManager(
   spec: HttpConnectionManagerSpec,
   runtime: WorkerRuntime,
   context: HttpListenerContext,
-): (stream: Stream) => void {
+): HttpConnectionManager {
   const manager = new Manager(spec, runtime, context);
   const exchanges = exchangePoolOf(runtime);
-  return (stream) => {
-    stream.handler = new DownstreamConnection(stream, manager, exchanges);
+  return {
+    accept(stream) {
+      stream.handler = new DownstreamConnection(stream, manager, exchanges);
+    },
+    deny(stream, details) {
+      if (spec.accessLog.length > 0) {
+        runtime.logAccess(spec.accessLog, tcpLogRecord({ stream, startTimeMs: runtime.clock.wallMs, details }));
+      }
+      stream.close();
+    },
   };
 }
