@@ -85,8 +85,11 @@ function indexPods(sorted: Sorted): Pods {
     const m = meshPod(pod, sorted.namespaces.get(pod.metadata.namespace));
     if (m === undefined) continue;
     byKey.set(m.key, m);
-    byNamespace.set(m.namespace, [...(byNamespace.get(m.namespace) ?? []), m]);
-    if (pod.spec.hostNetwork !== true) for (const ip of m.ips) byIp.set(ip, m);
+    const neighbours = byNamespace.get(m.namespace);
+    if (neighbours === undefined) byNamespace.set(m.namespace, [m]);
+    else neighbours.push(m);
+    if (pod.spec.hostNetwork === true) continue;
+    for (const ip of m.ips) if (byIp.get(ip)?.ready !== true) byIp.set(ip, m);
   }
   return { byKey, byIp, byNamespace };
 }
@@ -109,7 +112,11 @@ export function buildWorld(
     if (service === undefined) continue;
     services.set(service.key, service);
     endpoints.set(service.key, endpointsOf(service, own, pods));
-    for (const pod of service.pods) servicesOfPod.set(pod.key, [...(servicesOfPod.get(pod.key) ?? []), service]);
+    for (const pod of service.pods) {
+      const known = servicesOfPod.get(pod.key);
+      if (known === undefined) servicesOfPod.set(pod.key, [service]);
+      else known.push(service);
+    }
   }
   const policies = indexPolicies(
     { mesh: sorted.mesh, security: sorted.security, traffic: sorted.traffic, broken },

@@ -30,6 +30,12 @@ function metricsOf(s: MetricsSource): Metric[] {
     { name: 'pushes_total', type: 'counter', help: 'Responses sent to agents.', value: fleet.counters.pushes },
     { name: 'acks_total', type: 'counter', help: 'Responses accepted.', value: fleet.counters.acknowledgements },
     { name: 'nacks_total', type: 'counter', help: 'Responses refused by agents.', value: fleet.counters.rejections },
+    {
+      name: 'invalid_resources_total',
+      type: 'counter',
+      help: 'Made and not sent: a bug.',
+      value: fleet.counters.invalid,
+    },
     { name: 'revision', type: 'gauge', help: 'Changes of the world since the start.', value: fleet.revision },
     { name: 'resources_encoded_total', type: 'counter', help: 'Resources encoded.', value: fleet.encodedTotal },
     { name: 'objects', type: 'gauge', help: 'Objects in force.', value: reporter.objectCount },

@@ -3,8 +3,9 @@
  * so the same resource has the same version in every replica and after every restart.
  */
 import { createHash } from 'node:crypto';
-import { create, toBinary } from '@bufbuild/protobuf';
+import { create, type MessageShape, toBinary } from '@bufbuild/protobuf';
 import { AnySchema } from '@bufbuild/protobuf/wkt';
+import { validateMessage } from '@chainmail/xds';
 import { ResourceSchema } from '@chainmail/xds/proto/envoy/service/discovery/v3/discovery';
 import { type Piece, type ResourceType, schemas, typeUrlOf } from './piece.ts';
 
@@ -18,39 +19,51 @@ export interface Encoded {
   readonly resource: Uint8Array;
 }
 
-function encode(piece: Piece): Encoded {
+type Outcome = { readonly ok: true; readonly encoded: Encoded } | { readonly ok: false; readonly reason: string };
+
+function encode(piece: Piece): Outcome {
+  const schema = schemas[piece.type];
   const message = piece.make();
-  const value = toBinary(schemas[piece.type], message as never);
+  const [problem] = validateMessage(schema, message);
+  if (problem !== undefined) return { ok: false, reason: `${problem.path}: ${problem.reason}` };
+  const value = toBinary(schema, message as MessageShape<typeof schema>);
   const version = createHash('sha256').update(value).digest('hex').slice(0, 16);
   const any = create(AnySchema, { typeUrl: typeUrlOf(piece.type), value });
   const resource = create(ResourceSchema, { name: piece.name, version, resource: any });
-  return {
-    type: piece.type,
-    name: piece.name,
-    version,
-    any: toBinary(AnySchema, any),
-    resource: toBinary(ResourceSchema, resource),
-  };
+  const { type, name } = piece;
+  const bytes = { any: toBinary(AnySchema, any), resource: toBinary(ResourceSchema, resource) };
+  return { ok: true, encoded: { type, name, version, ...bytes } };
 }
 
-/** Bytes by the data they were made from; what a round of translation did not ask for is forgotten after it. */
+/**
+ * Bytes by the data they were made from; what a round of translation did not ask for is forgotten after it. What
+ * breaks a rule of Envoy's API is a fault of ours: it is reported and not sent, and the agents keep what they have.
+ */
 export class EncodedCache {
-  #last = new Map<string, Encoded>();
-  #current = new Map<string, Encoded>();
+  #last = new Map<string, Outcome>();
+  #current = new Map<string, Outcome>();
   #made = 0;
+  readonly #onInvalid: (piece: Piece, reason: string) => void;
+
+  constructor(onInvalid: (piece: Piece, reason: string) => void) {
+    this.#onInvalid = onInvalid;
+  }
 
   /** Resources encoded since the start: a push that changes little encodes little. */
   get made(): number {
     return this.#made;
   }
 
-  take(piece: Piece): Encoded {
+  /** Undefined when the piece is not valid. */
+  take(piece: Piece): Encoded | undefined {
     const key = `${piece.type}\0${piece.name}\0${JSON.stringify(piece.model)}`;
     const held = this.#current.get(key) ?? this.#last.get(key);
-    const encoded = held ?? encode(piece);
+    const outcome = held ?? encode(piece);
     if (held === undefined) this.#made++;
-    this.#current.set(key, encoded);
-    return encoded;
+    this.#current.set(key, outcome);
+    if (outcome.ok) return outcome.encoded;
+    if (held === undefined) this.#onInvalid(piece, outcome.reason);
+    return undefined;
   }
 
   /** Begins the next round. */

@@ -23,14 +23,15 @@ export interface Snapshot {
   count(type: ResourceType): number;
 }
 
-function layerOf(pieces: readonly Piece[], cache: EncodedCache): Layer {
+function layerOf(pieces: readonly Piece[], cache: EncodedCache, fallback: Snapshot | undefined): Layer {
   const resources = Object.fromEntries(resourceTypes.map((t) => [t, new Map<string, Encoded>()])) as Record<
     ResourceType,
     Map<string, Encoded>
   >;
   const digest = createHash('sha256');
   for (const piece of pieces) {
-    const encoded = cache.take(piece);
+    const encoded = cache.take(piece) ?? fallback?.get(piece.type, piece.name);
+    if (encoded === undefined) continue;
     resources[piece.type].set(piece.name, encoded);
     digest.update(`${piece.type} ${piece.name} ${encoded.version}\n`);
   }
@@ -70,13 +71,15 @@ class LayeredSnapshot implements Snapshot {
 
 /** Snapshots of one world, made when an agent first asks; bytes of the world before are used again where they fit. */
 export class Translator {
-  readonly #cache = new EncodedCache();
+  readonly #cache: EncodedCache;
   #world: World;
   #revision = 0;
   #shared = new Map<string, Layer>();
 
-  constructor(world: World) {
+  /** @param onInvalid told of each resource that breaks a rule of Envoy's API; it is not sent. */
+  constructor(world: World, onInvalid: (piece: Piece, reason: string) => void) {
     this.#world = world;
+    this.#cache = new EncodedCache(onInvalid);
   }
 
   get world(): World {
@@ -98,14 +101,16 @@ export class Translator {
     this.#cache.nextRound();
   }
 
-  snapshotFor(pod: MeshPod): Snapshot {
+  /** @param held what the agent was offered before: stands in for a resource that came out invalid. */
+  snapshotFor(pod: MeshPod, held?: Snapshot): Snapshot {
     const audience = audienceOf(pod);
     const key = audienceKey(this.#world, audience);
     let shared = this.#shared.get(key);
     if (shared === undefined) {
-      shared = layerOf(sharedPieces(this.#world, audience), this.#cache);
+      shared = layerOf(sharedPieces(this.#world, audience), this.#cache, held);
       this.#shared.set(key, shared);
     }
-    return new LayeredSnapshot(this.#revision, [layerOf(ownPieces(this.#world, pod), this.#cache), shared]);
+    const own = layerOf(ownPieces(this.#world, pod), this.#cache, held);
+    return new LayeredSnapshot(this.#revision, [own, shared]);
   }
 }

@@ -1,14 +1,7 @@
 /** What an agent may call, as plain data: the Services in its sight, and pods by their addresses. */
 import type { AppProtocol } from '../model/app-protocol.ts';
 import { trafficPolicyOf } from '../model/policy-index.ts';
-import {
-  identityOf,
-  type MeshEndpoint,
-  type MeshPod,
-  type MeshService,
-  spiffeIdOf,
-  type World,
-} from '../model/world.ts';
+import { identityOf, type MeshEndpoint, type MeshService, spiffeIdOf, type World } from '../model/world.ts';
 import { directName, outboundName } from './resource-names.ts';
 import { type TrafficSettings, trafficSettings } from './traffic-settings.ts';
 
@@ -54,17 +47,23 @@ export function visibleServices(world: World, uses: readonly string[] | undefine
   return all.sort((a, b) => byText(a.key, b.key));
 }
 
-/** Meshed pods with an address in sight, by `namespace/service-account`, sorted. */
-function podsByIdentity(world: World, uses: readonly string[] | undefined): [string, MeshPod[]][] {
-  const groups = new Map<string, MeshPod[]>();
-  for (const pod of world.pods.values()) {
-    if (!pod.meshed || pod.ips.length === 0 || (uses !== undefined && !uses.includes(pod.namespace))) continue;
+/**
+ * Addresses of meshed pods in sight, by `namespace/service-account`, sorted. An address that two pods claim, one of
+ * which is on its way out, belongs to the one that is ready.
+ */
+function addressesByIdentity(world: World, uses: readonly string[] | undefined): [string, string[]][] {
+  const pods = [...world.pods.values()].filter((p) => uses === undefined || uses.includes(p.namespace));
+  const claims = pods.sort((a, b) => Number(b.ready) - Number(a.ready) || byText(a.key, b.key));
+  const taken = new Set<string>();
+  const groups = new Map<string, string[]>();
+  for (const pod of claims) {
+    const free = pod.ips.filter((ip) => !taken.has(ip));
+    for (const ip of free) taken.add(ip);
+    if (!pod.meshed || free.length === 0) continue;
     const id = identityOf(pod);
-    const group = groups.get(id);
-    if (group === undefined) groups.set(id, [pod]);
-    else group.push(pod);
+    groups.set(id, [...(groups.get(id) ?? []), ...free]);
   }
-  return [...groups].sort(([a], [b]) => byText(a, b));
+  return [...groups].map(([id, ips]): [string, string[]] => [id, ips.sort(byText)]).sort(([a], [b]) => byText(a, b));
 }
 
 /** Chains for every address and port once: should two Services claim one, the first by name has it. */
@@ -82,9 +81,9 @@ function vipChains(services: readonly MeshService[]): VipChain[] {
 
 export function outboundModel(world: World, uses: readonly string[] | undefined): OutboundModel {
   const vips = vipChains(visibleServices(world, uses));
-  const direct = podsByIdentity(world, uses).map(([identity, pods]) => ({
+  const direct = addressesByIdentity(world, uses).map(([identity, addresses]) => ({
     cluster: directName(identity),
-    addresses: [...new Set(pods.flatMap((p) => p.ips))].sort(byText),
+    addresses,
   }));
   return { vips, direct, ports: [...new Set(vips.map((v) => v.port))].sort((a, b) => a - b) };
 }
@@ -100,7 +99,7 @@ export function serviceClusters(world: World, service: MeshService): ServiceClus
 }
 
 export function directClusters(world: World, uses: readonly string[] | undefined): DirectCluster[] {
-  return podsByIdentity(world, uses).map(([identity]) => ({
+  return addressesByIdentity(world, uses).map(([identity]) => ({
     name: directName(identity),
     spiffeId: spiffeIdOf(world.trustDomain, identity),
   }));

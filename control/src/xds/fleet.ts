@@ -22,10 +22,13 @@ export interface FleetCounters {
   pushes: number;
   acknowledgements: number;
   rejections: number;
+  /** Resources of our own making that break a rule of Envoy's API: a bug. */
+  invalid: number;
 }
 
 interface Connected extends Omit<Agent, 'revision'> {
   revision: number;
+  snapshot: Snapshot;
 }
 
 export interface Joining extends Omit<Agent, 'id' | 'stream' | 'revision'> {
@@ -38,12 +41,15 @@ export class Fleet {
   readonly #agents = new Map<number, Connected>();
   readonly #waiting = new Set<() => void>();
   readonly #onChange: () => void;
-  readonly counters: FleetCounters = { pushes: 0, acknowledgements: 0, rejections: 0 };
+  readonly counters: FleetCounters = { pushes: 0, acknowledgements: 0, rejections: 0, invalid: 0 };
   #lastId = 0;
 
   constructor(world: World, log: Logger, onChange: () => void) {
-    this.#translator = new Translator(world);
     this.#log = log;
+    this.#translator = new Translator(world, ({ type, name }, reason) => {
+      this.counters.invalid++;
+      log.error({ type, resource: name, reason }, 'made an invalid resource; agents keep the one from before');
+    });
     this.#onChange = onChange;
   }
 
@@ -70,7 +76,8 @@ export class Fleet {
       const pod = world.pods.get(agent.pod);
       if (pod === undefined) continue;
       agent.revision = this.#translator.revision;
-      agent.stream.update(this.#translator.snapshotFor(pod));
+      agent.snapshot = this.#translator.snapshotFor(pod, agent.snapshot);
+      agent.stream.update(agent.snapshot);
     }
     for (const call of [...this.#waiting]) call();
     this.#onChange();
@@ -86,8 +93,9 @@ export class Fleet {
   join(pod: MeshPod, joining: Joining): { readonly stream: AgentStream; leave(): void } {
     const id = ++this.#lastId;
     const { open, ...about } = joining;
-    const stream = open(this.#translator.snapshotFor(pod), this.#events(joining.pod));
-    this.#agents.set(id, { ...about, id, stream, revision: this.#translator.revision });
+    const snapshot = this.#translator.snapshotFor(pod);
+    const stream = open(snapshot, this.#events(joining.pod));
+    this.#agents.set(id, { ...about, id, stream, snapshot, revision: this.#translator.revision });
     this.#onChange();
     return {
       stream,
