@@ -167,6 +167,9 @@ test('the CA is down: retries with back-off, alarm at a quarter, nothing after e
   t.is(identity.current(), undefined);
   t.is(typesSeen().filter((type) => type === 'expired').length, 1);
   t.is(typesSeen().filter((type) => type === 'expiring').length, 1);
+  identity.offerBundle({ ...first.bundle, sequence: 9 });
+  t.is(identity.current(), undefined);
+  t.false(typesSeen().includes('bundle-changed'), 'what has expired is not handed out again');
   ca.failure = undefined;
   const rotated = next('rotated');
   clock.advance(30 * second);

@@ -113,11 +113,11 @@ export class WorkloadIdentity {
 
   /** Takes a bundle that came another way (a mounted file), unless a newer one is held. */
   offerBundle(bundle: TrustBundle): void {
-    const held = this.#material;
+    const held = this.current();
     if (bundle.trustDomain !== this.#options.trustDomain) throw new Error('a bundle of another trust domain');
     if (this.#bundle !== undefined && bundle.sequence <= this.#bundle.sequence) return;
     this.#bundle = bundle;
-    if (held === undefined) return;
+    if (held === undefined) return; // nothing that has expired is handed out again
     const material = { ...held, bundle, bundlePem: bundle.pem, sequence: bundle.sequence };
     this.#material = material;
     this.#emit({ type: 'bundle-changed', material });

@@ -1,3 +1,4 @@
+import { connect as connectTls, type SecureVersion } from 'node:tls';
 import { create } from '@bufbuild/protobuf';
 import { type CsrSigner, parseSpiffeId, type SigningRequest, type TrustBundle, WorkloadIdentity } from '@chainmail/pki';
 import { checkCsr, createRoot, type Issuer, issueSvid, openIssuer } from '@chainmail/pki/authority';
@@ -121,6 +122,25 @@ test('both sides know each other by their SPIFFE IDs', async (t) => {
   const address = await serve(t, await identityOf(t, issuer, controlId, clock), bundle, clock);
   const identity = await identityOf(t, issuer, webId, clock);
   t.is(await ask(connect(t, { address, bundle, identity, clock })), webId);
+});
+
+test('TLS 1.3 and nothing older', async (t) => {
+  const { clock, issuer } = await makeMesh();
+  const address = await serve(t, await identityOf(t, issuer, controlId, clock), issuer.bundle, clock);
+  const material = (await identityOf(t, issuer, webId, clock)).current();
+  const own = { key: material?.keyPem, cert: material?.chainPem, ca: issuer.bundle.pem };
+  const port = Number(address.split(':')[1]);
+  const options = { host: '127.0.0.1', port, ...own, checkServerIdentity: () => undefined, ALPNProtocols: ['h2'] };
+  const shake = (maxVersion: SecureVersion): Promise<string> =>
+    new Promise((resolve) => {
+      const socket = connectTls({ ...options, minVersion: 'TLSv1.2', maxVersion }, () => {
+        resolve(socket.getProtocol() ?? '');
+        socket.destroy();
+      });
+      socket.once('error', (error) => resolve(error.message));
+    });
+  t.is(await shake('TLSv1.3'), 'TLSv1.3');
+  t.regex(await shake('TLSv1.2'), /protocol version/);
 });
 
 test('a client checks the id of the server', async (t) => {
