@@ -37,7 +37,7 @@ export class Dialer {
     const stream = new SocketStream(this.#loop, fd, handler, info, end, true);
     stream.owner = this.#ownerOf(options);
     if (fd < 0) {
-      stream.failLater(reasonOf(-fd), problem);
+      stream.abort(reasonOf(-fd), problem);
       return stream;
     }
     stream.start(false, false);

@@ -13,11 +13,14 @@ import { TimerWheel } from './timer-wheel.ts';
 export interface EventTarget {
   /** epoll's bits. */
   onEvents(events: number): void;
+  /** Something it called has thrown: end this one, the others go on. */
+  onFault?(): void;
 }
 
 /** Work to be taken up again in the next round, e.g. a stream whose budget of this turn is spent. */
 export interface Resumable {
   onResume(): void;
+  onFault?(): void;
 }
 
 const maxEvents = 512;
@@ -29,6 +32,10 @@ export class Loop implements LoopClock, Timers {
   wallMs: number;
   /** Counts the rounds: budgets are per turn. */
   turn = 0;
+  /** Told of what is thrown in a callback: a bug, which must cost one connection and not all of them. */
+  onFault: (error: unknown) => void = (error) => {
+    throw error;
+  };
   readonly region: libc.Region = new libc.Region(readHeadroom + readCapacity + readTailroom, readHeadroom);
   readonly chunks: ChunkPool = new ChunkPool();
   readonly #epoll: bigint;
@@ -110,7 +117,7 @@ export class Loop implements LoopClock, Timers {
     this.turn++;
     this.#dispatch(count);
     this.#resume();
-    this.#wheel.advance(this.nowMs);
+    this.#wheel.advance(this.nowMs, this.onFault);
     this.#runDeferred();
   }
 
@@ -120,7 +127,11 @@ export class Loop implements LoopClock, Timers {
       const fd = events[i + 1] ?? -1;
       const target = this.#targets[fd];
       if (target === undefined || this.#generations[fd] !== events[i + 2]) continue;
-      target.onEvents(events[i] ?? 0);
+      try {
+        target.onEvents(events[i] ?? 0);
+      } catch (error) {
+        this.#contain(error, target);
+      }
     }
   }
 
@@ -128,14 +139,31 @@ export class Loop implements LoopClock, Timers {
     if (this.#resumable.length === 0) return;
     const round = this.#resumable;
     this.#resumable = [];
-    for (const target of round) target.onResume();
+    for (const target of round) {
+      try {
+        target.onResume();
+      } catch (error) {
+        this.#contain(error, target);
+      }
+    }
+  }
+
+  #contain(error: unknown, target: EventTarget | Resumable): void {
+    this.onFault(error);
+    target.onFault?.();
   }
 
   #runDeferred(): void {
     if (this.#deferred.length === 0) return;
     const round = this.#deferred;
     this.#deferred = [];
-    for (const work of round) work();
+    for (const work of round) {
+      try {
+        work();
+      } catch (error) {
+        this.onFault(error);
+      }
+    }
   }
 
   close(): void {

@@ -144,9 +144,13 @@ export class SocketStream implements Stream, EventTarget, Resumable {
     });
   }
 
-  /** Fails the stream in a later turn, e.g. when no socket could be made for it. */
-  failLater(reason: CloseReason, detail: string): void {
+  /** Fails the stream, as if it had died by itself: the handler hears of it at the end of the turn. */
+  abort(reason: CloseReason, detail: string): void {
     this.#fail(reason, detail);
+  }
+
+  onFault(): void {
+    this.#fail('local', 'aborted by a bug');
   }
 
   onEvents(events: number): void {
@@ -325,8 +329,8 @@ export class SocketStream implements Stream, EventTarget, Resumable {
 
   onResume(): void {
     this.#resuming = false;
-    if (!this.#open || this.readPaused || this.#phase !== 'open') return;
     this.#mayRead = true;
+    if (!this.#open || this.readPaused || this.#phase !== 'open') return;
     this.handler.onReadable(this);
   }
 

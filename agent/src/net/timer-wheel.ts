@@ -97,8 +97,8 @@ export class TimerWheel {
     return maxMs;
   }
 
-  /** Fires everything that is due. Timers set meanwhile wait for a later call. */
-  advance(nowMs: number): void {
+  /** Fires everything that is due; onFault hears of what is thrown. */
+  advance(nowMs: number, onFault: (error: unknown) => void): void {
     const now = Math.floor(nowMs / tickMs);
     if (this.count === 0) {
       this.#tick = Math.max(this.#tick, now);
@@ -110,7 +110,7 @@ export class TimerWheel {
         if ((this.#tick & ((1 << (shifts[level] ?? 0)) - 1)) !== 0) break;
         this.#cascade(level);
       }
-      this.#fire(this.#levels[0]?.[this.#tick & 255]);
+      this.#fire(this.#levels[0]?.[this.#tick & 255], onFault);
     }
   }
 
@@ -124,12 +124,16 @@ export class TimerWheel {
     }
   }
 
-  #fire(head: Timer | undefined): void {
+  #fire(head: Timer | undefined, onFault: (error: unknown) => void): void {
     if (head === undefined) return;
     for (let timer = head.next; timer !== head; timer = head.next) {
       timer.unlink();
       timer.detach();
-      timer.call?.();
+      try {
+        timer.call?.();
+      } catch (error) {
+        onFault(error);
+      }
     }
   }
 }

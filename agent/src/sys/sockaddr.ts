@@ -29,8 +29,8 @@ export function ipv6Bytes(text: string): Uint8Array {
         });
   const front = groups(head);
   const back = tail === undefined ? [] : groups(tail);
-  front.forEach((g, i) => bytes.set([g >> 8, g & 255], i * 2));
-  back.forEach((g, i) => bytes.set([g >> 8, g & 255], 16 - (back.length - i) * 2));
+  for (const [i, g] of front.entries()) bytes.set([g >> 8, g & 255], i * 2);
+  for (const [i, g] of back.entries()) bytes.set([g >> 8, g & 255], 16 - (back.length - i) * 2);
   return bytes;
 }
 

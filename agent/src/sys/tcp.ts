@@ -11,6 +11,8 @@ import {
   sockaddrOf,
 } from './sockaddr.ts';
 
+export type { SocketAddress };
+
 const SOL_SOCKET = 1n;
 const IPPROTO_TCP = 6n;
 const SOL_IP = 0n;

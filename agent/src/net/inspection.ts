@@ -1,0 +1,125 @@
+/**
+ * A connection whose filter chain is not chosen yet: its first bytes are looked at with MSG_PEEK, so they stay in the
+ * kernel for whoever gets the connection. Invariant: ends exactly once, by decided() or by closing the descriptor.
+ */
+import * as libc from '../sys/libc.ts';
+import { peek, type SocketAddress } from '../sys/tcp.ts';
+import type { TimerHandle } from '../worker/runtime.ts';
+import { inspectClientHello, maxClientHelloBytes } from './client-hello.ts';
+import type { Needs } from './filter-chain-match.ts';
+import { detectHttp, type HttpResult } from './http-detect.ts';
+import type { EventTarget, Loop } from './loop.ts';
+
+/** What the inspectors found. */
+export interface Findings {
+  readonly tls: 'found' | 'absent' | 'unknown';
+  readonly serverName: string;
+  readonly applicationProtocols: readonly string[];
+  readonly http: HttpResult | 'unknown';
+}
+
+export const noFindings: Findings = { tls: 'unknown', serverName: '', applicationProtocols: [], http: 'unknown' };
+
+export interface Inspected {
+  readonly fd: number;
+  readonly remote: SocketAddress;
+  readonly local: SocketAddress;
+}
+
+export interface InspectionOwner {
+  /** The descriptor is the owner's again, still in epoll (when `registered`). */
+  onDecided(connection: Inspected, findings: Findings, registered: boolean): void;
+  /** The peer went away or the time is over; the descriptor is closed. */
+  onAbandoned(cause: 'closed' | 'timeout'): void;
+}
+
+export interface InspectionLimits {
+  readonly timeoutMs: number;
+  readonly continueOnTimeout: boolean;
+}
+
+const { in: IN, rdhup: RDHUP, hup: HUP, err: ERR, edge: EDGE } = libc.epoll;
+
+/** Looks at the bytes so far; null while they do not decide. */
+export function inspect(bytes: Uint8Array, needs: Needs): Findings | null {
+  let tls: Findings['tls'] = 'unknown';
+  if (needs.tls) {
+    const hello = inspectClientHello(bytes);
+    if (hello.kind === 'more') return null;
+    if (hello.kind === 'hello') {
+      return { tls: 'found', serverName: hello.serverName, applicationProtocols: hello.alpn, http: 'unknown' };
+    }
+    tls = 'absent';
+  }
+  if (!needs.http) return { ...noFindings, tls };
+  const http = detectHttp(bytes);
+  if (http === 'more') return null;
+  return { tls, serverName: '', applicationProtocols: http === 'not-http' ? [] : [http], http };
+}
+
+export class Inspection implements EventTarget {
+  readonly #loop: Loop;
+  readonly #connection: Inspected;
+  readonly #needs: Needs;
+  readonly #owner: InspectionOwner;
+  readonly #limits: InspectionLimits;
+  #timer: TimerHandle | null = null;
+  #registered = false;
+
+  constructor(loop: Loop, connection: Inspected, needs: Needs, limits: InspectionLimits, owner: InspectionOwner) {
+    this.#loop = loop;
+    this.#connection = connection;
+    this.#needs = needs;
+    this.#limits = limits;
+    this.#owner = owner;
+  }
+
+  /** Often the bytes are there already and epoll is not needed at all. */
+  start(): void {
+    if (this.#look(false)) return;
+    const { timeoutMs } = this.#limits;
+    if (timeoutMs > 0) this.#timer = this.#loop.after(timeoutMs, () => this.#timeout());
+    this.#registered = true;
+    if (!this.#loop.add(this.#connection.fd, this, IN | RDHUP | EDGE)) this.#abandon('closed');
+  }
+
+  onEvents(events: number): void {
+    this.#look((events & (RDHUP | HUP | ERR)) !== 0);
+  }
+
+  /** True when it has ended. */
+  #look(peerGone: boolean): boolean {
+    const region = this.#loop.region;
+    const address = region.span(0, maxClientHelloBytes);
+    const n = peek(BigInt(this.#connection.fd), address, BigInt(maxClientHelloBytes));
+    if (n < 0 && libc.errno() === libc.errnos.EAGAIN) return false;
+    const findings = n > 0 ? inspect(region.buffer.subarray(0, n), this.#needs) : null;
+    if (findings !== null) this.#decide(findings);
+    else if (n <= 0 || peerGone) this.#abandon('closed');
+    else return false;
+    return true;
+  }
+
+  #timeout(): void {
+    this.#timer = null;
+    if (this.#limits.continueOnTimeout) this.#decide(noFindings);
+    else this.#abandon('timeout');
+  }
+
+  #decide(findings: Findings): void {
+    this.#timer?.cancel();
+    this.#owner.onDecided(this.#connection, findings, this.#registered);
+  }
+
+  #abandon(cause: 'closed' | 'timeout'): void {
+    this.#timer?.cancel();
+    this.#loop.forget(this.#connection.fd);
+    libc.close(BigInt(this.#connection.fd), 0n);
+    this.#owner.onAbandoned(cause);
+  }
+
+  /** The listener goes away. */
+  cancel(): void {
+    this.#abandon('closed');
+  }
+}

@@ -1,0 +1,168 @@
+/**
+ * A filter chain at work: hands finished connections to its RBAC filters and its terminal filter, counts them, and
+ * drains them when the chain is changed or removed. Invariant: nothing of a connection reaches the terminal filter
+ * before TLS is up, the peer verified and every RBAC filter has agreed.
+ */
+
+import type { FilterChainSpec, ListenerSpec, NetworkRbacSpec } from '../model/listener.ts';
+import type { EdgeTable } from '../net/edge-table.ts';
+import type { Loop } from '../net/loop.ts';
+import type { SocketStream, StreamOwner } from '../net/socket-stream.ts';
+import type { CloseReason, Stream, StreamHandler } from '../net/stream.ts';
+import type { TlsContextSlot } from '../net/tls-contexts.ts';
+import { type CompiledRbac, compileRbac, deniedDetails } from '../policy/rbac.ts';
+import { listenerStat, rbacStat } from '../stats/layout.ts';
+import type { ChainContext } from './chain-context.ts';
+
+/** Takes over stream.handler. denied: details of the RBAC filter that refused; then it only logs and closes. */
+export interface Terminal {
+  accept(stream: Stream): void;
+  deny(stream: Stream, details: string): void;
+}
+
+interface RbacFilter {
+  readonly spec: NetworkRbacSpec;
+  readonly rules: CompiledRbac | null;
+  readonly shadow: CompiledRbac | null;
+}
+
+export interface ChainDependencies {
+  readonly loop: Loop;
+  readonly slots: Float64Array;
+  readonly edges: EdgeTable;
+  readonly tls: TlsContextSlot | null;
+  createTerminal(spec: FilterChainSpec['terminal'], context: ChainContext): Terminal;
+}
+
+export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
+  readonly spec: FilterChainSpec;
+  readonly direction: ChainContext['direction'];
+  readonly name: string;
+  readonly listener: string;
+  readonly listenerStats: number;
+  readonly bufferLimitBytes: number;
+  readonly tls: TlsContextSlot | null;
+  draining = false;
+  readonly #deps: ChainDependencies;
+  readonly #rbac: readonly RbacFilter[];
+  readonly #terminal: Terminal;
+  readonly #streams = new Set<SocketStream>();
+
+  /** @throws UserError for rules that do not compile */
+  constructor(spec: FilterChainSpec, listener: ListenerSpec, deps: ChainDependencies) {
+    this.spec = spec;
+    this.#deps = deps;
+    this.direction = listener.direction;
+    this.name = spec.name === '' ? listener.name : spec.name;
+    this.listener = listener.name;
+    this.listenerStats = listener.stats;
+    this.bufferLimitBytes = listener.bufferLimitBytes;
+    this.tls = deps.tls;
+    this.#rbac = spec.rbac.map((r) => ({
+      spec: r,
+      rules: r.rules === null ? null : compileRbac(r.rules),
+      shadow: r.shadowRules === null ? null : compileRbac(r.shadowRules),
+    }));
+    this.#terminal = deps.createTerminal(spec.terminal, this);
+  }
+
+  get size(): number {
+    return this.#streams.size;
+  }
+
+  /** Adopts an accepted connection: plain ones begin now, TLS ones when they are up. */
+  adopt(stream: SocketStream, known: boolean, registered: boolean): void {
+    stream.owner = this;
+    this.#streams.add(stream);
+    this.#count(listenerStat.at.downstream_cx_total, 1);
+    this.#count(listenerStat.at.downstream_cx_active, 1);
+    if (this.tls === null) this.#begin(stream);
+    if (stream.dead) return;
+    stream.start(known, registered);
+    if (this.tls !== null) stream.limitOpening(this.spec.transportSocketConnectTimeoutMs, 'tls-failed');
+  }
+
+  #begin(stream: SocketStream): void {
+    if (this.direction !== 'outbound') {
+      const { localPrincipal, peerPrincipal, tlsVersion } = stream.info;
+      stream.edge = this.#deps.edges.obtain('inbound', localPrincipal, peerPrincipal, this.name, tlsVersion);
+      stream.edge.connections++;
+      stream.edge.active++;
+    }
+    const refusedBy = this.#authorize(stream);
+    if (refusedBy === null) {
+      this.#terminal.accept(stream);
+      return;
+    }
+    if (stream.edge !== null) stream.edge.failures++;
+    this.#terminal.deny(stream, deniedDetails(refusedBy));
+  }
+
+  /** Name of the policy that refuses, or null. */
+  #authorize(stream: SocketStream): string | null {
+    for (const { spec, rules, shadow } of this.#rbac) {
+      if (shadow !== null) {
+        const { allowed } = shadow.checkConnection(stream.info);
+        this.#add(spec.stats + (allowed ? rbacStat.at.shadow_allowed : rbacStat.at.shadow_denied), 1);
+      }
+      if (rules === null) continue;
+      const { allowed, policy } = rules.checkConnection(stream.info);
+      this.#add(spec.stats + (allowed ? rbacStat.at.allowed : rbacStat.at.denied), 1);
+      if (!allowed) return policy;
+    }
+    return null;
+  }
+
+  onOpened(): void {
+    this.#count(listenerStat.at['ssl.handshake'], 1);
+  }
+
+  /** Only TLS connections come this way: until they are up, the chain itself is their handler. */
+  onConnected(stream: Stream): void {
+    this.#begin(stream as SocketStream);
+  }
+
+  onReadable(): void {}
+  onDrained(): void {}
+  onClosed(_stream: Stream, _reason: CloseReason): void {}
+
+  onReleased(stream: SocketStream): void {
+    this.#streams.delete(stream);
+    this.#count(listenerStat.at.downstream_cx_active, -1);
+    this.#count(listenerStat.at.downstream_cx_destroy, 1);
+    if (stream.edge !== null) stream.edge.active--;
+    const at = listenerStat.at;
+    switch (stream.tlsEnd?.refusal) {
+      case 'no-certificate':
+        this.#count(at['ssl.fail_verify_no_cert'], 1);
+        break;
+      case 'verify':
+        this.#count(at['ssl.fail_verify_error'], 1);
+        break;
+      case 'san':
+        this.#count(at['ssl.fail_verify_san'], 1);
+        break;
+      case 'other':
+        this.#count(at['ssl.connection_error'], 1);
+        break;
+    }
+  }
+
+  #count(offset: number, by: number): void {
+    this.#add(this.listenerStats + offset, by);
+  }
+
+  #add(slot: number, by: number): void {
+    this.#deps.slots[slot] = (this.#deps.slots[slot] ?? 0) + by;
+  }
+
+  /** Lets connections finish what they do; what is left after the deadline is closed. */
+  drain(deadlineMs: number): void {
+    this.draining = true;
+    if (this.#streams.size > 0) this.#deps.loop.after(deadlineMs, () => this.closeAll());
+  }
+
+  closeAll(): void {
+    for (const stream of [...this.#streams]) stream.abort('local', 'the listener was drained');
+  }
+}

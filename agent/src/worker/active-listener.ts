@@ -1,0 +1,208 @@
+/**
+ * A listener at work: its sockets, the way of a new connection to its filter chain, and live updates of both.
+ * Invariants: a socket whose address stays is never closed; a chain whose key stays keeps its connections; a
+ * connection without a chain is closed before a byte of it is read.
+ */
+import { reservedPorts } from '@chainmail/runtime';
+import type { AddressSpec, FilterChainSpec, ListenerSpec } from '../model/listener.ts';
+import { type AcceptOwner, AcceptSocket } from '../net/accept-socket.ts';
+import { Connection } from '../net/connection.ts';
+import { FilterChainMatcher, type Needs } from '../net/filter-chain-match.ts';
+import { type Findings, type Inspected, Inspection, type InspectionOwner, noFindings } from '../net/inspection.ts';
+import type { Loop } from '../net/loop.ts';
+import { SocketStream } from '../net/socket-stream.ts';
+import { TlsEnd } from '../net/tls-end.ts';
+import { listenerStat } from '../stats/layout.ts';
+import * as libc from '../sys/libc.ts';
+import { localAddress, originalDestination, type SocketAddress } from '../sys/tcp.ts';
+import type { ActiveChain } from './active-chain.ts';
+
+export interface ListenerDependencies {
+  readonly loop: Loop;
+  readonly slots: Float64Array;
+  createChain(spec: FilterChainSpec, listener: ListenerSpec): ActiveChain;
+  /** Whether a port is one of ours: no redirected connection may lead there. */
+  isOwnPort(port: number): boolean;
+  report(level: 'warn' | 'info', msg: string, fields: Readonly<Record<string, string | number>>): void;
+  readonly drainMs: number;
+}
+
+const addressKey = ({ ip, port }: AddressSpec): string => `${ip} ${port}`;
+
+export class ActiveListener implements AcceptOwner, InspectionOwner {
+  #spec: ListenerSpec;
+  readonly #deps: ListenerDependencies;
+  #sockets = new Map<string, AcceptSocket>();
+  #chains = new Map<string, ActiveChain>();
+  #matcher: FilterChainMatcher<ActiveChain> = new FilterChainMatcher<ActiveChain>([], null);
+  #accepting = true;
+  #exhausted = false;
+
+  constructor(spec: ListenerSpec, deps: ListenerDependencies) {
+    this.#spec = spec;
+    this.#deps = deps;
+  }
+
+  get spec(): ListenerSpec {
+    return this.#spec;
+  }
+
+  /** Ports that are listened on. */
+  get ports(): readonly number[] {
+    return [...this.#sockets.values()].map((s) => s.bound.port);
+  }
+
+  /** Chains first, then sockets: a new socket finds everything in place. @throws when a chain does not compile */
+  apply(spec: ListenerSpec): readonly string[] {
+    this.#applyChains(spec);
+    this.#spec = spec;
+    return this.#accepting ? this.#applySockets(spec) : [];
+  }
+
+  #applyChains(spec: ListenerSpec): void {
+    const next = new Map<string, ActiveChain>();
+    const obtain = (chain: FilterChainSpec): ActiveChain => {
+      const made = next.get(chain.key) ?? this.#chains.get(chain.key) ?? this.#deps.createChain(chain, spec);
+      next.set(chain.key, made);
+      return made;
+    };
+    const matches = spec.chains.map((c) => ({ match: c.match, chain: obtain(c) }));
+    const otherwise = spec.defaultChain === null ? null : obtain(spec.defaultChain);
+    this.#matcher = new FilterChainMatcher(matches, otherwise);
+    for (const [key, chain] of this.#chains) if (!next.has(key)) chain.drain(this.#deps.drainMs);
+    this.#chains = next;
+  }
+
+  #applySockets(spec: ListenerSpec): readonly string[] {
+    const errors: string[] = [];
+    const wanted = new Map(spec.addresses.map((a) => [addressKey(a), a]));
+    for (const [key, address] of wanted) {
+      if (this.#sockets.has(key)) continue;
+      try {
+        this.#sockets.set(key, new AcceptSocket(this.#deps.loop, address, spec.backlog, this));
+      } catch (error) {
+        errors.push(`listener ${spec.name}: ${error instanceof Error ? error.message : 'cannot listen'}`);
+      }
+    }
+    for (const [key, socket] of this.#sockets) {
+      if (wanted.has(key)) continue;
+      socket.close();
+      this.#sockets.delete(key);
+    }
+    return errors;
+  }
+
+  /** Closes the sockets; connections stay. */
+  stopAccepting(): void {
+    this.#accepting = false;
+    for (const socket of this.#sockets.values()) socket.close();
+    this.#sockets.clear();
+  }
+
+  /** The listener is gone from the configuration, or the process is going. */
+  drain(deadlineMs: number): void {
+    this.stopAccepting();
+    for (const chain of this.#chains.values()) chain.drain(deadlineMs);
+  }
+
+  closeAll(): void {
+    for (const chain of this.#chains.values()) chain.closeAll();
+  }
+
+  onAccepted(fd: number, remote: SocketAddress, socket: AcceptSocket): void {
+    this.#exhausted = false;
+    const local = this.#destinationOf(fd, socket);
+    if (local === null) {
+      this.#count(listenerStat.at.downstream_cx_not_redirected, 1);
+      libc.close(BigInt(fd), 0n);
+      return;
+    }
+    const needs = this.#needs(local);
+    const connection = { fd, remote, local };
+    if (!needs.tls && !needs.http) {
+      this.#choose(connection, noFindings, false);
+      return;
+    }
+    this.#count(listenerStat.at.downstream_pre_cx_active, 1);
+    const { listenerFiltersTimeoutMs, continueOnListenerFiltersTimeout } = this.#spec;
+    const limits = { timeoutMs: listenerFiltersTimeoutMs, continueOnTimeout: continueOnListenerFiltersTimeout };
+    new Inspection(this.#deps.loop, connection, needs, limits, this).start();
+  }
+
+  #needs(local: SocketAddress): Needs {
+    const { tlsInspector, httpInspector } = this.#spec;
+    if (!tlsInspector && !httpInspector) return nothing;
+    const needs = this.#matcher.needs(local.ip, local.port);
+    return { tls: tlsInspector && needs.tls, http: httpInspector && needs.http };
+  }
+
+  /** Where the client wanted to go, or null when it may not go there. */
+  #destinationOf(fd: number, socket: AcceptSocket): SocketAddress | null {
+    const { bound, family } = socket;
+    if (!this.#spec.originalDst) {
+      return bound.ip === '0.0.0.0' || bound.ip === '::' ? localAddress(BigInt(fd)) : bound;
+    }
+    // A connection that was not redirected gives the listener's own address: own ports cover that case, too.
+    const original = originalDestination(BigInt(fd), family);
+    if (original === null || this.#deps.isOwnPort(original.port)) return null;
+    return original.port >= reservedPorts.first && original.port <= reservedPorts.last ? null : original;
+  }
+
+  onDecided(connection: Inspected, findings: Findings, registered: boolean): void {
+    this.#count(listenerStat.at.downstream_pre_cx_active, -1);
+    this.#countFindings(findings);
+    this.#choose(connection, findings, registered);
+  }
+
+  onAbandoned(cause: 'closed' | 'timeout'): void {
+    this.#count(listenerStat.at.downstream_pre_cx_active, -1);
+    if (cause === 'timeout') this.#count(listenerStat.at.downstream_pre_cx_timeout, 1);
+  }
+
+  #choose(connection: Inspected, findings: Findings, registered: boolean): void {
+    const { fd, remote, local } = connection;
+    const chain = this.#matcher.find({
+      destinationIp: local.ip,
+      destinationPort: local.port,
+      sourceIp: remote.ip,
+      sourcePort: remote.port,
+      serverName: findings.serverName,
+      transportProtocol: findings.tls === 'found' ? 'tls' : 'raw_buffer',
+      applicationProtocols: findings.applicationProtocols,
+    });
+    if (chain === null) {
+      this.#count(listenerStat.at.no_filter_chain_match, 1);
+      this.#deps.loop.forget(fd);
+      libc.close(BigInt(fd), 0n);
+      return;
+    }
+    const end = chain.tls === null ? null : new TlsEnd(chain.tls, findings.serverName);
+    const info = new Connection(remote, local, null, findings.serverName, findings.applicationProtocols[0] ?? '');
+    const stream = new SocketStream(this.#deps.loop, fd, chain, info, end, false);
+    chain.adopt(stream, findings !== noFindings, registered);
+  }
+
+  onExhausted(reason: string): void {
+    this.#count(listenerStat.at.downstream_cx_overflow, 1);
+    if (this.#exhausted) return;
+    this.#exhausted = true;
+    this.#deps.report('warn', 'cannot accept connections', { listener: this.#spec.name, reason });
+  }
+
+  #countFindings({ tls, http }: Findings): void {
+    const at = listenerStat.at;
+    if (tls === 'found') this.#count(at['tls_inspector.tls_found'], 1);
+    else if (tls === 'absent') this.#count(at['tls_inspector.tls_not_found'], 1);
+    if (http === 'http/1.0') this.#count(at['http_inspector.http10_found'], 1);
+    else if (http === 'http/1.1') this.#count(at['http_inspector.http11_found'], 1);
+    else if (http === 'h2c') this.#count(at['http_inspector.http2_found'], 1);
+    else if (http === 'not-http') this.#count(at['http_inspector.http_not_found'], 1);
+  }
+
+  #count(offset: number, by: number): void {
+    const slot = this.#spec.stats + offset;
+    this.#deps.slots[slot] = (this.#deps.slots[slot] ?? 0) + by;
+  }
+}
+
+const nothing: Needs = { tls: false, http: false };

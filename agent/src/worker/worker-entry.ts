@@ -1,0 +1,88 @@
+/**
+ * A worker thread: owns an epoll loop and an engine, takes orders from the main thread between turns, and never
+ * returns to Node's own event loop until it is told to exit.
+ */
+import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { createAccessLogWriter } from '../log/access-log.ts';
+import type { FromWorker, ToWorker } from '../model/update.ts';
+import { Loop } from '../net/loop.ts';
+import { workerStat, workerStatBase } from '../stats/layout.ts';
+import * as libc from '../sys/libc.ts';
+import { selfTest } from '../sys/self-test.ts';
+import { takeWake } from '../sys/wake.ts';
+import { Engine } from './engine.ts';
+import { seededRandom } from './random.ts';
+
+/** What the pool hands over at start. */
+export interface WorkerStart {
+  readonly port: MessagePort;
+  readonly wakeFd: number;
+  readonly slots: SharedArrayBuffer;
+  readonly ring: SharedArrayBuffer;
+  readonly drainMs: number;
+  readonly seed: number;
+}
+
+const edgeIntervalMs = 1000;
+
+function main(start: WorkerStart): void {
+  const { port, wakeFd } = start;
+  const post = (message: FromWorker): void => port.postMessage(message);
+  selfTest();
+  const slots = new Float64Array(start.slots);
+  const loop = new Loop();
+  const engine = new Engine(loop, {
+    slots,
+    log: createAccessLogWriter(start.ring, slots),
+    random: seededRandom(start.seed),
+    drainMs: start.drainMs,
+    report: (level, msg, fields) => post({ type: 'log', level, msg, fields }),
+  });
+  let running = true;
+  const takeMessages = (): void => {
+    takeWake(wakeFd);
+    for (let m = receiveMessageOnPort(port); m !== undefined; m = receiveMessageOnPort(port)) {
+      if (!obey(engine, m.message as ToWorker, post)) running = false;
+    }
+  };
+  loop.add(wakeFd, { onEvents: takeMessages }, libc.epoll.in);
+  const postEdges = (): void => {
+    const edges = engine.edges.takeChanges();
+    if (edges !== null) post({ type: 'edges', edges });
+    loop.after(edgeIntervalMs, postEdges);
+  };
+  loop.after(edgeIntervalMs, postEdges);
+  post({ type: 'ready' });
+  const turns = workerStatBase + workerStat.at.loop_turns;
+  while (running) {
+    loop.run();
+    slots[turns] = (slots[turns] ?? 0) + 1;
+  }
+  const last = engine.edges.takeChanges();
+  if (last !== null) post({ type: 'edges', edges: last });
+  engine.close();
+  loop.close();
+  port.close();
+}
+
+/** False when the order was to exit. */
+function obey(engine: Engine, message: ToWorker, post: (m: FromWorker) => void): boolean {
+  switch (message.type) {
+    case 'update':
+      post({ type: 'applied', id: message.id, errors: engine.apply(message.update) });
+      return true;
+    case 'drain':
+      engine.drain(message.direction, message.deadlineMs);
+      return true;
+    case 'stop-listeners':
+      engine.stopListeners(message.direction);
+      return true;
+    case 'query-hosts':
+      post({ type: 'hosts', id: message.id, clusters: engine.hosts() });
+      return true;
+    case 'exit':
+      return false;
+  }
+}
+
+main(workerData as WorkerStart);
