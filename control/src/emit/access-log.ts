@@ -14,7 +14,6 @@ const principals = {
   },
   outbound: {
     peer_principal: '%UPSTREAM_PEER_URI_SAN%',
-    local_principal: '%UPSTREAM_LOCAL_URI_SAN%',
     tls_version: '%UPSTREAM_TLS_VERSION%',
   },
 } as const;
