@@ -1,0 +1,103 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { createRing, maxLineBytes, RingReader, RingWriter } from './ring.ts';
+
+const smallest = 4 * maxLineBytes;
+
+function write(writer: RingWriter, tag: number, line: string): boolean {
+  const start = writer.reserve();
+  if (start < 0) return false;
+  const bytes = Buffer.from(line, 'latin1');
+  writer.bytes.set(bytes, start);
+  writer.commit(start + bytes.length, tag);
+  return true;
+}
+
+function readAll(reader: RingReader): [number, string][] {
+  const lines: [number, string][] = [];
+  reader.drain((tag, line) => lines.push([tag, Buffer.from(line).toString('latin1')]));
+  return lines;
+}
+
+test('lines come out as they went in, with their tags', (t) => {
+  const ring = createRing(smallest);
+  const writer = new RingWriter(ring);
+  const reader = new RingReader(ring);
+  t.true(write(writer, 1, 'a'));
+  t.true(write(writer, 2, ''));
+  t.true(write(writer, 1, 'x'.repeat(maxLineBytes)));
+  t.deepEqual(readAll(reader), [
+    [1, 'a'],
+    [2, ''],
+    [1, 'x'.repeat(maxLineBytes)],
+  ]);
+  t.deepEqual(readAll(reader), []);
+});
+
+test('a full ring refuses, and takes again when it was read', (t) => {
+  const ring = createRing(smallest);
+  const writer = new RingWriter(ring);
+  const reader = new RingReader(ring);
+  let written = 0;
+  while (write(writer, 1, 'y'.repeat(10_000))) written++;
+  t.true(written >= 8 && written <= 13, String(written));
+  t.is(writer.reserve(), -1);
+  t.is(readAll(reader).length, written);
+  t.true(write(writer, 1, 'z'));
+  t.deepEqual(readAll(reader), [[1, 'z']]);
+});
+
+test('any mixture of writing and reading keeps order and content, over many turns of the ring', (t) => {
+  const steps = fc.array(fc.oneof(fc.nat({ max: maxLineBytes }), fc.constant('read' as const)), { maxLength: 60 });
+  fc.assert(
+    fc.property(steps, (script) => {
+      const ring = createRing(smallest);
+      const writer = new RingWriter(ring);
+      const reader = new RingReader(ring);
+      const expected: number[] = [];
+      const seen: number[] = [];
+      let n = 0;
+      const read = (): void => {
+        reader.drain((tag, line) => {
+          seen.push(tag);
+          if (!line.every((byte) => byte === tag % 251)) throw new Error(`line ${tag} is damaged`);
+        });
+      };
+      for (const step of script) {
+        if (step === 'read') read();
+        else {
+          const start = writer.reserve();
+          n++;
+          if (start < 0) continue;
+          writer.bytes.fill(n % 251, start, start + step);
+          writer.commit(start + step, n);
+          expected.push(n);
+        }
+      }
+      read();
+      return seen.length === expected.length && seen.every((tag, i) => tag === expected[i]);
+    }),
+    { numRuns: 200 },
+  );
+  t.pass();
+});
+
+test('positions run over 32 bits', (t) => {
+  const ring = createRing(smallest);
+  const control = new Int32Array(ring, 0, 16);
+  control[0] = control[8] = -smallest;
+  const writer = new RingWriter(ring);
+  const reader = new RingReader(ring);
+  for (let i = 1; i <= 200; i++) {
+    t.true(write(writer, i, 'q'.repeat(3000)));
+    t.deepEqual(
+      readAll(reader).map(([tag]) => tag),
+      [i],
+    );
+  }
+});
+
+test('only sizes that work', (t) => {
+  t.throws(() => createRing(1000), { instanceOf: RangeError });
+  t.throws(() => createRing(3 * 65_536), { instanceOf: RangeError });
+});
