@@ -100,11 +100,7 @@ function single(read: Read): Value {
 function writeJson(line: LineBuffer, value: string | number | null): void {
   if (value === null) line.raw(nullBytes);
   else if (typeof value === 'number') line.number(value);
-  else {
-    line.raw(quoteByte);
-    line.json(value);
-    line.raw(quoteByte);
-  }
+  else line.jsonString(value);
 }
 
 /** With omit_empty_values, keys without a value are left out, so the commas depend on the record. */

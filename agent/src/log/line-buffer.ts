@@ -21,6 +21,11 @@ for (const [code, letter] of [
   shortEscapes[code] = letter.charCodeAt(0);
 }
 
+/** 1 for the characters that stand for themselves in a JSON string. */
+const plain = new Uint8Array(128).fill(1, 0x20, 0x7f);
+plain[quote] = 0;
+plain[backslash] = 0;
+
 /** Most bytes one UTF-16 unit becomes: \u00XX. */
 const widestUnit = 6;
 
@@ -63,22 +68,25 @@ export class LineBuffer {
     else this.#ascii(Number.isFinite(value) ? String(Math.round(value * 1e6) / 1e6) : '0');
   }
 
-  /** A JSON string's inside: quotes, backslashes and control characters escaped, everything else as UTF-8. */
-  json(value: string): void {
+  /** A whole JSON string, with its quotes. */
+  jsonString(value: string): void {
     const length = Math.min(value.length, this.valueLimit);
-    if (this.at + length * widestUnit > this.end) {
+    if (this.at + length * widestUnit + 2 > this.end) {
       this.overflowed = true;
       return;
     }
     const { bytes } = this;
-    let at = this.at;
-    for (let i = 0; i < length; i++) {
-      const c = value.charCodeAt(i);
-      if (c >= 0x20 && c < 0x7f && c !== quote && c !== backslash) bytes[at++] = c;
-      else if (c >= 0x80) at = this.#wide(value, i, c, at);
-      else at = this.#escape(c, at);
-    }
-    this.at = at;
+    bytes[this.at] = quote;
+    const end = this.#escaped(value, length, this.at + 1);
+    bytes[end] = quote;
+    this.at = end + 1;
+  }
+
+  /** A JSON string's inside: quotes, backslashes and control characters escaped, everything else as UTF-8. */
+  json(value: string): void {
+    const length = Math.min(value.length, this.valueLimit);
+    if (this.at + length * widestUnit > this.end) this.overflowed = true;
+    else this.at = this.#escaped(value, length, this.at);
   }
 
   /** Plain text: control characters become \xXX, so that one request is one line. */
@@ -97,6 +105,18 @@ export class LineBuffer {
       else at = this.#hex(0x78, c, at);
     }
     this.at = at;
+  }
+
+  #escaped(value: string, length: number, start: number): number {
+    const { bytes } = this;
+    let at = start;
+    for (let i = 0; i < length; i++) {
+      const c = value.charCodeAt(i);
+      if (c < 0x80 && plain[c] === 1) bytes[at++] = c;
+      else if (c >= 0x80) at = this.#wide(value, i, c, at);
+      else at = this.#escape(c, at);
+    }
+    return at;
   }
 
   #whole(value: number): void {
