@@ -1,0 +1,81 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import test from 'ava';
+import { type Loaded, parseObjects, readObjects, watchObjects } from './files.ts';
+import { objectKey } from './object.ts';
+
+const account = (name: string): string => `apiVersion: v1\nkind: ServiceAccount\nmetadata: { name: ${name} }\n`;
+
+function folder(t: { teardown(f: () => void): void }): string {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'chainmail-files-'));
+  t.teardown(() => fs.rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+test('several documents and Lists, each with its line', (t) => {
+  const text = `${account('a')}---\n---\nkind: List\nitems:\n  - { apiVersion: v1, kind: ServiceAccount, metadata: { name: b } }\n  - { apiVersion: v1 }\n`;
+  const loaded = parseObjects(text, 'f');
+  t.deepEqual(
+    loaded.objects.map((o) => [objectKey(o.object), o.origin.line]),
+    [
+      ['ServiceAccount/a', 1],
+      ['ServiceAccount/b', 8],
+    ],
+  );
+  t.deepEqual(
+    loaded.problems.map((p) => [p.origin.line, p.reason]),
+    [[9, 'kind is missing']],
+  );
+});
+
+test('a broken document does not hide the others', (t) => {
+  const loaded = parseObjects(`${account('a')}---\na: b: c\n---\n${account('b')}`, 'f');
+  t.deepEqual(
+    loaded.objects.map((o) => o.object.metadata.name),
+    ['a', 'b'],
+  );
+  t.is(loaded.problems[0]?.origin.line, 5);
+});
+
+test('folders are read in order; hidden and other files are passed over', (t) => {
+  const dir = folder(t);
+  fs.mkdirSync(path.join(dir, 'sub'));
+  fs.writeFileSync(path.join(dir, 'b.yaml'), account('b'));
+  fs.writeFileSync(path.join(dir, 'a.json'), '{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"a"}}');
+  fs.writeFileSync(path.join(dir, 'sub/c.yml'), account('c'));
+  fs.writeFileSync(path.join(dir, '.hidden.yaml'), account('h'));
+  fs.writeFileSync(path.join(dir, 'readme.md'), 'x');
+  t.deepEqual(
+    readObjects([dir, path.join(dir, 'nowhere')]).objects.map((o) => o.object.metadata.name),
+    ['a', 'b', 'c'],
+  );
+});
+
+test('a change and a removal are seen', async (t) => {
+  const dir = folder(t);
+  const file = path.join(dir, 'a.yaml');
+  fs.writeFileSync(file, account('a'));
+  let tell = (_: Loaded): void => {};
+  const names = (wanted: string): Promise<void> =>
+    new Promise((resolve) => {
+      tell = (l) => {
+        if (l.objects.map((o) => o.object.metadata.name).join() === wanted) resolve();
+      };
+    });
+  const first = names('a');
+  const watch = watchObjects([dir], (l) => tell(l), { settleMs: 1, pollMs: 20 });
+  const alive = setInterval(() => {}, 1000); // a watch keeps no process alive
+  t.teardown(() => {
+    watch.close();
+    clearInterval(alive);
+  });
+  await first;
+  const second = names('a,b');
+  fs.writeFileSync(path.join(dir, 'b.yaml'), account('b'));
+  await second;
+  const third = names('b');
+  fs.rmSync(file);
+  await third;
+  t.pass();
+});
