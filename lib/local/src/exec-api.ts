@@ -28,7 +28,17 @@ interface Program {
   readonly env: Readonly<Record<string, string>>;
 }
 
-function programOf(wanted: ExecRequest, api: ApiContext): Program {
+/** A container that has just been started needs a moment until its root is complete. */
+async function whenComplete<T>(look: () => T | undefined): Promise<T | undefined> {
+  for (let tried = 0; tried < 40; tried++) {
+    const found = look();
+    if (found !== undefined) return found;
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  return undefined;
+}
+
+async function programOf(wanted: ExecRequest, api: ApiContext): Promise<Program> {
   const runner = api.supervisor.runner(`${wanted.namespace}/${wanted.pod}`);
   if (runner === undefined) throw notFound(`there is no pod ${wanted.namespace}/${wanted.pod}`);
   if (wanted.scope === 'network') {
@@ -40,7 +50,7 @@ function programOf(wanted: ExecRequest, api: ApiContext): Program {
   if (!runner.containerNames().includes(container)) {
     throw notFound(`pod ${wanted.pod} has no container ${container}; it has ${runner.containerNames().join(', ')}`);
   }
-  const inside = runner.execInside(container, wanted.command);
+  const inside = await whenComplete(() => runner.execInside(container, wanted.command));
   if (inside === undefined) throw new UserError('LOCAL_NOT_RUNNING', `container ${container} is not running`);
   return inside;
 }
@@ -76,7 +86,7 @@ export async function serveExec(
   if (!Array.isArray(wanted.command) || wanted.command.length === 0) {
     throw new UserError('LOCAL_EXEC', 'no command given');
   }
-  const { argv, env } = programOf(wanted, api);
+  const { argv, env } = await programOf(wanted, api);
   const [program = '', ...args] = argv;
   const child = spawn(program, args, { env, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
   child.stdin.on('error', () => {}); // it does not read its input

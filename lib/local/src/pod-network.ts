@@ -9,8 +9,27 @@ import { run, tryRun } from './command.ts';
 
 export const bridgeName = 'cm0';
 
+const ipv6Conf = '/proc/sys/net/ipv6/conf';
+
+/**
+ * Duplicate address detection holds link-local addresses back for a second or two, and neighbour discovery with
+ * them: first connections over IPv6 would stall. Nobody else gives out addresses here.
+ */
+const nodeSettings = ['all', 'default'].map((scope) => `${ipv6Conf}/${scope}/accept_dad`);
+
+/**
+ * The same in a pod, and no ICMP redirects: the node forwards between pods on one bridge, tells the sender of the
+ * shorter way, and connections to Service addresses, which only the node translates, would take it.
+ */
+const podSettings = ['all', 'default', 'eth0'].flatMap((scope) => [
+  `${ipv6Conf}/${scope}/accept_dad`,
+  `${ipv6Conf}/${scope}/accept_redirects`,
+  `/proc/sys/net/ipv4/conf/${scope}/accept_redirects`,
+]);
+
 /** Makes the bridge and turns the namespace this process is in into a router between pods. */
 export async function prepareNode(): Promise<void> {
+  for (const file of nodeSettings) fs.writeFileSync(file, '0');
   const { nodeV4, nodeV6 } = addressPlan;
   const batch = [
     'link set lo up',
@@ -70,7 +89,9 @@ export async function addPodLink(dir: string, id: string, v4: string, v6: string
     `route add ${nodeV6}/128 dev eth0`,
     `route add default via ${nodeV6} dev eth0 src ${v6}`,
   ];
-  await run('nsenter', [`--net=${netns}`, '--', 'ip', '-batch', '-'], `${inside.join('\n')}\n`);
+  const quiet = podSettings.map((file) => `echo 0 > ${file}; `).join('');
+  const enter = [`--net=${netns}`, '--', '/bin/sh', '-c', `${quiet}exec ip -batch -`];
+  await run('nsenter', enter, `${inside.join('\n')}\n`);
   return { netns, interfaceName };
 }
 

@@ -61,11 +61,16 @@ export function podStatus(f: PodFacts): PodStatus {
   };
 }
 
+function failedContainer(status: PodStatus): string | undefined {
+  const bad = status.containerStatuses.find((c) => (c.state.terminated?.exitCode ?? 0) !== 0);
+  return bad === undefined ? undefined : `container ${bad.name} ended with exit code ${bad.state.terminated?.exitCode}`;
+}
+
 /** Why a pod is not ready, in the words of its containers; undefined when it is or simply needs more time. */
 export function troubleOf(pod: Pod): string | undefined {
   const { status } = pod;
   if (status === undefined) return undefined;
-  if (status.phase === 'Failed') return status.message ?? 'failed';
+  if (status.phase === 'Failed') return status.message ?? failedContainer(status) ?? 'failed';
   if (status.reason !== undefined && status.message !== undefined) return `${status.reason}: ${status.message}`;
   for (const c of [...status.initContainerStatuses, ...status.containerStatuses]) {
     const waiting = c.state.waiting;

@@ -25,8 +25,7 @@ const nameOf = (p: DevPod): string => `${p.namespace}/${p.name}`;
 
 function failureOf(p: DevPod): Readiness | undefined {
   const ref = { namespace: p.namespace, pod: p.name };
-  const container =
-    /^container (\S+): /.exec(p.trouble ?? '')?.[1] ?? /^init container (\S+) ended/.exec(p.trouble ?? '')?.[1];
+  const container = /^(?:init )?container ([a-z0-9-]+)/.exec(p.trouble ?? '')?.[1];
   const log = container === undefined ? ref : { ...ref, container };
   if (p.phase === 'Failed') return { state: 'failed', reason: `pod ${nameOf(p)}: ${p.trouble ?? 'failed'}`, log };
   if (p.trouble !== undefined && final.test(p.trouble)) {

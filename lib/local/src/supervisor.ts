@@ -57,6 +57,7 @@ export class Supervisor {
   #watch: Watch | undefined;
   #upkeep: NodeJS.Timeout | undefined;
   #scheduled = false;
+  #injectorAnswered = false;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -237,7 +238,14 @@ export class Supervisor {
   #admit(pod: Pod): Promise<Admission> {
     if (this.#options.mesh === undefined) return Promise.resolve({ kind: 'allowed', pod, warnings: [] });
     if (this.#bundle === undefined) return Promise.resolve({ kind: 'unavailable', message: 'waiting for the CA' });
-    return admit(pod, webhookOf(this.#options.paths));
+    return this.#askInjector(pod);
+  }
+
+  async #askInjector(pod: Pod): Promise<Admission> {
+    const outcome = await admit(pod, webhookOf(this.#options.paths));
+    if (outcome.kind !== 'unavailable') this.#injectorAnswered = true;
+    else if (!this.#injectorAnswered) return { kind: 'unavailable', message: 'waiting for the injector' };
+    return outcome;
   }
 
   /** failurePolicy Fail where the mesh is wanted; and for everybody while the control plane is coming up. */
