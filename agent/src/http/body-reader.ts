@@ -1,8 +1,29 @@
 /** Takes the body of one message out of a stream of bytes, whatever its framing. */
 import { ChunkedDecoder } from '../http1/chunked-decoder.ts';
 import { Head } from '../http1/head.ts';
+import { token } from '../http1/known-headers.ts';
 import type { HeadLimits } from '../http1/parse-head.ts';
 import type { Framing } from './body-framing.ts';
+
+/** Fields that decide about a message may not come behind it (RFC 9110 section 6.5.1). */
+const forbiddenTrailers = [
+  token.host,
+  token['content-length'],
+  token['transfer-encoding'],
+  token.connection,
+  token.upgrade,
+  token.te,
+  token['keep-alive'],
+  token['proxy-connection'],
+  token.trailer,
+  token.authorization,
+  token['content-type'],
+  token['x-forwarded-client-cert'],
+] as const;
+
+function dropForbiddenTrailers(trailers: Head): void {
+  for (const t of forbiddenTrailers) trailers.remove(t);
+}
 
 export class BodyReader {
   /** Data of the last `take`, in place. */
@@ -61,6 +82,7 @@ export class BodyReader {
     this.start = decoder.dataStart;
     this.end = decoder.dataEnd;
     this.done = decoder.done;
+    if (decoder.hasTrailers) dropForbiddenTrailers(trailers);
     return next;
   }
 }

@@ -392,6 +392,7 @@ export class Router implements UpstreamUser, PickContext {
     const stream = this.#connection?.stream ?? null;
     if (stream === null) return;
     x.deadlines.clearResponse();
+    x.status = 101;
     this.#settleResponse(true);
     x.details = 'via_upstream';
     this.#countResponse(101);
@@ -412,6 +413,7 @@ export class Router implements UpstreamUser, PickContext {
     if (this.#retries > 0) this.#count(at.upstream_rq_retry_success);
     x.deadlines.clearAttempt();
     x.details = 'via_upstream';
+    x.status = status;
     this.#settleResponse(false);
     if (last) this.responseTrailers = this.#trailers();
     x.sendHead(framing, start, end, last);
@@ -420,9 +422,7 @@ export class Router implements UpstreamUser, PickContext {
   }
 
   #trailers(): Head | null {
-    const trailers = this.#connection?.body.trailers ?? null;
-    if (trailers !== null) dropForbiddenTrailers(trailers);
-    return trailers;
+    return this.#connection?.body.trailers ?? null;
   }
 
   #settleResponse(upgrade: boolean): void {
@@ -660,25 +660,4 @@ export class Router implements UpstreamUser, PickContext {
 /** Host without port, for SNI. */
 function hostOf(authority: string): string {
   return authority.replace(/:[0-9]*$/, '');
-}
-
-/** Fields that decide about a message may not come behind it (RFC 9110 section 6.5.1). */
-const forbiddenTrailers = [
-  token.host,
-  token['content-length'],
-  token['transfer-encoding'],
-  token.connection,
-  token.upgrade,
-  token.te,
-  token['keep-alive'],
-  token['proxy-connection'],
-  token.trailer,
-  token.authorization,
-  token['content-type'],
-  token['x-forwarded-client-cert'],
-] as const;
-
-/** Takes fields out of a trailer section that have no business there. */
-export function dropForbiddenTrailers(trailers: Head): void {
-  for (const t of forbiddenTrailers) trailers.remove(t);
 }

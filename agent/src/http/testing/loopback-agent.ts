@@ -5,7 +5,7 @@ import type { HttpConnectionManagerSpec, RouteConfigSpec } from '../../model/htt
 import { Loop } from '../../net/loop.ts';
 import { clusterStat, httpStat, slotCount } from '../../stats/layout.ts';
 import { Engine } from '../../worker/engine.ts';
-import type { LogRecord } from '../request-view.ts';
+import { copyRecord, type Logged } from './logged.ts';
 import { clusterSpec, managerSpec, routeConfig, testStats } from './specs.ts';
 
 export interface LoopbackSetup {
@@ -13,22 +13,6 @@ export interface LoopbackSetup {
   readonly routes?: RouteConfigSpec;
   readonly cluster?: Partial<ClusterSpec>;
   readonly endpoints: readonly EndpointSpec[];
-}
-
-/** What a log line would say, copied: the record itself is used again. */
-export interface Logged {
-  readonly status: number;
-  readonly flags: string;
-  readonly details: string;
-  readonly path: string;
-  readonly attempts: number;
-  readonly bytesReceived: number;
-  readonly bytesSent: number;
-}
-
-export function copyRecord(record: LogRecord): Logged {
-  const { status, flags, details, attempts, bytesReceived, bytesSent } = record;
-  return { status, flags, details, path: record.request?.path ?? '-', attempts, bytesReceived, bytesSent };
 }
 
 export class LoopbackAgent {
