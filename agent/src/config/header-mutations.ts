@@ -4,7 +4,7 @@ import { messageOf } from '@chainmail/runtime';
 import type { HeaderValueOption } from '@chainmail/xds/proto/envoy/config/core/v3/base';
 import type { RouteConfiguration } from '@chainmail/xds/proto/envoy/config/route/v3/route';
 import type { Route, VirtualHost } from '@chainmail/xds/proto/envoy/config/route/v3/route_components';
-import { compileHeaderMutations } from '../log/header-mutations.ts';
+import { compileHeaderFormat } from '../log/format.ts';
 import type { HeaderAddSpec, HeaderMutationsSpec } from '../model/http.ts';
 import type { MessageReader } from './message-reader.ts';
 
@@ -26,12 +26,19 @@ export function readHeaderMutations(
     responseAdd: r.each('responseHeadersToAdd', readHeaderAdd),
     responseRemove: removed(r, 'responseHeadersToRemove'),
   };
-  try {
-    compileHeaderMutations([spec]);
-  } catch (error) {
-    throw r.invalid('', messageOf(error));
-  }
+  checkOperators(r, [...spec.requestAdd, ...spec.responseAdd]);
   return spec;
+}
+
+/** An operator that does not exist is refused here, in Envoy's words. */
+function checkOperators(r: MessageReader<Route>, added: readonly HeaderAddSpec[]): void {
+  for (const { name, value } of added) {
+    try {
+      compileHeaderFormat(value);
+    } catch (error) {
+      throw r.invalid('', `header ${name}: ${messageOf(error)}`);
+    }
+  }
 }
 
 /** Envoy refuses to remove what the request cannot live without. */

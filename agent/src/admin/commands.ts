@@ -1,0 +1,140 @@
+/** Every command of the admin interface: its path, what it does, and whether it changes something. */
+import type { Clock, Logger } from '@chainmail/runtime';
+import { levelName, parseLevel } from '../bootstrap/process-log.ts';
+import type { ServerState } from '../bootstrap/server-state.ts';
+import { addressText } from '../config/address.ts';
+import type { AddressSpec } from '../model/listener.ts';
+import type { ClusterHosts, EdgeCount } from '../model/update.ts';
+import type { StatRegistry } from '../stats/registry.ts';
+import { renderStats } from '../stats/render.ts';
+import { certsResponse } from './certs.ts';
+import { clustersResponse, sumHosts } from './clusters.ts';
+import { type AdminCommand, type AdminResponse, json, ok, text } from './command.ts';
+import { configDump, type DumpSources, messageJson } from './config-dump.ts';
+import { helpText } from './server.ts';
+
+export interface AdminContext extends DumpSources {
+  readonly state: ServerState;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly registry: StatRegistry;
+  readonly version: DumpSources['version'];
+  readonly agentVersion: string;
+  readonly commandLine: Readonly<Record<string, unknown>>;
+  hosts(): Promise<readonly (readonly ClusterHosts[])[]>;
+  edges(): readonly EdgeCount[];
+  drainListeners(direction: 'inbound' | 'all', graceful: boolean): void;
+  quit(): void;
+}
+
+export function adminCommands(context: AdminContext): readonly AdminCommand[] {
+  const { live, state, registry, clock } = context;
+  const commands: AdminCommand[] = [
+    read('/', 'this list', () => text(helpText(commands))),
+    read('/help', 'this list', () => text(`admin commands are:\n${helpText(commands)}`)),
+    read('/ready', 'print server state, 200 if it is LIVE', () => readyResponse(state)),
+    read('/stats', 'print statistics (format=text|json|prometheus, filter=REGEX, usedonly)', (q) =>
+      statsOf(registry, q),
+    ),
+    read('/stats/prometheus', 'print statistics for Prometheus', (q) => {
+      q.set('format', 'prometheus');
+      return statsOf(registry, q);
+    }),
+    read('/clusters', 'clusters and their hosts (format=json)', async (q) =>
+      clustersResponse(sumHosts(await context.hosts()), live, q),
+    ),
+    read('/listeners', 'listener addresses (format=json)', (q) => listenersResponse(context, q)),
+    read('/config_dump', 'the configuration in use (resource=NAME, include_eds)', (q) => configDump(context, q)),
+    read('/certs', 'certificates in use', () => certsResponse(live.held.secrets.values(), clock.now())),
+    read('/server_info', 'version, state and command line', () => serverInfo(context)),
+    read('/memory', 'memory of the process', () => memoryResponse()),
+    read('/runtime', 'runtime values; there are none', () => json({ layers: [], entries: {} })),
+    read('/edges', 'who talked to whom, with which identities', () => json({ edges: context.edges() })),
+    change('/logging', 'set the level (level=debug)', (q) => setLogging(context.log, q)),
+    change('/drain_listeners', 'stop accepting (inboundonly, graceful)', (q) => {
+      context.drainListeners(q.has('inboundonly') ? 'inbound' : 'all', q.has('graceful'));
+      return ok;
+    }),
+    change('/healthcheck/fail', 'be not ready', () => {
+      state.healthcheck(false);
+      return ok;
+    }),
+    change('/healthcheck/ok', 'be ready again', () => {
+      state.healthcheck(true);
+      return ok;
+    }),
+    change('/quitquitquit', 'end the process', () => {
+      context.quit();
+      return ok;
+    }),
+  ];
+  return commands;
+}
+
+type Run = AdminCommand['run'];
+
+function read(path: string, help: string, run: Run): AdminCommand {
+  return { path, help, mutates: false, run };
+}
+
+function change(path: string, help: string, run: Run): AdminCommand {
+  return { path, help, mutates: true, run };
+}
+
+export function readyResponse(state: ServerState): AdminResponse {
+  const { phase } = state;
+  return text(`${phase}\n`, phase === 'LIVE' ? 200 : 503);
+}
+
+function statsOf(registry: StatRegistry, query: URLSearchParams): AdminResponse {
+  return renderStats(registry, query);
+}
+
+function listenersResponse({ live }: AdminContext, query: URLSearchParams): AdminResponse {
+  const listeners = [...live.held.listeners.values()];
+  if (query.get('format') !== 'json') {
+    return text(listeners.flatMap((l) => l.addresses.map((a) => `${l.name}::${addressText(a)}\n`)).join(''));
+  }
+  const socket = ({ ip, port }: AddressSpec) => ({ socket_address: { address: ip, port_value: port } });
+  return json({
+    listener_statuses: listeners.map(({ name, addresses: [first, ...more] }) => ({
+      name,
+      ...(first === undefined ? {} : { local_address: socket(first) }),
+      ...(more.length === 0 ? {} : { additional_local_addresses: more.map(socket) }),
+    })),
+  });
+}
+
+function serverInfo({ state, clock, agentVersion, commandLine, bootstrap }: AdminContext): AdminResponse {
+  const uptime = `${Math.floor((clock.now() - state.startedMs) / 1000)}s`;
+  return json({
+    version: agentVersion,
+    state: state.phase,
+    uptime_current_epoch: uptime,
+    uptime_all_epochs: uptime,
+    hot_restart_version: 'disabled',
+    command_line_options: commandLine,
+    ...(bootstrap.node === undefined ? {} : { node: messageJson(bootstrap.node) }),
+  });
+}
+
+function memoryResponse(): AdminResponse {
+  const { heapUsed, heapTotal, external, rss } = process.memoryUsage();
+  return json({
+    allocated: String(heapUsed + external),
+    heap_size: String(heapTotal),
+    total_physical_bytes: String(rss),
+  });
+}
+
+function setLogging(log: Logger, query: URLSearchParams): AdminResponse {
+  const name = query.get('level');
+  if (name !== null) {
+    const level = parseLevel(name);
+    if (level === undefined) return text(`error: unknown logger level ${name}\n`, 400);
+    log.level = level;
+  } else if ([...query.keys()].length > 0) {
+    return text('usage: /logging?level=<level> (change all)\n', 400);
+  }
+  return text(`active loggers:\n  agent: ${levelName(log.level)}\n`);
+}

@@ -1,0 +1,92 @@
+/** `chainmail-agent sidecar`: everything comes from the environment of the injected container. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { ports, systemClock } from '@chainmail/runtime';
+import { compileBootstrap } from '../config/bootstrap.ts';
+import { probeTarget } from '../health/app-probe.ts';
+import { plain, probePages, servePages } from '../health/server.ts';
+import type { SecretSpec } from '../model/tls.ts';
+import { renderStats } from '../stats/render.ts';
+import { Agent } from './agent.ts';
+import type { StopTiming } from './graceful-stop.ts';
+import { bootstrapFromJson } from './load-config.ts';
+import type { ServeOptions } from './options.ts';
+import { createProcessLog } from './process-log.ts';
+import { commandLine, untilStopped, writeAdminAddress } from './run.ts';
+import { sidecarBootstrap } from './sidecar-bootstrap.ts';
+import { type SidecarSettings, sidecarSettings } from './sidecar-settings.ts';
+
+/** Other agents hear within this time that the pod is leaving. */
+const endpointLagMs = 5_000;
+const idleMs = 1_000;
+
+/** Runs until a signal. @throws UserError for what keeps it from starting */
+export async function runSidecar(options: ServeOptions, env: NodeJS.ProcessEnv): Promise<number> {
+  const settings = sidecarSettings(env);
+  const { log, reopen } = createProcessLog(options.logLevel ?? settings.logLevel, options.logPath);
+  for (const warning of options.warnings) log.warn(warning);
+  const concurrency = options.concurrency || settings.concurrency;
+  const drainMs = settings.drainSeconds * 1_000;
+  const agent = new Agent({ log, concurrency, drainMs, commandLine: commandLine({ ...options, concurrency }) });
+  // Ask for the certificate while the rest is being parsed; its secrets go in when there is a place for them.
+  let held: readonly SecretSpec[] = [];
+  let take = (secrets: readonly SecretSpec[]): void => {
+    held = secrets;
+  };
+  const { startIdentity } = await import('../identity/mesh-identity.ts');
+  const identity = startIdentity(settings, systemClock, log, (secrets) => take(secrets));
+  try {
+    const bootstrap = compileBootstrap(bootstrapFromJson(sidecarBootstrap(settings), options), {
+      stats: agent.registry,
+      readFile: (file) => fs.readFileSync(file),
+      hasIdentity: true,
+    });
+    await agent.serve(bootstrap, identity);
+    take = (secrets) => agent.live.setSecrets(secrets);
+    if (held.length > 0) take(held);
+    writeAdminAddress(options, await agent.openAdmin(bootstrap, adminEndpoints(settings, bootstrap)));
+    const closePages = await openPages(agent, settings);
+    await agent.discover(bootstrap);
+    log.info({ concurrency, identity: identity.spiffeId }, 'started');
+    return await untilStopped(agent, log, reopen, sidecarTiming(drainMs), closePages);
+  } catch (error) {
+    identity.stop();
+    await agent.close();
+    throw error;
+  }
+}
+
+function sidecarTiming(drainMs: number): StopTiming {
+  return { deadlineMs: drainMs, acceptMs: Math.min(endpointLagMs, drainMs), idleMs: Math.min(idleMs, drainMs) };
+}
+
+/** Loopback for looking, the socket for changing: only the agent's uid may use it. */
+function adminEndpoints(
+  { adminSocket }: SidecarSettings,
+  { admin }: ReturnType<typeof compileBootstrap>,
+): Parameters<Agent['openAdmin']>[1] {
+  fs.mkdirSync(path.dirname(adminSocket), { recursive: true, mode: 0o700 });
+  return [
+    ...(admin === null ? [] : [{ address: admin, mayMutate: false }]),
+    { address: { kind: 'pipe', path: adminSocket, mode: 0o600 }, mayMutate: true },
+  ];
+}
+
+async function openPages(agent: Agent, { appProbes, podIps }: SidecarSettings): Promise<() => Promise<void>> {
+  const ready = () => (agent.isReady() ? plain(200, 'ready\n') : plain(503, `${agent.state.phase}\n`));
+  const metrics = () => renderStats(agent.registry, new URLSearchParams({ format: 'prometheus' }));
+  const [podIp = '127.0.0.1'] = podIps;
+  const host = fs.existsSync('/proc/net/if_inet6') ? '::' : '0.0.0.0';
+  const health = await servePages(ports.agentHealth, host, {
+    ...probePages(appProbes, probeTarget(podIp)),
+    '/ready': ready,
+  });
+  const figures = await servePages(ports.agentMetrics, host, {
+    '/ready': ready,
+    '/metrics': metrics,
+    '/stats/prometheus': metrics,
+  });
+  return async () => {
+    await Promise.all([health.close(), figures.close()]);
+  };
+}

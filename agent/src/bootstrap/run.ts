@@ -1,0 +1,111 @@
+/** `chainmail-agent -c FILE` and `chainmail-agent sidecar`, from options to exit code. */
+import fs from 'node:fs';
+import os from 'node:os';
+import { type Logger, messageOf, UserError } from '@chainmail/runtime';
+import type { CompiledBootstrap } from '../config/bootstrap.ts';
+import { type AdminEndpoint, Agent } from './agent.ts';
+import type { StopTiming } from './graceful-stop.ts';
+import { loadBootstrap } from './load-config.ts';
+import type { ServeOptions } from './options.ts';
+import { createProcessLog } from './process-log.ts';
+
+const noStats = { listener: () => 0, http: () => 0, cluster: () => 0, tcp: () => 0, rbac: () => 0 };
+
+/** Envoy leaves at once; connections in flight may finish here, for a while. */
+const stopTiming: StopTiming = { deadlineMs: 5_000, acceptMs: 0, idleMs: 0 };
+
+/** `--mode validate`: one line and exit code 0, or the reason and 1. */
+export async function validateConfig(options: ServeOptions): Promise<number> {
+  const { compileBootstrap } = await import('../config/bootstrap.ts');
+  compileBootstrap(loadBootstrap(options), {
+    stats: noStats,
+    readFile: (path) => fs.readFileSync(path),
+    hasIdentity: false,
+  });
+  process.stdout.write(`configuration '${options.configPath ?? '--config-yaml'}' OK\n`);
+  return 0;
+}
+
+/** Runs until a signal or /quitquitquit. @throws UserError for what keeps it from starting */
+export async function serve(options: ServeOptions): Promise<number> {
+  const { log, reopen } = createProcessLog(options.logLevel ?? 'info', options.logPath);
+  for (const warning of options.warnings) log.warn(warning);
+  const concurrency = options.concurrency || os.availableParallelism();
+  const agent = new Agent({ log, concurrency, drainMs: options.drainTimeS * 1_000, commandLine: commandLine(options) });
+  try {
+    const { compileBootstrap } = await import('../config/bootstrap.ts');
+    const bootstrap = compileBootstrap(loadBootstrap(options), {
+      stats: agent.registry,
+      readFile: (path) => fs.readFileSync(path),
+      hasIdentity: false,
+    });
+    await agent.serve(bootstrap, null);
+    await agent.opened();
+    writeAdminAddress(options, await agent.openAdmin(bootstrap, adminEndpoints(bootstrap)));
+    await agent.discover(bootstrap);
+    log.info({ concurrency, listeners: bootstrap.listeners.length }, 'started');
+  } catch (error) {
+    await agent.close();
+    throw error;
+  }
+  return untilStopped(agent, log, reopen, stopTiming);
+}
+
+function adminEndpoints({ admin }: CompiledBootstrap): readonly AdminEndpoint[] {
+  return admin === null ? [] : [{ address: admin, mayMutate: true }];
+}
+
+export function writeAdminAddress({ adminAddressPath }: ServeOptions, addresses: readonly string[]): void {
+  const [first] = addresses;
+  if (adminAddressPath === null || first === undefined) return;
+  try {
+    fs.writeFileSync(adminAddressPath, first);
+  } catch (cause) {
+    throw new UserError('ADMIN_ADDRESS_PATH', `cannot write the admin address: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** Without what is secret or only of this machine; shown by /server_info. */
+export function commandLine(options: ServeOptions): Readonly<Record<string, unknown>> {
+  return {
+    concurrency: options.concurrency ?? os.availableParallelism(),
+    config_path: options.configPath ?? '',
+    mode: options.mode === 'serve' ? 'Serve' : 'Validate',
+    service_node: options.serviceNode,
+    service_cluster: options.serviceCluster,
+    log_level: options.logLevel ?? 'info',
+    drain_time: `${options.drainTimeS}s`,
+  };
+}
+
+/** SIGTERM, SIGINT and /quitquitquit end it; a second signal at once. SIGUSR1 and SIGHUP reopen the logs. */
+export async function untilStopped(
+  agent: Agent,
+  log: Logger,
+  reopen: () => void,
+  timing: StopTiming,
+  onStop: () => void | Promise<void> = () => undefined,
+): Promise<number> {
+  const reopenAll = (): void => {
+    reopen();
+    agent.reopenLogs();
+  };
+  process.on('SIGUSR1', reopenAll);
+  process.on('SIGHUP', reopenAll);
+  // Signal handlers do not keep the loop alive, and workers are unreferenced while they run.
+  const alive = setInterval(() => undefined, 2 ** 30);
+  const reason = await new Promise<string>((resolve) => {
+    const once = (signal: string): void => {
+      process.on(signal, () => process.exit(0));
+      resolve(signal);
+    };
+    process.once('SIGTERM', () => once('SIGTERM'));
+    process.once('SIGINT', () => once('SIGINT'));
+    void agent.quitAsked.then(() => resolve('/quitquitquit'));
+  });
+  log.info({ reason }, 'stopping');
+  await agent.stop(timing);
+  await onStop();
+  clearInterval(alive);
+  return 0;
+}

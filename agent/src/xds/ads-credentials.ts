@@ -1,0 +1,79 @@
+/** How the ADS server is reached, from its cluster in the bootstrap: addresses, TLS and who it must be. */
+import type { WorkloadIdentity } from '@chainmail/pki';
+import { summarizeCertificate } from '@chainmail/pki';
+import { UserError } from '@chainmail/runtime';
+import { meshChannelOptions, spiffeChannelCredentials } from '@chainmail/xds/grpc';
+import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
+import { addressText } from '../config/address.ts';
+import type { ClusterResource } from '../config/resources.ts';
+import type { SecretSpec, SubjectAltNameMatchSpec, UpstreamTlsSpec } from '../model/tls.ts';
+import type { AdsChannelOptions } from './ads-channel.ts';
+
+/** @param secrets of the bootstrap, for certificates that do not stand in the cluster itself */
+export function adsEndpoint(
+  cluster: ClusterResource,
+  secrets: readonly SecretSpec[],
+  identity: WorkloadIdentity | null,
+): AdsChannelOptions {
+  const { spec, source } = cluster;
+  const endpoints = source.kind === 'dns' ? source.dns.endpoints : source.kind === 'static' ? source.endpoints : [];
+  const addresses = endpoints.map((e) => addressText(e.address));
+  if (addresses.length === 0) throw new UserError('CONFIG_INVALID', `cluster '${spec.name}' has no endpoint for ADS`);
+  const host = endpoints[0]?.address.ip ?? '';
+  const channel = meshChannelOptions(spec.tls?.sni || host);
+  if (spec.tls === null) return { addresses, credentials: () => credentials.createInsecure(), channel };
+  if (spec.tls.requireSvid) return { addresses, channel, credentials: meshCredentials(spec.tls, identity) };
+  const made = fileCredentials(spec.tls, [...cluster.secrets, ...secrets]);
+  return { addresses, channel, credentials: () => made };
+}
+
+function meshCredentials(tls: UpstreamTlsSpec, identity: WorkloadIdentity | null): () => ChannelCredentials {
+  if (identity === null)
+    throw new UserError('CONFIG_INVALID', 'ADS over the mesh identity needs `chainmail-agent sidecar`');
+  const expected = exactNames(tls.subjectAltNames, 'uri');
+  return () =>
+    spiffeChannelCredentials({
+      bundles: () => {
+        const material = identity.current();
+        if (material === undefined) throw new Error('no valid certificate of our own');
+        return [material.bundle];
+      },
+      identity: () => identity.current(),
+      expected,
+    });
+}
+
+/** Only exact names: a server that hands out policy is named, not described. */
+function exactNames(matches: readonly SubjectAltNameMatchSpec[], type: 'uri' | 'dns'): readonly string[] {
+  return matches.map(({ type: t, match }) => {
+    if (t === type && match.kind === 'exact' && !match.ignoreCase) return match.value;
+    throw new UserError(
+      'CONFIG_UNSUPPORTED',
+      `ADS: only exact ${type.toUpperCase()} names of the server are implemented`,
+    );
+  });
+}
+
+function fileCredentials(tls: UpstreamTlsSpec, secrets: readonly SecretSpec[]): ChannelCredentials {
+  const trust = secrets.find((s) => s.name === tls.trustedCa && s.kind === 'trust');
+  if (trust?.kind !== 'trust') throw new UserError('CONFIG_INVALID', 'ADS over TLS needs a trusted_ca');
+  const own = secrets.find((s) => s.kind === 'certificate' && tls.certificates.includes(s.name));
+  const key = own?.kind === 'certificate' ? Buffer.from(own.keyPem) : null;
+  const chain = own?.kind === 'certificate' ? Buffer.from(own.chainPem) : null;
+  const uris = exactNames(
+    tls.subjectAltNames.filter((s) => s.type === 'uri'),
+    'uri',
+  );
+  const names = exactNames(
+    tls.subjectAltNames.filter((s) => s.type !== 'uri'),
+    'dns',
+  );
+  return credentials.createSsl(Buffer.from(trust.bundlePem), key, chain, {
+    checkServerIdentity: (_host, certificate) => {
+      if (uris.length + names.length === 0) return undefined;
+      const { spiffeId, dnsNames } = summarizeCertificate(certificate.raw);
+      const fits = (spiffeId !== null && uris.includes(spiffeId)) || dnsNames.some((n) => names.includes(n));
+      return fits ? undefined : new Error('the server has none of the names it must have');
+    },
+  });
+}

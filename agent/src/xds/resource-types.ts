@@ -1,0 +1,14 @@
+/** The four resource types the agent subscribes to, by the names of their discovery services. */
+
+export const resourceTypes = {
+  cds: 'type.googleapis.com/envoy.config.cluster.v3.Cluster',
+  eds: 'type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment',
+  lds: 'type.googleapis.com/envoy.config.listener.v3.Listener',
+  rds: 'type.googleapis.com/envoy.config.route.v3.RouteConfiguration',
+} as const;
+
+export type ResourceKind = keyof typeof resourceTypes;
+
+export function kindOf(typeUrl: string): ResourceKind | undefined {
+  return (Object.keys(resourceTypes) as ResourceKind[]).find((kind) => resourceTypes[kind] === typeUrl);
+}
