@@ -1,9 +1,10 @@
 import os from 'node:os';
 import { UserError } from '@chainmail/runtime';
 import test from 'ava';
+import { defaultLogFormat } from '../config/access-log.ts';
 import { connection, meshConnection } from '../policy/testing/request.ts';
 import { compileLogLine } from './access-log.ts';
-import { compileFormat, compileHeaderFormat, compileTextLine, defaultTextFormat, type LineWriter } from './format.ts';
+import { compileFormat, compileHeaderFormat, compileTextLine, type LineWriter } from './format.ts';
 import { LineBuffer } from './line-buffer.ts';
 import { type RecordOptions, record } from './testing/record.ts';
 
@@ -101,7 +102,7 @@ test('the default line', (t) => {
     responseHeaders: { 'x-envoy-upstream-service-time': '9' },
   };
   t.is(
-    text(defaultTextFormat, of),
+    text(defaultLogFormat, of),
     '[2026-11-21T08:36:02.007Z] "GET /p HTTP/1.1" 200 - 0 512 12 9 "-" "curl" "id" "a.test" "10.0.0.1:80"\n',
   );
 });
@@ -138,6 +139,32 @@ test('JSON: empty values can be left out', (t) => {
   const line = (omitEmpty: boolean): string => written(compileLogLine({ kind: 'json', fields, omitEmpty }), {});
   t.is(line(true), '{"b":12,"d":{},"f":"x"}\n');
   t.is(line(false), '{"a":null,"b":12,"c":"","d":{"e":null},"f":"x"}\n');
+});
+
+test('JSON: values that repeat are written like any other', (t) => {
+  const line = compileLogLine({ kind: 'json', fields: { ua: '%REQ(USER-AGENT)%' }, omitEmpty: false });
+  const values = [
+    'a"',
+    'a"',
+    'a"',
+    'b',
+    'a"',
+    'b',
+    'b',
+    'b',
+    'é\n',
+    'é\n',
+    'é\n',
+    'x'.repeat(500),
+    'x'.repeat(500),
+    'x'.repeat(500),
+    'b',
+  ];
+  for (const value of values) {
+    const out = written(line, { http: { headers: [['user-agent', value]] } });
+    t.deepEqual(JSON.parse(out), { ua: value });
+  }
+  t.is(written(line, {}), '{"ua":null}\n');
 });
 
 test('formats that are not understood are refused by name', (t) => {

@@ -20,12 +20,6 @@ export interface CompiledFormat {
   evaluate(record: LogRecord): string;
 }
 
-/** Envoy's access log format when none is configured. */
-export const defaultTextFormat =
-  '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% ' +
-  '%BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" ' +
-  '"%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%"\n';
-
 /**
  * Compiles a format string.
  * @throws UserError LOG_FORMAT_INVALID, LOG_UNKNOWN_OPERATOR

@@ -11,6 +11,9 @@ const encoder = new TextEncoder();
 const nullBytes = encoder.encode('null');
 const quoteByte = encoder.encode('"');
 
+/** Values that are longer are not kept: they may be cut when a line must be shortened. */
+const longestKept = 128;
+
 type Read = Extract<Segment, { kind: 'operator' }>['read'];
 
 interface Leaf {
@@ -94,13 +97,37 @@ function compileValue(format: string): string | Value {
 }
 
 function single(read: Read): Value {
-  return { write: (line, record) => writeJson(line, read(record)), isEmpty: (record) => read(record) === null };
+  const writeText = repeating();
+  const write: LineWriter = (line, record) => {
+    const value = read(record);
+    if (value === null) line.raw(nullBytes);
+    else if (typeof value === 'number') line.number(value);
+    else writeText(line, value);
+  };
+  return { write, isEmpty: (record) => read(record) === null };
 }
 
-function writeJson(line: LineBuffer, value: string | number | null): void {
-  if (value === null) line.raw(nullBytes);
-  else if (typeof value === 'number') line.number(value);
-  else line.jsonString(value);
+/**
+ * Writes a JSON string, and keeps the bytes of one that came twice running: clusters, peers and methods repeat from line
+ * to line, and copying costs a third of escaping. Ids never repeat and so are never kept.
+ */
+function repeating(): (line: LineBuffer, value: string) => void {
+  let kept: string | null = null;
+  let keptBytes = nullBytes;
+  let previous = '';
+  return (line, value) => {
+    if (value === kept) {
+      line.raw(keptBytes);
+      return;
+    }
+    const start = line.at;
+    line.jsonString(value);
+    if (value === previous && value.length <= longestKept) {
+      kept = line.overflowed ? null : value;
+      keptBytes = line.bytes.slice(start, line.at);
+    }
+    previous = value;
+  };
 }
 
 /** With omit_empty_values, keys without a value are left out, so the commas depend on the record. */
