@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { defaultTrustDomain, UserError } from '@chainmail/runtime';
+import { defaultTrustDomain, messageOf, UserError } from '@chainmail/runtime';
 import { run } from './command.ts';
 import type { MeshOptions } from './control-plane.ts';
 import { DevClient } from './dev-client.ts';
@@ -119,6 +119,18 @@ function spawnSupervisor(paths: RunPaths, root: string, detach: boolean): ChildP
   return child;
 }
 
+async function addNode(paths: RunPaths): Promise<void> {
+  try {
+    await run('ip', ['netns', 'add', paths.nodeNetns]);
+  } catch (cause) {
+    await removeLeftovers(paths);
+    throw new UserError('LOCAL_NO_NAMESPACES', `a network namespace cannot be made: ${messageOf(cause)}`, {
+      hint: 'inside a container this needs --privileged',
+      cause,
+    });
+  }
+}
+
 async function waitForSocket(client: DevClient, child: ChildProcess): Promise<void> {
   const end = Date.now() + startTimeoutMs;
   while (!(await isUp(client))) {
@@ -162,7 +174,7 @@ export async function startLocalMesh(options: LocalMeshOptions): Promise<LocalMe
   await removeLeftovers(paths);
   fs.mkdirSync(paths.dir, { recursive: true, mode: 0o700 });
   fs.writeFileSync(paths.options, JSON.stringify(start), { mode: 0o600 });
-  await run('ip', ['netns', 'add', paths.nodeNetns]);
+  await addNode(paths);
   const child = spawnSupervisor(paths, root, options.detach ?? false);
   const ended = new Promise<void>((done) => child.once('exit', () => done()));
   const stop = async (): Promise<void> => void (await stopLocalMesh(name, root));
