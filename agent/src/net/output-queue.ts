@@ -16,6 +16,8 @@ class Chunk {
 }
 
 export class ChunkPool {
+  /** Bytes in all queues of the pool. */
+  queuedBytes = 0;
   #free: Chunk | null = null;
   #count = 0;
 
@@ -54,6 +56,7 @@ export class OutputQueue {
 
   push(source: Uint8Array, start: number, end: number): void {
     this.#bytes += end - start;
+    this.#pool.queuedBytes += end - start;
     let at = start;
     while (at < end) {
       let chunk = this.#tail;
@@ -91,6 +94,7 @@ export class OutputQueue {
     if (head === null) return;
     head.start += n;
     this.#bytes -= n;
+    this.#pool.queuedBytes -= n;
     if (head.start < head.end) return;
     this.#head = head.next;
     if (this.#head === null) this.#tail = null;

@@ -107,7 +107,7 @@ export function takeError(): { readonly code: number; readonly reason: string } 
   if (last === 0n) return { code: 0, reason: '' };
   errorText(last, textAddress, 256n);
   const whole = text.toString('latin1', 0, text.indexOf(0));
-  return { code: Number(last & 0x7fffffn), reason: whole.split(':').slice(3).join(':') || whole };
+  return { code: Number(last & 0x7fffffn), reason: whole.split(':').slice(4).join(':') || whole };
 }
 
 /** Reasons we tell apart (low 23 bits of the error). */

@@ -46,7 +46,7 @@ function check(ok: boolean, what: string): void {
 
 /** Runs `use` over a memory BIO on the text; the BIO and the bytes live until it returns. */
 function withPem<T>(pem: string, use: (bio: bigint) => T): T {
-  const bytes = Buffer.from(pem, 'latin1');
+  const bytes = Buffer.from(`${pem}\n`, 'latin1'); // never empty: an empty buffer has no address
   const bio = ssl.bioOf(addressOf(bytes), BigInt(bytes.length));
   check(bio !== 0n, 'no memory for a BIO');
   try {

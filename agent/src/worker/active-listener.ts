@@ -3,7 +3,7 @@
  * Invariants: a socket whose address stays is never closed; a chain whose key stays keeps its connections; a
  * connection without a chain is closed before a byte of it is read.
  */
-import { reservedPorts } from '@chainmail/runtime';
+import { reservedPorts } from '@chainmail/runtime/well-known';
 import type { AddressSpec, FilterChainSpec, ListenerSpec } from '../model/listener.ts';
 import { type AcceptOwner, AcceptSocket } from '../net/accept-socket.ts';
 import { Connection } from '../net/connection.ts';

@@ -1,5 +1,5 @@
 /** Counts one connection to an upstream host: its edge, and the cluster's TLS statistics. */
-import { inboundSource } from '@chainmail/runtime';
+import { inboundSource } from '@chainmail/runtime/well-known';
 import type { Edge } from '../net/edge.ts';
 import type { EdgeTable } from '../net/edge-table.ts';
 import type { SocketStream, StreamOwner } from '../net/socket-stream.ts';

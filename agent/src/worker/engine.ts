@@ -216,6 +216,11 @@ export class Engine implements WorkerRuntime {
     return [...this.#clusters.values()].map((c) => c.snapshot());
   }
 
+  /** Bytes that wait for slow peers, over all streams. */
+  get queuedBytes(): number {
+    return this.#loop.chunks.queuedBytes;
+  }
+
   /** Ports of a listener, for tests that bind to port 0. */
   portsOf(listener: string): readonly number[] {
     return this.#listeners.get(listener)?.ports ?? [];
