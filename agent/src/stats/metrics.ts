@@ -37,12 +37,12 @@ function* metricsOfBlock(registry: StatRegistry, block: StatBlock): Iterable<Met
   const names = sort.names(block.name);
   for (const [i, slot] of sort.layout.slots.entries()) {
     const value = slot.kind === 'level' ? registry.largest(block.base + i) : registry.sum(block.base + i);
-    const tagged = tagCode(slot.name);
+    const { family, labels } = familyOf(names.family, slot.name);
     yield {
       kind: shownKind(slot.kind),
       name: names.prefix + slot.name,
-      family: prometheusName(names.family + tagged.name),
-      labels: [...tagged.labels, ...names.labels],
+      family,
+      labels: labels.length === 0 ? names.labels : [...labels, ...names.labels],
       value,
     };
   }
@@ -93,11 +93,24 @@ function shownKind(kind: SlotKind): 'counter' | 'gauge' {
   return kind === 'counter' ? 'counter' : 'gauge';
 }
 
+/** Families by their names; there are as many as the layout has slots, whatever the number of clusters. */
+const families = new Map<string, { readonly family: string; readonly labels: readonly Label[] }>();
+
 /** `downstream_rq_2xx` is `downstream_rq_xx` of class 2. */
-function tagCode(name: string): { readonly name: string; readonly labels: readonly Label[] } {
+function familyOf(sort: string, name: string): { readonly family: string; readonly labels: readonly Label[] } {
+  const key = sort + name;
+  const known = families.get(key);
+  if (known !== undefined) return known;
   const found = /^(.*_rq)_([1-5])xx$/.exec(name);
-  if (found === null) return { name, labels: [] };
-  return { name: `${found[1]}_xx`, labels: [{ name: 'envoy_response_code_class', value: found[2] ?? '' }] };
+  const made =
+    found === null
+      ? { family: prometheusName(key), labels: [] }
+      : {
+          family: prometheusName(`${sort}${found[1]}_xx`),
+          labels: [{ name: 'envoy_response_code_class', value: found[2] ?? '' }],
+        };
+  families.set(key, made);
+  return made;
 }
 
 function prometheusName(name: string): string {

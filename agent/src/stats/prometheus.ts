@@ -7,21 +7,18 @@ const kinds = ['counter', 'gauge', 'histogram'] as const;
 
 /** One `# TYPE` for each family; counters, then gauges, then histograms, families sorted. */
 export function renderPrometheus(metrics: readonly Metric[]): string {
-  const families = new Map<string, Metric[]>();
-  for (const metric of metrics) {
-    const key = `${metric.kind} ${metric.family}`;
-    const family = families.get(key);
-    if (family === undefined) families.set(key, [metric]);
-    else family.push(metric);
-  }
-  const sorted = [...families.values()].sort(byKindAndName);
+  const sorted = kinds.flatMap((kind) => familiesOf(metrics.filter((metric) => metric.kind === kind)));
   return sorted.map(renderFamily).join('');
 }
 
-function byKindAndName([a]: readonly Metric[], [b]: readonly Metric[]): number {
-  if (a === undefined || b === undefined) return 0;
-  if (a.kind !== b.kind) return kinds.indexOf(a.kind) - kinds.indexOf(b.kind);
-  return a.family < b.family ? -1 : a.family > b.family ? 1 : 0;
+function familiesOf(metrics: readonly Metric[]): readonly (readonly Metric[])[] {
+  const families = new Map<string, Metric[]>();
+  for (const metric of metrics) {
+    const family = families.get(metric.family);
+    if (family === undefined) families.set(metric.family, [metric]);
+    else family.push(metric);
+  }
+  return [...families].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, family]) => family);
 }
 
 function renderFamily(family: readonly Metric[]): string {
@@ -50,5 +47,6 @@ function labelText(labels: readonly Label[]): string {
 }
 
 function escapeLabel(value: string): string {
+  if (!/[\\"\n]/.test(value)) return value;
   return value.replace(/[\\"\n]/g, (c) => (c === '\n' ? '\\n' : `\\${c}`));
 }
