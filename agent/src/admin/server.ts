@@ -43,16 +43,23 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
 
 async function listen(server: http.Server, address: AdminAddress): Promise<string> {
   if (address.kind === 'pipe') fs.rmSync(address.path, { force: true });
+  // The socket is made with its mode, so that there is no moment in which others could connect.
+  const umask = address.kind === 'pipe' && address.mode !== 0 ? process.umask(0o777 & ~address.mode) : undefined;
+  try {
+    await bind(server, address);
+  } finally {
+    if (umask !== undefined) process.umask(umask);
+  }
+  if (address.kind === 'pipe') return address.path;
+  return addressText({ ip: address.address.ip, port: (server.address() as AddressInfo).port });
+}
+
+async function bind(server: http.Server, address: AdminAddress): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(new UserError('ADMIN_LISTEN', `admin: ${error.message}`)));
     if (address.kind === 'pipe') server.listen({ path: address.path }, resolve);
     else server.listen({ host: address.address.ip, port: address.address.port }, resolve);
   });
-  if (address.kind === 'pipe') {
-    if (address.mode !== 0) fs.chmodSync(address.path, address.mode);
-    return address.path;
-  }
-  return addressText({ ip: address.address.ip, port: (server.address() as AddressInfo).port });
 }
 
 async function answer(

@@ -1,13 +1,17 @@
 /** How the ADS server is reached, from its cluster in the bootstrap: addresses, TLS and who it must be. */
+import { isIP } from 'node:net';
 import type { WorkloadIdentity } from '@chainmail/pki';
 import { summarizeCertificate } from '@chainmail/pki';
-import { UserError } from '@chainmail/runtime';
+import { system, UserError } from '@chainmail/runtime';
 import { meshChannelOptions, spiffeChannelCredentials } from '@chainmail/xds/grpc';
 import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { addressText } from '../config/address.ts';
 import type { ClusterResource } from '../config/resources.ts';
 import type { SecretSpec, SubjectAltNameMatchSpec, UpstreamTlsSpec } from '../model/tls.ts';
 import type { AdsChannelOptions } from './ads-channel.ts';
+
+/** An address cannot be a server name in TLS; who the server is, its certificate says. */
+const nameForAddress = `${system.controlServiceAccount}.${system.namespace}.svc`;
 
 /** @param secrets of the bootstrap, for certificates that do not stand in the cluster itself */
 export function adsEndpoint(
@@ -20,7 +24,7 @@ export function adsEndpoint(
   const addresses = endpoints.map((e) => addressText(e.address));
   if (addresses.length === 0) throw new UserError('CONFIG_INVALID', `cluster '${spec.name}' has no endpoint for ADS`);
   const host = endpoints[0]?.address.ip ?? '';
-  const channel = meshChannelOptions(spec.tls?.sni || host);
+  const channel = meshChannelOptions(spec.tls?.sni || (isIP(host) === 0 ? host : nameForAddress));
   if (spec.tls === null) return { addresses, credentials: () => credentials.createInsecure(), channel };
   if (spec.tls.requireSvid) return { addresses, channel, credentials: meshCredentials(spec.tls, identity) };
   const made = fileCredentials(spec.tls, [...cluster.secrets, ...secrets]);
