@@ -11,7 +11,16 @@ import { renderTable } from './output/table.ts';
 import { findPod } from './pod-reference.ts';
 
 const pod = (name: string, over: Partial<DevPod> = {}): DevPod => ({
-  ...{ namespace: 'shop', name, phase: 'Running', ready: true, readyContainers: 1, containers: 1, restarts: 0 },
+  ...{
+    namespace: 'shop',
+    name,
+    phase: 'Running',
+    ready: true,
+    readyContainers: 1,
+    containers: 1,
+    unready: [],
+    restarts: 0,
+  },
   ...{ ips: ['10.77.0.16'], serviceAccount: 'default', labels: {}, containerNames: ['web'], terminating: false },
   createdAt: '2026-01-01T00:00:00Z',
   ...over,

@@ -15,6 +15,8 @@ export interface DevPod {
   /** Containers that are ready of those that count, sidecars included. */
   readonly readyContainers: number;
   readonly containers: number;
+  /** Names of the containers that count and are not ready, sidecars first. */
+  readonly unready: readonly string[];
   readonly restarts: number;
   readonly ips: readonly string[];
   readonly serviceAccount: string;
@@ -46,20 +48,28 @@ export interface DevStatus {
   readonly problems: readonly FileProblem[];
 }
 
-function counted(pod: NamedPod): { readonly ready: number; readonly all: number; readonly restarts: number } {
+interface Counted {
+  readonly ready: number;
+  readonly all: number;
+  readonly unready: readonly string[];
+  readonly restarts: number;
+}
+
+function counted(pod: NamedPod): Counted {
   const sidecars = new Set((pod.spec.initContainers ?? []).filter(isSidecar).map((c) => c.name));
   const init = pod.status?.initContainerStatuses ?? [];
   const all = [...init.filter((c) => sidecars.has(c.name)), ...(pod.status?.containerStatuses ?? [])];
   return {
     ready: all.filter((c) => c.ready).length,
     all: pod.spec.containers.length + sidecars.size,
+    unready: all.filter((c) => !c.ready).map((c) => c.name),
     restarts: [...init.filter((c) => !sidecars.has(c.name)), ...all].reduce((n, c) => n + c.restartCount, 0),
   };
 }
 
 export function devPod(view: PodView): DevPod {
   const { pod } = view;
-  const { ready, all, restarts } = counted(pod);
+  const { ready, all, unready, restarts } = counted(pod);
   const trouble = view.problem ?? troubleOf(pod);
   return {
     namespace: pod.metadata.namespace,
@@ -68,6 +78,7 @@ export function devPod(view: PodView): DevPod {
     ready: isReady(pod) && !view.terminating,
     readyContainers: ready,
     containers: all,
+    unready,
     restarts,
     ips: (pod.status?.podIPs ?? []).map((p) => p.ip),
     serviceAccount: pod.spec.serviceAccountName ?? 'default',

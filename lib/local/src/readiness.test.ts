@@ -3,7 +3,16 @@ import type { DevPod, DevStatus } from './dev-status.ts';
 import { readinessOf } from './readiness.ts';
 
 const pod = (over: Partial<DevPod> = {}): DevPod => ({
-  ...{ namespace: 'shop', name: 'web', phase: 'Running', ready: true, readyContainers: 1, containers: 1, restarts: 0 },
+  ...{
+    namespace: 'shop',
+    name: 'web',
+    phase: 'Running',
+    ready: true,
+    readyContainers: 1,
+    containers: 1,
+    unready: [],
+    restarts: 0,
+  },
   ...{ ips: [], serviceAccount: 'default', labels: {}, containerNames: ['web'], terminating: false, createdAt: '' },
   ...over,
 });

@@ -3,14 +3,20 @@ import { UserError } from '@chainmail/runtime';
 import type { DevClient } from './dev-client.ts';
 import type { DevPod, DevStatus } from './dev-status.ts';
 
+interface LogRef {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly container?: string;
+}
+
 export type Readiness =
   | { readonly state: 'ready' }
-  | { readonly state: 'waiting'; readonly what: string }
+  | { readonly state: 'waiting'; readonly what: string; readonly log?: LogRef }
   | {
       readonly state: 'failed';
       readonly reason: string;
       /** Whose log explains it. */
-      readonly log?: { readonly namespace: string; readonly pod: string; readonly container?: string };
+      readonly log?: LogRef;
     };
 
 /** So many starts that ended badly are no coincidence. */
@@ -53,7 +59,10 @@ export function readinessOf(status: DevStatus): Readiness {
   const pending = status.pods.filter((p) => !isDone(p));
   if (pending.length === 0) return { state: 'ready' };
   const names = pending.map((p) => (p.trouble === undefined ? nameOf(p) : `${nameOf(p)} (${p.trouble})`));
-  return { state: 'waiting', what: names.join(', ') };
+  const [first] = pending;
+  const container = first?.unready[0];
+  if (first === undefined || container === undefined) return { state: 'waiting', what: names.join(', ') };
+  return { state: 'waiting', what: names.join(', '), log: { namespace: first.namespace, pod: first.name, container } };
 }
 
 /**
@@ -71,16 +80,19 @@ export async function waitUntilReady(
     onStatus(status);
     const verdict = readinessOf(status);
     if (verdict.state === 'ready') return status;
-    if (verdict.state === 'failed') throw new UserError('LOCAL_NOT_READY', await explain(client, verdict));
+    if (verdict.state === 'failed')
+      throw new UserError('LOCAL_NOT_READY', await explain(client, verdict.reason, verdict.log));
     if (Date.now() > end) {
-      throw new UserError('LOCAL_NOT_READY', `not ready after ${timeoutMs / 1000} s: ${verdict.what}`);
+      const reason = `not ready after ${timeoutMs / 1000} s: ${verdict.what}`;
+      throw new UserError('LOCAL_NOT_READY', await explain(client, reason, verdict.log));
     }
     await new Promise((done) => setTimeout(done, 100));
   }
 }
 
-async function explain(client: DevClient, failed: Extract<Readiness, { state: 'failed' }>): Promise<string> {
-  if (failed.log === undefined) return failed.reason;
-  const text = await client.logs({ ...failed.log, tail: 15 }).catch(() => '');
-  return text === '' ? failed.reason : `${failed.reason}\nits last lines:\n${text.trimEnd().replace(/^/gm, '  | ')}`;
+async function explain(client: DevClient, reason: string, log: LogRef | undefined): Promise<string> {
+  if (log === undefined) return reason;
+  const text = await client.logs({ ...log, tail: 15 }).catch(() => '');
+  const whose = log.container === undefined ? log.pod : `${log.pod} ${log.container}`;
+  return text === '' ? reason : `${reason}\nlast lines of ${whose}:\n${text.trimEnd().replace(/^/gm, '  | ')}`;
 }

@@ -18,6 +18,7 @@ export default class DevUp extends Command {
     folder: Flags.string({ char: 'f', multiple: true, required: true, description: 'folder with YAML, watched' }),
     name: nameFlag,
     detach: Flags.boolean({ char: 'd', description: 'return once everything is ready' }),
+    keep: Flags.boolean({ description: 'leave everything running when it does not get ready, to look at it' }),
     timeout: durationFlag({
       default: 120_000,
       defaultHelp: async () => '120s',
@@ -40,7 +41,7 @@ export default class DevUp extends Command {
     const mesh = await startLocalMesh({
       dirs: flags.folder,
       name: flags.name,
-      detach: flags.detach,
+      detach: flags.detach || flags.keep,
       withMesh: !flags['without-mesh'],
       mesh: {
         logLevel: flags['log-level'],
@@ -61,7 +62,7 @@ export default class DevUp extends Command {
     ready.catch(() => {}); // the answer of an interrupted start is of no interest
     if (first === 'interrupted') return this.#end(mesh);
     if (first instanceof Error) {
-      await mesh.stop();
+      if (!flags.keep) await mesh.stop();
       throw first;
     }
     this.log(`\n${statusTable(await mesh.client.status(), Date.now())}\n`);
