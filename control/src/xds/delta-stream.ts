@@ -1,7 +1,7 @@
 /**
- * One agent's delta stream, apart from its transport. Make before break: clusters, then their endpoints, then
- * listeners, then routes, each type only when those before it are acknowledged; clusters and endpoints go away only
- * when listeners and routes have settled. One response of a type is under way at a time.
+ * One agent's delta stream, apart from its transport. Make before break: listeners and routes go out only when the
+ * clusters and endpoints before them are acknowledged; clusters and endpoints go away only when listeners and routes
+ * have settled. One response of a type is under way at a time.
  */
 import type { DeltaDiscoveryRequest } from '@chainmail/xds/proto/envoy/service/discovery/v3/discovery';
 import { type ResourceType, resourceTypes, typeOfUrl, typeUrlOf } from '../snapshot/piece.ts';
@@ -135,8 +135,7 @@ export class DeltaStream implements AgentStream {
     const typed = this.#types.get(type);
     if (typed === undefined || typed.inFlight !== undefined) return;
     if (before(type).some((t) => this.#isInFlight(t))) return;
-    const unsettled = after(type).some((t) => this.#mayStillRefer(t));
-    const withRemovals = type === 'listener' || type === 'route' || !unsettled;
+    const withRemovals = !after(type).some((t) => this.#mayStillRefer(t));
     const difference = typed.subscription.difference(this.#snapshot, withRemovals);
     const { changed, removed } = difference;
     if (typed.answered && changed.length === 0 && removed.length === 0) return;

@@ -3,7 +3,7 @@
  * agent said it holds, whether or not it accepted it: a refused resource is not sent again until it changes.
  */
 import type { Encoded } from '../snapshot/encoded.ts';
-import { type ResourceType, resourceTypes } from '../snapshot/piece.ts';
+import type { ResourceType } from '../snapshot/piece.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 
 export interface Difference {
@@ -110,10 +110,25 @@ export class Subscription {
   }
 }
 
-/** Types that must have settled before a response of this type may go out. */
+/**
+ * Types that must be acknowledged before a response of this type may go out. Endpoints wait for nothing: Envoy
+ * acknowledges a cluster only when it is warm, which it is only with its endpoints.
+ */
 export const before = (type: ResourceType): readonly ResourceType[] =>
-  resourceTypes.slice(0, resourceTypes.indexOf(type));
+  type === 'listener' || type === 'route' ? ['cluster', 'endpoints'] : [];
 
-/** Types whose resources refer to those of this type: these must have settled before anything is taken away. */
-export const after = (type: ResourceType): readonly ResourceType[] =>
-  resourceTypes.slice(resourceTypes.indexOf(type) + 1);
+/**
+ * Types that must have settled before anything of this type is taken away: those that may refer to it. Endpoints go
+ * after their cluster, by when most clients have let go of them by themselves.
+ */
+export function after(type: ResourceType): readonly ResourceType[] {
+  switch (type) {
+    case 'cluster':
+      return ['listener', 'route'];
+    case 'endpoints':
+      return ['cluster', 'listener', 'route'];
+    case 'listener':
+    case 'route':
+      return [];
+  }
+}
