@@ -345,9 +345,9 @@ export class Exchange implements LogRecord {
     if (flag !== '') this.flag(flag);
     this.details = details;
     this.router.abandon();
-    const { stream } = this.downstream;
+    // An end of the connection would look like the end of such a body; a reset does not.
+    if (this.#outFraming === 'close') this.downstream.stream.reset();
     this.#end(true, true);
-    stream.close();
   }
 
   /** The client is gone. */

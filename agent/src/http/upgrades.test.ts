@@ -1,0 +1,153 @@
+import test from 'ava';
+import { FakeWorker } from './testing/fake-worker.ts';
+import { prefixRoute, routeAction, routeConfig } from './testing/specs.ts';
+
+const ask = (more = '', path = '/ws'): string =>
+  `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: k\r\n${more}\r\n`;
+const switching = 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nX-A: b\r\n\r\n';
+const ok = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi';
+const worker = (): FakeWorker => new FakeWorker({ manager: { upgrades: ['websocket'] } });
+
+test('a WebSocket: bytes before the 101 are held, then both ways untouched, half-close kept', (t) => {
+  const w = worker();
+  const client = w.client();
+  client.feed(`${ask()}early`);
+  const up = w.upstream();
+  t.regex(
+    up.take(),
+    /^GET \/ws HTTP\/1\.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: WebSocket\r\nsec-websocket-key: k\r\n[\s\S]*\r\n\r\n$/,
+  );
+  client.feed(' bird');
+  t.is(up.take(), '');
+  up.feed(`${switching}first`);
+  t.regex(
+    client.take(),
+    /^HTTP\/1\.1 101 Switching Protocols\r\nupgrade: websocket\r\nx-a: b\r\nconnection: upgrade\r\n[\s\S]*\r\n\r\nfirst$/,
+  );
+  t.is(up.take(), 'early bird');
+  client.feed('GET / HTTP/1.1\r\n\r\n\0\xff');
+  t.is(up.take(), 'GET / HTTP/1.1\r\n\r\n\0\xff');
+  up.feed('\x81\x02hi');
+  t.is(client.take(), '\x81\x02hi');
+  t.is(w.http('downstream_cx_upgrades_active'), 1);
+  client.end();
+  t.true(up.writeEnded);
+  up.feed('last');
+  t.is(client.take(), 'last');
+  up.end();
+  t.is(client.closed, 'after-flush');
+  t.is(w.http('downstream_cx_upgrades_active'), 0);
+  t.is(w.http('downstream_cx_upgrades_total'), 1);
+  t.is(w.http('downstream_cx_active'), 0);
+  t.is(w.clusterStat('upstream_cx_active'), 0);
+  t.is(w.clusterStat('upstream_rq_active'), 0);
+  t.like(w.lastLog, { status: 101, details: 'via_upstream' });
+});
+
+test('back-pressure and failure inside the tunnel', (t) => {
+  const w = worker();
+  const client = w.client();
+  client.feed(ask());
+  w.upstream().feed(switching);
+  w.upstream().slow = true;
+  client.feed('x'.repeat(200_000));
+  t.true(client.readPaused);
+  t.true(w.upstream().maxQueued <= 65_536);
+  for (let i = 0; i < 10; i++) w.upstream().unblock();
+  t.false(client.readPaused);
+  w.upstream().fail('remote-reset');
+  t.is(client.closed, 'reset');
+  t.is(w.http('downstream_cx_active'), 0);
+});
+
+test('a tunnel has no route timeout, but an idle one', (t) => {
+  const w = new FakeWorker({ manager: { upgrades: ['websocket'], streamIdleTimeoutMs: 60_000 } });
+  const client = w.client();
+  client.feed(ask());
+  w.upstream().feed(switching);
+  for (let i = 0; i < 5; i++) {
+    w.advance(50_000);
+    client.feed('ping');
+  }
+  t.is(client.closed, 'no');
+  w.advance(60_000);
+  t.is(client.closed, 'after-flush');
+  t.is(w.upstream().closed, 'close');
+  t.is(w.http('downstream_cx_upgrades_active'), 0);
+});
+
+test('any other answer is a normal one, and a request smuggled behind the Upgrade is a request like any other', (t) => {
+  const rule = { kind: 'url_path', path: { kind: 'exact', value: '/admin', ignoreCase: false } } as const;
+  const w = new FakeWorker({
+    manager: {
+      upgrades: ['websocket'],
+      filters: [
+        {
+          kind: 'rbac',
+          name: 'rbac',
+          stats: 900,
+          rules: { action: 'deny', policies: [{ name: 'p', permissions: [rule], principals: [{ kind: 'any' }] }] },
+          shadowRules: null,
+        },
+        { kind: 'router' },
+      ],
+    },
+  });
+  const client = w.client();
+  client.feed(`${ask()}GET /admin HTTP/1.1\r\nHost: a\r\n\r\n`);
+  t.regex(w.upstream().take(), /^GET \/ws /);
+  w.upstream().feed(ok);
+  t.is(w.upstream().take(), '');
+  const answers = client.take();
+  t.regex(answers, /^HTTP\/1\.1 200 OK[\s\S]*\r\n\r\nhiHTTP\/1\.1 403 Forbidden[\s\S]*RBAC: access denied$/);
+  client.feed('GET /fine HTTP/1.1\r\nHost: a\r\n\r\n');
+  t.regex(w.upstream().take(), /^GET \/fine /);
+});
+
+test('not enabled: 403, closed; enabled or disabled by the route', (t) => {
+  const off = new FakeWorker();
+  const client = off.client();
+  client.feed(ask());
+  t.regex(
+    client.take(),
+    /^HTTP\/1\.1 403 Forbidden\r\ndate: [^\r]*\r\nserver: envoy\r\nconnection: close\r\ncontent-length: 0\r\n\r\n$/,
+  );
+  t.is(off.lastLog.details, 'upgrade_failed');
+  const byRoute = new FakeWorker({
+    manager: { upgrades: ['websocket'] },
+    routes: routeConfig([
+      prefixRoute('/off', routeAction({ upgrades: { websocket: false } })),
+      prefixRoute('/spdy', routeAction({ upgrades: { 'spdy/3.1': true } })),
+    ]),
+  });
+  const refused = byRoute.client();
+  refused.feed(ask('', '/off'));
+  t.regex(refused.take(), /^HTTP\/1\.1 403 /);
+  const spdy = byRoute.client();
+  spdy.feed(ask('', '/spdy').replace('WebSocket', 'SPDY/3.1'));
+  t.regex(byRoute.upstream().take(), /upgrade: SPDY\/3\.1/);
+});
+
+test('with a body: refused', (t) => {
+  for (const body of ['Content-Length: 5\r\n', 'Transfer-Encoding: chunked\r\n']) {
+    const w = worker();
+    const client = w.client();
+    client.feed(`${ask(body)}hello`);
+    t.regex(client.take(), /^HTTP\/1\.1 400 Bad Request/);
+    t.is(w.dialled.length, 0);
+  }
+});
+
+test('an Upgrade that Connection does not name is no upgrade', (t) => {
+  const w = worker();
+  w.client().feed('GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n');
+  t.notRegex(w.upstream().take(), /upgrade/);
+});
+
+test('a 101 that nobody asked for is a protocol error', (t) => {
+  const w = worker();
+  const client = w.client();
+  client.feed('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  w.upstream().feed(switching);
+  t.regex(client.take(), /^HTTP\/1\.1 502 Bad Gateway/);
+});
