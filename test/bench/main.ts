@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { makeCertificates } from './certificates.ts';
 import type { Role } from './configurations.ts';
 import { type BenchPlace, findPeers, loadCpu, type Peer, type Running, start, stop } from './peers.ts';
-import { cpuSeconds, listening, memory, startPinned } from './process.ts';
+import { cpuSeconds, killFamily, listening, memory, startPinned } from './process.ts';
 
 interface Row {
   readonly name: string;
@@ -239,7 +239,7 @@ for (const tool of ['wrk', 'nginx', 'taskset']) {
 const log = path.join(dir, 'upstream.log');
 const upstream = startPinned(loadCpu, ['nginx', '-c', upstreamConfig(dir, place.upstream)], log);
 process.on('exit', () => {
-  upstream.kill('SIGTERM');
+  killFamily(upstream);
   fs.rmSync(dir, { recursive: true, force: true });
 });
 process.on('SIGINT', () => process.exit(130));

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { BenchCertificates } from './certificates.ts';
 import { envoyConfig, type Hop, haproxyConfig, nginxConfig, type Role } from './configurations.ts';
 import { findEnvoy } from './envoy.ts';
-import { listening, startPinned } from './process.ts';
+import { isTaken, killFamily, listening, startPinned } from './process.ts';
 
 export const proxyCpu = 0;
 export const loadCpu = 1;
@@ -75,6 +75,7 @@ export async function start(peer: Peer, roles: readonly Role[], rich: boolean, p
   for (const role of [...roles].reverse()) {
     const hop: Hop = { role, listen: place.nextPort(), upstream, certs: place.certs, rich, dir: place.dir };
     const log = path.join(place.dir, `${peer.name}-${hop.listen}.log`);
+    if (await isTaken(hop.listen)) throw new Error(`port ${hop.listen} is in use by another program`);
     const child = startPinned(proxyCpu, peer.command(hop), log);
     processes.push(child);
     startMs = Math.max(startMs, await listening(child, hop.listen, log));
@@ -84,5 +85,5 @@ export async function start(peer: Peer, roles: readonly Role[], rich: boolean, p
 }
 
 export function stop(running: Running): void {
-  for (const p of running.processes) p.kill('SIGKILL');
+  for (const p of running.processes) killFamily(p);
 }

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import process from 'node:process';
 
 const ticksPerSecond = 100; // USER_HZ of every Linux that Node runs on
 
@@ -17,7 +18,7 @@ export interface Memory {
 }
 
 /** The process and its descendants (nginx works in a child). */
-function family(pid: number): number[] {
+export function family(pid: number): number[] {
   const children = fs
     .readdirSync(`/proc/${pid}/task`)
     .flatMap((t) => fs.readFileSync(`/proc/${pid}/task/${t}/children`, 'utf8').split(' ').filter(Boolean).map(Number));
@@ -52,7 +53,8 @@ export function startPinned(cpu: number, command: readonly string[], log: string
   return child;
 }
 
-function connects(port: number): Promise<boolean> {
+/** Whether somebody accepts on the port. */
+export function isTaken(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = net.connect(port, '127.0.0.1');
     socket.once('connect', () => resolve(true));
@@ -62,12 +64,24 @@ function connects(port: number): Promise<boolean> {
   });
 }
 
+/** Ends the whole family at once: a master that is killed alone leaves its worker behind, with the port. */
+export function killFamily(child: ChildProcess): void {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  for (const pid of family(child.pid)) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // it was faster
+    }
+  }
+}
+
 /** Milliseconds until the port accepts; an error with the end of the log when the program dies or takes over 15 s. */
 export async function listening(child: ChildProcess, port: number, log: string): Promise<number> {
   const begun = performance.now();
   const failed = (what: string): Error => new Error(`${what}\n${fs.readFileSync(log, 'utf8').slice(-2000)}`);
   for (;;) {
-    if (await connects(port)) return performance.now() - begun;
+    if (await isTaken(port)) return performance.now() - begun;
     if (child.exitCode !== null) throw failed(`exited with ${child.exitCode} before it listened on ${port}`);
     if (performance.now() - begun > 15_000) throw failed(`does not listen on ${port} after 15 s`);
     await new Promise((r) => setTimeout(r, 10));
