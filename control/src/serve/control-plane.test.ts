@@ -1,15 +1,27 @@
+import fs from 'node:fs';
 import http from 'node:http';
+import os from 'node:os';
+import path from 'node:path';
 import type { WorkloadIdentity } from '@chainmail/pki';
-import { silentLogger, systemClock } from '@chainmail/runtime';
+import { ManualClock, silentLogger, systemClock } from '@chainmail/runtime';
 import { ClusterLoadAssignmentSchema } from '@chainmail/xds/proto/envoy/config/endpoint/v3/endpoint';
 import { ListenerSchema } from '@chainmail/xds/proto/envoy/config/listener/v3/listener';
 import test, { type ExecutionContext } from 'ava';
+import { fileSource } from '../source/source.ts';
 import { DeltaClient } from '../testing/delta-client.ts';
 import { TestCa, trustDomain } from '../testing/test-ca.ts';
 import { catalogPolicy, shop, TextSource } from '../testing/world-files.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
 
 const loopback = { host: '127.0.0.1', port: 0 };
+const quiet = {
+  trustDomain,
+  listen: loopback,
+  metricsListen: loopback,
+  statusDir: undefined,
+  clock: systemClock,
+  log: silentLogger,
+} as const;
 const catalog = 'outbound|80||catalog.shop.svc.cluster.local';
 
 interface Setup {
@@ -26,16 +38,7 @@ async function setUp(
   const ca = await TestCa.create();
   const identity = await ca.identity('chainmail-system', 'chainmail-control');
   const source = new TextSource(files);
-  const plane = await startControlPlane({
-    source,
-    identity,
-    trustDomain,
-    listen: loopback,
-    metricsListen: loopback,
-    statusDir: undefined,
-    clock: systemClock,
-    log: silentLogger,
-  });
+  const plane = await startControlPlane({ ...quiet, source, identity });
   const open: { client: DeltaClient; identity: WorkloadIdentity }[] = [];
   t.teardown(async () => {
     for (const { client, identity: own } of open) {
@@ -213,6 +216,60 @@ test('a name that is subscribed to again is sent again', async (t) => {
   web.send('endpoints', { resourceNamesSubscribe: [catalog] });
   await web.until(() => web.log.slice(from).some((r) => r.type === 'endpoints' && r.changed.includes(catalog)));
   t.pass();
+});
+
+test('a new certificate of the server drops no stream, and new connections see it', async (t) => {
+  const ca = await TestCa.create();
+  const clock = new ManualClock(Date.now());
+  const identity = await ca.identity('chainmail-system', 'chainmail-control', clock);
+  const source = new TextSource({ 'shop.yaml': shop });
+  const plane = await startControlPlane({ ...quiet, source, identity });
+  const own = await ca.identity('shop', 'web');
+  const before = new DeltaClient(plane.port, own, 'shop/web-1');
+  t.teardown(async () => {
+    before.close();
+    await plane.close();
+    identity.stop();
+    own.stop();
+  });
+  before.subscribeAll();
+  await before.until(() => before.names('listener').length === 2);
+  const serial = identity.current()?.serial;
+  clock.advance(6 * 60_000); // beyond 60 % of the ten minutes that the test's CA gives
+  await eventually(() => identity.current()?.serial !== serial);
+  const after = new DeltaClient(plane.port, own, 'shop/web-1');
+  t.teardown(() => after.close());
+  after.subscribeAll();
+  await after.until(() => after.names('listener').length === 2);
+  source.put('more.yaml', shop.replaceAll('db', 'more').replaceAll('10.96.0.11', '10.96.0.99'));
+  await before.until(() => before.names('cluster').some((n) => n.includes('more')));
+  t.is(before.error, undefined);
+});
+
+test('an edited file reaches the agent in well under a second', async (t) => {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'chainmail-control-'));
+  const ca = await TestCa.create();
+  const identity = await ca.identity('chainmail-system', 'chainmail-control');
+  fs.writeFileSync(path.join(dir, 'shop.yaml'), shop);
+  const plane = await startControlPlane({ ...quiet, source: fileSource([dir]), identity });
+  const own = await ca.identity('shop', 'catalog');
+  const agent = new DeltaClient(plane.port, own, 'shop/catalog-1');
+  t.teardown(async () => {
+    agent.close();
+    await plane.close();
+    identity.stop();
+    own.stop();
+    fs.rmSync(dir, { recursive: true, force: true });
+  });
+  agent.subscribeAll();
+  await agent.until(() => agent.names('listener').length === 2);
+  const held = agent.versions('listener')['inbound'];
+  const from = performance.now();
+  fs.writeFileSync(path.join(dir, 'policy.yaml'), catalogPolicy);
+  await agent.until(() => agent.versions('listener')['inbound'] !== held);
+  const tookMs = performance.now() - from;
+  t.log(`from the edit to the agent: ${tookMs.toFixed(0)} ms`);
+  t.true(tookMs < 1000);
 });
 
 test('the metrics listener tells readiness, counters and the agents', async (t) => {

@@ -69,6 +69,13 @@ test('a target that does not exist, and a second policy on one target', (t) => {
   t.is(condition('SecurityPolicy.shop.lost')?.reason, 'TargetNotFound');
 });
 
+test('a policy about requests says where it cannot see any', (t) => {
+  const wide = catalogPolicy.replace(/ {2}targetRefs.*\n/, '');
+  const { condition } = setUp(t, { 'shop.yaml': shop, 'p.yaml': wide });
+  t.is(condition(policy)?.status, 'True');
+  t.regex(condition(policy)?.message ?? '', /opaque ports \(shop\/db:5432\)/);
+});
+
 test('a route to a backend that does not exist', (t) => {
   const route = `apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute

@@ -3,6 +3,7 @@ import type { ObjectProblem } from '@chainmail/kube';
 import type { PolicyIssue } from '../model/policy-index.ts';
 import type { World } from '../model/world.ts';
 import type { ObjectRecord } from '../store/object-store.ts';
+import { needsHttp } from '../translate/authorization.ts';
 import { routeIssues } from '../translate/route-model.ts';
 import type { Agent } from '../xds/fleet.ts';
 
@@ -35,6 +36,8 @@ export interface Programmed {
 
 /** Names listed before a list is cut: a status is for people. */
 const maxListed = 100;
+
+const maxNoted = 10;
 
 const apiVersions: Readonly<Record<string, string>> = {
   MeshPolicy: 'chainmail.dev/v1alpha1',
@@ -70,7 +73,27 @@ export function programmed(agents: readonly Agent[], revision: number): Programm
 
 const at = (p: ObjectProblem): Pick<Condition, 'file' | 'line'> => ({ file: p.origin.file, line: p.origin.line });
 
-function accepted(record: ObjectRecord, issues: readonly PolicyIssue[]): Condition {
+/** Ports on which a policy about requests is in force without seeing any: worth a word, since it denies more there. */
+function opaqueNote(record: ObjectRecord, world: World): string {
+  const { namespace = '', name } = record;
+  if (record.kind !== 'SecurityPolicy') return '';
+  const found = [...world.policies.security].flatMap(([place, entry]) => {
+    const { metadata } = entry.kind === 'policy' ? entry.policy : { metadata: undefined };
+    if (metadata?.name !== name || metadata.namespace !== namespace) return [];
+    const [key = '', section] = place.split('#');
+    return [...world.services.values()]
+      .filter((s) => s.key === key || s.namespace === key)
+      .flatMap((s) => s.ports.map((port) => ({ s, port })))
+      .filter(({ port }) => port.protocol === 'tcp' && (section === undefined || port.name === section))
+      .filter(({ port }) => needsHttp(entry, port.port))
+      .map(({ s, port }) => `${s.key}:${port.port}`);
+  });
+  if (found.length === 0) return '';
+  const ports = [...new Set(found)].sort().slice(0, maxNoted).join(', ');
+  return `; on opaque ports (${ports}) its HTTP conditions allow nothing, and its Deny rules hold without them`;
+}
+
+function accepted(record: ObjectRecord, issues: readonly PolicyIssue[], world: World): Condition {
   const [problem] = record.problems;
   if (problem !== undefined) {
     const outcome = record.keepsLastGood
@@ -90,7 +113,8 @@ function accepted(record: ObjectRecord, issues: readonly PolicyIssue[]): Conditi
   if (lost !== undefined) {
     return { type: 'Accepted', status: 'False', reason: 'TargetNotFound', message: lost.message, ...origin };
   }
-  return { type: 'Accepted', status: 'True', reason: 'Accepted', message: 'in force', ...origin };
+  const message = `in force${opaqueNote(record, world)}`;
+  return { type: 'Accepted', status: 'True', reason: 'Accepted', message, ...origin };
 }
 
 function resolved(record: ObjectRecord, world: World): Condition[] {
@@ -130,7 +154,7 @@ export function statuses(
     const { kind, namespace, name } = record;
     const issues = world.policies.issues.filter((i) => i.kind === kind && i.namespace === namespace && i.name === name);
     const state = programmedOf(record.key);
-    const conditions = [accepted(record, issues), ...resolved(record, world), programmedCondition(state)];
+    const conditions = [accepted(record, issues, world), ...resolved(record, world), programmedCondition(state)];
     const problems = record.problems.map((p) => ({ file: p.origin.file, line: p.origin.line, reason: p.reason }));
     out.set([kind, namespace, name].filter((p) => p !== undefined).join('.'), {
       apiVersion: apiVersions[kind] ?? 'v1',

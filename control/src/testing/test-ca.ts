@@ -1,6 +1,7 @@
 /** A CA inside the test's process: real certificates by the real code, for whichever workload is asked. */
 import { type CsrSigner, WorkloadIdentity, workloadId } from '@chainmail/pki';
 import { checkCsr, createRoot, type Issuer, issueSvid, openIssuer } from '@chainmail/pki/authority';
+import type { Clock } from '@chainmail/runtime';
 
 export const trustDomain = 'cluster.local';
 
@@ -35,8 +36,9 @@ export class TestCa {
   }
 
   /** An identity that is ready to use. */
-  async identity(namespace: string, account: string): Promise<WorkloadIdentity> {
-    const identity = new WorkloadIdentity({ signer: this.signerFor(namespace, account), trustDomain });
+  async identity(namespace: string, account: string, clock?: Clock): Promise<WorkloadIdentity> {
+    const signer = this.signerFor(namespace, account);
+    const identity = new WorkloadIdentity({ signer, trustDomain, ...(clock === undefined ? {} : { clock }) });
     identity.start();
     await identity.ready();
     return identity;
