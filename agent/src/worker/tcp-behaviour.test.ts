@@ -134,8 +134,9 @@ test('without a host the connection is closed', async (t) => {
   const rig = new Rig();
   rig.apply({ clusters: [cluster('app', 0)], listeners: [listener([chain('a', 'app')])] });
   const client = new Client(rig.port);
-  await until('close', () => client.closed);
+  await until('close', () => client.over);
   t.is(client.received, '');
+  client.socket.destroy();
   rig.stop();
 });
 
@@ -167,7 +168,8 @@ test('network RBAC refuses before a host is dialled', async (t) => {
   });
   const client = new Client(rig.port);
   client.socket.write('x');
-  await until('close', () => client.closed);
+  await until('close', () => client.over);
+  client.socket.destroy();
   t.is(calls, 0);
   t.is(rig.slots[slotsAt.rbac + rbacStat.at.denied], 1);
   stop();
@@ -228,7 +230,8 @@ test('undecided at the deadline means closed unless told otherwise', async (t) =
   });
   const client = new Client(rig.port);
   client.socket.write(Buffer.from([0x16, 3]));
-  await until('close', () => client.closed);
+  await until('close', () => client.over);
+  client.socket.destroy();
   t.is(rig.stat('downstream_pre_cx_timeout'), 1);
   rig.stop();
 });
@@ -243,7 +246,8 @@ test('a connection that was not redirected is closed', async (t) => {
   });
   const client = new Client(rig.port);
   client.socket.write('x');
-  await until('close', () => client.closed);
+  await until('close', () => client.over);
+  client.socket.destroy();
   t.is(rig.stat('downstream_cx_not_redirected'), 1);
   t.is(rig.stat('downstream_cx_total'), 0);
   rig.stop();

@@ -68,7 +68,7 @@ export class Rig {
 }
 
 export async function serve(handler: (socket: net.Socket) => void): Promise<{ server: net.Server; port: number }> {
-  const server = net.createServer({ allowHalfOpen: true }, handler);
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => handler(socket.unref())).unref();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return { server, port: (server.address() as net.AddressInfo).port };
 }
@@ -159,7 +159,7 @@ export class Client {
   errorCode = '';
 
   constructor(port: number) {
-    this.socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    this.socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true }).unref();
     this.socket.on('data', (d: Buffer) => {
       this.received += d.toString('latin1');
     });
@@ -172,6 +172,11 @@ export class Client {
     this.socket.on('close', () => {
       this.closed = true;
     });
+  }
+
+  /** The other side has ended or cut the connection. */
+  get over(): boolean {
+    return this.ended || this.closed;
   }
 
   async receive(text: string): Promise<void> {
