@@ -2,7 +2,7 @@
  * The life of one container: start, probes, restart with back-off, stop. Invariant: at most one run exists at a
  * time, and after stop() none does.
  */
-import { Backoff, type Clock, type Timer } from '@chainmail/runtime';
+import { Backoff, type Clock, messageOf, type Timer, UserError } from '@chainmail/runtime';
 import type { ContainerProcess } from './container-process.ts';
 import type { Container, ContainerState, ContainerStatus, Handler, Probe } from './pod.ts';
 import type { ProbeResult } from './probe.ts';
@@ -110,7 +110,8 @@ export class ContainerRunner {
   }
 
   #retryStart(error: unknown): void {
-    const message = error instanceof Error ? error.message : String(error);
+    const hint = error instanceof UserError && error.hint !== undefined ? `; ${error.hint}` : '';
+    const message = `${messageOf(error)}${hint}`;
     this.#state = { waiting: { reason: 'CreateContainerConfigError', message } };
     this.#timer = this.#host.clock.after(backoffMs.baseMs, () => this.start());
     this.#host.onChange();

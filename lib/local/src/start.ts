@@ -50,7 +50,7 @@ export function checkHost(): void {
   }
   if (process.getuid?.() !== 0) {
     throw new UserError('LOCAL_NOT_ROOT', 'network namespaces and iptables need root', {
-      hint: `sudo ${process.argv.slice(1).join(' ')}`,
+      hint: `sudo ${repositoryRoot()}/node_modules/.bin/meshctl dev up -f DIR`,
     });
   }
   const dirs = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'.split(':');
