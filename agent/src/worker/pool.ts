@@ -2,6 +2,7 @@
  * The main thread's side of the workers: starts them, sends them configuration, collects what they say, and starts a
  * crashed one anew with the whole configuration. Invariant: every order gets an answer or fails with the worker.
  */
+import { getCompileCacheDir } from 'node:module';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { Backoff, type Clock, type Logger, systemClock } from '@chainmail/runtime';
 import { createRing } from '../log/ring.ts';
@@ -31,6 +32,12 @@ export interface WorkerMemory {
 /** Young generation: garbage is scarce on the hot path, and a small one keeps the anonymous memory low. */
 const limits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 512, stackSizeMb: 4 };
 const exitWaitMs = 3000;
+
+/** The compile cache of this thread, when it has one: it halves a worker's start and saves it the TypeScript stripper. */
+function workerEnvironment(): NodeJS.ProcessEnv {
+  const cache = getCompileCacheDir();
+  return cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: cache };
+}
 
 interface Waiting {
   readonly done: (message: FromWorker) => void;
@@ -77,6 +84,7 @@ class WorkerHost {
         workerData: data,
         transferList: [port2],
         resourceLimits: limits,
+        env: workerEnvironment(),
         name: `worker-${this.memory.index}`,
       });
       let problem: Error = new Error('the worker has ended');
