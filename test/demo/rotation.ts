@@ -10,7 +10,12 @@ export class RotationWatch {
     this.#loop = this.#watch(shop, everyMs);
   }
 
-  /** The smallest number of rotations any pod has seen; 0 before all were read. */
+  /** Forgets the past: what is counted from now on begins with the certificates of this moment. */
+  mark(): void {
+    for (const [pod, serials] of this.#serials) this.#serials.set(pod, serials.slice(-1));
+  }
+
+  /** The smallest number of rotations any pod has seen since the mark; 0 before all were read. */
   fewest(): number {
     const counts = [...this.#serials.values()].map((s) => s.length - 1);
     return counts.length === 0 ? 0 : Math.min(...counts);
