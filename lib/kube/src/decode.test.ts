@@ -135,6 +135,8 @@ test('HTTPRoute: a filter needs its field, an unknown filter is refused, a paren
     /urlRewrite: is missing/,
   );
   t.regex(problems(route(`${parent}  rules: [{ filters: [{ type: RequestMirror }] }]`))[0] ?? '', /not allowed here/);
+  const redirect = '{ type: RequestRedirect, requestRedirect: { statusCode: 304 } }';
+  t.regex(problems(route(`${parent}  rules: [{ filters: [${redirect}] }]`))[0] ?? '', /304 is no redirect/);
   t.regex(problems(route('  parentRefs: [{ kind: Gateway, name: a }]'))[0] ?? '', /write Service/);
 });
 

@@ -78,7 +78,7 @@ export function parseObjects(text: string, file: string): Loaded {
     if (broken !== undefined) {
       problems.push({
         origin: { file, line: lineAt(broken.pos[0]) },
-        reason: broken.message.split('\n')[0] ?? 'not YAML',
+        reason: `not YAML: ${broken.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '')}`,
       });
       continue;
     }

@@ -29,6 +29,11 @@ const pathModifier = object(
   { replaceFullPath: text({ maxLength: 1024 }), replacePrefixMatch: text({ maxLength: 1024 }) },
 );
 
+const redirectCodes = [301, 302, 303, 307, 308];
+const redirectStatus = refine(integer(301, 308), (code, path, report) => {
+  if (!redirectCodes.includes(code)) report(path, `${code} is no redirect; write one of ${redirectCodes.join(', ')}`);
+});
+
 const filterField = {
   RequestHeaderModifier: 'requestHeaderModifier',
   ResponseHeaderModifier: 'responseHeaderModifier',
@@ -49,7 +54,7 @@ const filter = refine(
           hostname: subdomain,
           path: pathModifier,
           port: portNumber,
-          statusCode: integer(301, 308),
+          statusCode: redirectStatus,
         },
       ),
       urlRewrite: object({}, { hostname: subdomain, path: pathModifier }),
