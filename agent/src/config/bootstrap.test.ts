@@ -1,0 +1,134 @@
+import test from 'ava';
+import {
+  address,
+  adsSource,
+  bootstrapOf,
+  environment,
+  hcm,
+  type Json,
+  listenerWith,
+  types,
+} from './testing/compile.ts';
+
+const cluster = { name: 'a', load_assignment: { cluster_name: 'a' } };
+const routed = (name: string): Json =>
+  listenerWith([
+    hcm({
+      route_config: {
+        virtual_hosts: [{ name: 'v', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: name } }] }],
+      },
+    }),
+  ]);
+
+test('nothing is a bootstrap too', (t) => {
+  t.like(bootstrapOf({}), { admin: null, clusters: [], listeners: [], dynamic: { adsCluster: null } });
+});
+
+test('static resources, admin and fields that may be ignored', (t) => {
+  const compiled = bootstrapOf({
+    node: { id: 'n', cluster: 'c', metadata: { a: 1 } },
+    admin: { access_log_path: '/dev/null', address },
+    stats_flush_interval: '5s',
+    static_resources: { clusters: [cluster], listeners: [routed('a')] },
+  });
+  t.deepEqual(compiled.admin, { kind: 'tcp', address: { ip: '127.0.0.1', port: 8080 } });
+  t.is(compiled.listeners.length, 1);
+});
+
+test('the ADS cluster may speak HTTP/2, and no other', (t) => {
+  const http2 = {
+    typed_extension_protocol_options: {
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+        '@type': types.httpOptions,
+        explicit_http_config: { http2_protocol_options: {} },
+      },
+    },
+  };
+  const dynamic = {
+    ads_config: {
+      api_type: 'DELTA_GRPC',
+      transport_api_version: 'V3',
+      grpc_services: [{ envoy_grpc: { cluster_name: 'a' } }],
+    },
+    lds_config: adsSource,
+    cds_config: adsSource,
+  };
+  const compiled = bootstrapOf({
+    dynamic_resources: dynamic,
+    static_resources: { clusters: [{ ...cluster, ...http2 }] },
+  });
+  t.deepEqual(compiled.dynamic, { adsCluster: 'a', lds: true, cds: true });
+  t.throws(
+    () =>
+      bootstrapOf({
+        dynamic_resources: dynamic,
+        static_resources: { clusters: [cluster, { ...cluster, name: 'b', ...http2 }] },
+      }),
+    { message: /^static_resources\.clusters\[1\]\.typed_extension_protocol_options\..*HTTP\/2 to upstreams/ },
+  );
+});
+
+test('identity secrets need an identity', (t) => {
+  const sds = {
+    name: 'default',
+    sds_config: {
+      api_config_source: { api_type: 'GRPC', grpc_services: [{ envoy_grpc: { cluster_name: 'identity' } }] },
+    },
+  };
+  const socket = {
+    name: 'tls',
+    typed_config: { '@type': types.upstreamTls, common_tls_context: { tls_certificate_sds_secret_configs: [sds] } },
+  };
+  const json = { static_resources: { clusters: [{ ...cluster, transport_socket: socket }] } };
+  t.notThrows(() => bootstrapOf(json));
+  t.throws(() => bootstrapOf(json, environment({ hasIdentity: false })), { message: /no mesh identity/ });
+});
+
+const refused: readonly (readonly [string, Json, string])[] = [
+  [
+    'a route to nowhere',
+    { static_resources: { clusters: [cluster], listeners: [routed('nowhere')] } },
+    "static_resources.listeners[0].filter_chains[0].filters[0].typed_config.route_config.virtual_hosts[0].routes[0].route.cluster: route: unknown cluster 'nowhere'",
+  ],
+  [
+    'a cluster twice',
+    { static_resources: { clusters: [cluster, cluster] } },
+    "static_resources.clusters: duplicate cluster 'a'",
+  ],
+  [
+    'a stats sink',
+    { stats_sinks: [{ name: 'x' }] },
+    'stats_sinks: not implemented by this agent (field of envoy.config.bootstrap.v3.Bootstrap)',
+  ],
+  [
+    'an overload manager',
+    { overload_manager: { refresh_interval: '1s' } },
+    'overload_manager: not implemented by this agent (field of envoy.config.bootstrap.v3.Bootstrap)',
+  ],
+  [
+    'a runtime layer',
+    { layered_runtime: { layers: [{ name: 'l', static_layer: {} }] } },
+    'layered_runtime: not implemented by this agent (field of envoy.config.bootstrap.v3.Bootstrap)',
+  ],
+  [
+    'state-of-the-world ADS',
+    { dynamic_resources: { ads_config: { api_type: 'GRPC' } } },
+    'dynamic_resources.ads_config.api_type: GRPC is not implemented (DELTA_GRPC are)',
+  ],
+  [
+    'CDS by REST',
+    { dynamic_resources: { cds_config: { api_config_source: { api_type: 'REST' } } } },
+    'dynamic_resources.cds_config.api_config_source: only ads is implemented as a source',
+  ],
+  [
+    'an admin log',
+    { admin: { access_log_path: '/var/log/admin' } },
+    'admin.access_log_path: only /dev/null is implemented',
+  ],
+];
+
+for (const [what, json, message] of refused) {
+  test(`${what} is refused by path and name`, (t) => {
+    t.is(t.throws(() => bootstrapOf(json))?.message, message);
+  });
+}

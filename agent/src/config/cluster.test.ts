@@ -1,0 +1,248 @@
+import test from 'ava';
+import { adsSource, clusterOf, type Json, types } from './testing/compile.ts';
+
+const endpoint = (host: string, port = 80, more: Json = {}): Json => ({
+  endpoint: { address: { socket_address: { address: host, port_value: port } } },
+  ...more,
+});
+const assignment = (...endpoints: readonly Json[]): Json => ({
+  cluster_name: 'c',
+  endpoints: [{ lb_endpoints: endpoints }],
+});
+const meshSds = (name: string): Json => ({
+  name,
+  sds_config: {
+    api_config_source: { api_type: 'GRPC', grpc_services: [{ envoy_grpc: { cluster_name: 'identity' } }] },
+  },
+});
+const meshTls = (id: string): Json => ({
+  name: 'tls',
+  typed_config: {
+    '@type': types.upstreamTls,
+    common_tls_context: {
+      tls_params: { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_3' },
+      alpn_protocols: ['chainmail'],
+      tls_certificate_sds_secret_configs: [meshSds('default')],
+      combined_validation_context: {
+        default_validation_context: {
+          match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { exact: id } }],
+        },
+        validation_context_sds_secret_config: meshSds('trust-bundle'),
+      },
+    },
+  },
+});
+
+test('a static cluster with the defaults of Envoy', (t) => {
+  const { spec, source } = clusterOf({
+    name: 'c',
+    load_assignment: {
+      cluster_name: 'c',
+      endpoints: [
+        {
+          locality: { region: 'r', zone: 'z' },
+          priority: 1,
+          lb_endpoints: [endpoint('::FFFF:1', 80, { load_balancing_weight: 3, health_status: 'DRAINING' })],
+        },
+      ],
+    },
+  });
+  t.like(spec, {
+    type: 'static',
+    lb: 'round_robin',
+    leastRequestChoices: 2,
+    panicThreshold: 50,
+    connectTimeoutMs: 5_000,
+    protocol: 'http1',
+    idleTimeoutMs: 3_600_000,
+    tls: null,
+    outlier: null,
+  });
+  t.like(spec.circuit, { maxConnections: 1024, maxPendingRequests: 1024, maxRequests: 1024, maxRetries: 3 });
+  t.deepEqual(source.kind === 'static' && source.endpoints, [
+    {
+      address: { ip: '::ffff:1', port: 80 },
+      hostname: '',
+      health: 'draining',
+      weight: 3,
+      priority: 1,
+      locality: 'r/z/',
+      socketMatch: {},
+    },
+  ]);
+});
+
+test('outlier detection fills in what Envoy would', (t) => {
+  const { spec } = clusterOf({
+    name: 'c',
+    outlier_detection: { base_ejection_time: '400s', enforcing_success_rate: 0 },
+  });
+  t.like(spec.outlier, { consecutive5xx: 5, intervalMs: 10_000, maxEjectionTimeMs: 400_000, maxEjectionPercent: 10 });
+});
+
+test('one TLS context for each identity, told apart by the labels of endpoints', (t) => {
+  const { spec, secrets } = clusterOf({
+    name: 'c',
+    type: 'EDS',
+    eds_cluster_config: { eds_config: adsSource, service_name: 's' },
+    lb_policy: 'LEAST_REQUEST',
+    transport_socket_matches: [
+      { name: 'ns/a', match: { identity: 'ns/a' }, transport_socket: meshTls('spiffe://td/ns/ns/sa/a') },
+    ],
+  });
+  t.deepEqual(secrets, []);
+  t.deepEqual(spec.tlsMatches[0]?.match, { identity: 'ns/a' });
+  t.like(spec.tlsMatches[0]?.tls, {
+    minVersion: 'TLSv1_3',
+    maxVersion: 'TLSv1_3',
+    certificates: ['default'],
+    trustedCa: 'trust-bundle',
+    requireSvid: true,
+    alpn: ['chainmail'],
+  });
+  t.deepEqual(spec.tlsMatches[0]?.tls?.subjectAltNames, [
+    { type: 'uri', match: { kind: 'exact', value: 'spiffe://td/ns/ns/sa/a', ignoreCase: false } },
+  ]);
+});
+
+test('original destination with one source address for each family', (t) => {
+  const { spec, source } = clusterOf({
+    name: 'c',
+    type: 'ORIGINAL_DST',
+    lb_policy: 'CLUSTER_PROVIDED',
+    upstream_bind_config: {
+      source_address: { address: '127.0.0.6', port_value: 0 },
+      extra_source_addresses: [{ address: { address: '::6', port_value: 0 } }],
+    },
+  });
+  t.is(source.kind, 'original_dst');
+  t.like(spec, { bindV4: '127.0.0.6', bindV6: '::6', lb: 'cluster_provided' });
+});
+
+test('upstream TLS without a version goes up to 1.2, as in Envoy; DNS keeps names', (t) => {
+  const { spec, source } = clusterOf({
+    name: 'c',
+    type: 'STRICT_DNS',
+    dns_refresh_rate: '1s',
+    load_assignment: assignment(endpoint('example.test')),
+    transport_socket: { name: 'tls', typed_config: { '@type': types.upstreamTls, sni: 'example.test' } },
+  });
+  t.like(spec.tls, { minVersion: 'TLSv1_2', maxVersion: 'TLSv1_2', sni: 'example.test', trustedCa: null });
+  t.like(source, { kind: 'dns', dns: { all: true, family: 'auto', refreshMs: 1_000 } });
+});
+
+const http2 = { explicit_http_config: { http2_protocol_options: {} } };
+const options = (config: Json): Json => ({
+  typed_extension_protocol_options: {
+    'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': { '@type': types.httpOptions, ...config },
+  },
+});
+
+const refused: readonly (readonly [string, Json, string])[] = [
+  [
+    'a balancer that is not implemented',
+    { lb_policy: 'RING_HASH' },
+    'lb_policy: RING_HASH is not implemented (ROUND_ROBIN, LEAST_REQUEST, RANDOM, CLUSTER_PROVIDED, LOAD_BALANCING_POLICY_CONFIG are)',
+  ],
+  [
+    'health checks',
+    { health_checks: [{ timeout: '1s', interval: '1s' }] },
+    'health_checks: not implemented by this agent (field of envoy.config.cluster.v3.Cluster)',
+  ],
+  [
+    'subsets',
+    { lb_subset_config: {} },
+    'lb_subset_config: not implemented by this agent (field of envoy.config.cluster.v3.Cluster)',
+  ],
+  [
+    'HTTP/2 to upstreams',
+    options(http2),
+    'typed_extension_protocol_options.explicit_http_config.http2_protocol_options: HTTP/2 to upstreams is not implemented by this agent',
+  ],
+  [
+    'the old field for HTTP/2',
+    { http2_protocol_options: {} },
+    'http2_protocol_options: HTTP/2 to upstreams is not implemented by this agent',
+  ],
+  ['EDS without its source', { type: 'EDS' }, 'eds_cluster_config: is required by type EDS'],
+  [
+    'a name in a static cluster',
+    { load_assignment: assignment(endpoint('example.test')) },
+    'load_assignment.endpoints[0].lb_endpoints[0].endpoint.address: malformed IP address: example.test',
+  ],
+  [
+    'success-rate ejection',
+    { outlier_detection: { enforcing_success_rate: 100 } },
+    'outlier_detection.enforcing_success_rate: not implemented by this agent (field of envoy.config.cluster.v3.OutlierDetection)',
+  ],
+  [
+    'a fixed source port',
+    { upstream_bind_config: { source_address: { address: '127.0.0.6', port_value: 9 } } },
+    'upstream_bind_config.source_address.port_value: a fixed source port is not implemented',
+  ],
+  [
+    'original destination with another balancer',
+    { type: 'ORIGINAL_DST' },
+    'lb_policy: CLUSTER_PROVIDED and type ORIGINAL_DST belong together',
+  ],
+  [
+    'a secret of somebody else',
+    {
+      transport_socket: {
+        name: 'tls',
+        typed_config: {
+          '@type': types.upstreamTls,
+          common_tls_context: { tls_certificate_sds_secret_configs: [{ name: 'x', sds_config: { ads: {} } }] },
+        },
+      },
+    },
+    'transport_socket.typed_config.common_tls_context.tls_certificate_sds_secret_configs[0].sds_config.ads: not implemented by this agent (field of envoy.config.core.v3.ConfigSource)',
+  ],
+  [
+    'a private key from the environment',
+    {
+      transport_socket: {
+        name: 'tls',
+        typed_config: {
+          '@type': types.upstreamTls,
+          common_tls_context: { tls_certificates: [{ certificate_chain: { environment_variable: 'X' } }] },
+        },
+      },
+    },
+    'transport_socket.typed_config.common_tls_context.tls_certificates[0].certificate_chain.environment_variable: not implemented by this agent (field of envoy.config.core.v3.DataSource)',
+  ],
+  [
+    'names without a trust anchor',
+    {
+      transport_socket: {
+        name: 'tls',
+        typed_config: {
+          '@type': types.upstreamTls,
+          common_tls_context: {
+            validation_context: { match_typed_subject_alt_names: [{ san_type: 'DNS', matcher: { exact: 'x' } }] },
+          },
+        },
+      },
+    },
+    'transport_socket.typed_config.common_tls_context.validation_context.trusted_ca: SAN-based verification without trusted CA is insecure and not allowed',
+  ],
+  [
+    'TLS below 1.2',
+    {
+      transport_socket: {
+        name: 'tls',
+        typed_config: {
+          '@type': types.upstreamTls,
+          common_tls_context: { tls_params: { tls_minimum_protocol_version: 'TLSv1_1' } },
+        },
+      },
+    },
+    'transport_socket.typed_config.common_tls_context.tls_params.tls_minimum_protocol_version: TLSv1_1 is not implemented (TLSv1_2, TLSv1_3, TLS_AUTO are)',
+  ],
+];
+
+for (const [what, json, message] of refused) {
+  test(`${what} is refused by path and name`, (t) => {
+    t.is(t.throws(() => clusterOf({ name: 'c', ...json }))?.message, message);
+  });
+}

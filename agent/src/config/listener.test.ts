@@ -1,0 +1,182 @@
+import test from 'ava';
+import {
+  address,
+  adsSource,
+  hcm,
+  type Json,
+  listenerOf,
+  listenerWith,
+  router,
+  tcpProxy,
+  types,
+} from './testing/compile.ts';
+
+const inspector = (type: string): Json => ({ name: 'x', typed_config: { '@type': type } });
+
+test('defaults are those of Envoy', (t) => {
+  const { spec } = listenerOf(listenerWith([tcpProxy()]));
+  t.like(spec, {
+    name: 'l',
+    statPrefix: '127.0.0.1_8080',
+    direction: 'unspecified',
+    originalDst: false,
+    tlsInspector: false,
+    httpInspector: false,
+    listenerFiltersTimeoutMs: 15_000,
+    continueOnListenerFiltersTimeout: false,
+    bufferLimitBytes: 1_048_576,
+    defaultChain: null,
+  });
+  t.like(spec.chains[0], { tls: null, transportSocketConnectTimeoutMs: 15_000, rbac: [] });
+  t.like(spec.chains[0]?.terminal, { kind: 'tcp_proxy', idleTimeoutMs: 3_600_000, maxConnectAttempts: 1 });
+});
+
+test('an HTTP connection manager with its defaults', (t) => {
+  const { spec, inlineRoutes } = listenerOf(listenerWith([hcm()]));
+  t.like(spec.chains[0]?.terminal, {
+    kind: 'http_connection_manager',
+    codec: 'auto',
+    serverName: 'envoy',
+    generateRequestId: true,
+    useRemoteAddress: false,
+    maxRequestHeadersBytes: 61_440,
+    maxHeadersCount: 100,
+    idleTimeoutMs: 3_600_000,
+    streamIdleTimeoutMs: 300_000,
+    requestTimeoutMs: 0,
+    drainTimeoutMs: 5_000,
+    delayedCloseTimeoutMs: 1_000,
+    escapedSlashes: 'keep',
+    forwardClientCert: 'sanitize',
+    routeConfig: 'inline/l/0',
+  });
+  t.deepEqual(
+    inlineRoutes.map((r) => r.name),
+    ['inline/l/0'],
+  );
+});
+
+test('the key of a chain is its content', (t) => {
+  const key = (prefix: string): string | undefined =>
+    listenerOf(listenerWith([tcpProxy({ stat_prefix: prefix })])).spec.chains[0]?.key;
+  t.is(key('a'), key('a'));
+  t.not(key('a'), key('b'));
+});
+
+test('the TLS inspector is added where a chain needs it', (t) => {
+  const { spec } = listenerOf(listenerWith([tcpProxy()], { filter_chain_match: { server_names: ['A.example'] } }));
+  t.true(spec.tlsInspector);
+  t.deepEqual(spec.chains[0]?.match.serverNames, ['a.example']);
+});
+
+test('RDS names are collected once', (t) => {
+  const rds = { rds: { route_config_name: 'r', config_source: adsSource } };
+  const chain = (port: number): Json => ({ filter_chain_match: { destination_port: port }, filters: [hcm(rds)] });
+  const { rds: names } = listenerOf({ name: 'l', address, filter_chains: [chain(1), chain(2)] });
+  t.deepEqual(names, ['r']);
+});
+
+test('a sub-millisecond timeout is not turned off by rounding', (t) => {
+  const { spec } = listenerOf(listenerWith([tcpProxy({ idle_timeout: '0.0001s' })]));
+  t.like(spec.chains[0]?.terminal, { idleTimeoutMs: 1 });
+});
+
+const at = 'filter_chains[0].filters[0].typed_config';
+const hcmField = '(field of envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager)';
+const luaFilter = { name: 'lua', typed_config: { '@type': types.lua, default_source_code: { inline_string: '' } } };
+
+const refused: readonly (readonly [string, Json, string])[] = [
+  [
+    'a field nobody took',
+    listenerWith([tcpProxy()], {}, { tcp_fast_open_queue_length: 5 }),
+    'tcp_fast_open_queue_length: not implemented by this agent (field of envoy.config.listener.v3.Listener)',
+  ],
+  [
+    'a switch that is on',
+    listenerWith([tcpProxy()], {}, { transparent: true }),
+    'transparent: not implemented by this agent (field of envoy.config.listener.v3.Listener)',
+  ],
+  ['tracing', listenerWith([hcm({ tracing: {} })]), `${at}.tracing: not implemented by this agent ${hcmField}`],
+  [
+    'HTTP/2 only',
+    listenerWith([hcm({ codec_type: 'HTTP2' })]),
+    `${at}.codec_type: HTTP2 is not implemented (AUTO, HTTP1 are)`,
+  ],
+  [
+    'an HTTP filter that is not implemented',
+    listenerWith([hcm({ http_filters: [luaFilter, router] })]),
+    `${at}.http_filters[0].typed_config: extension envoy.extensions.filters.http.lua.v3.Lua is not implemented (envoy.extensions.filters.http.rbac.v3.RBAC, envoy.extensions.filters.http.router.v3.Router)`,
+  ],
+  [
+    'a disabled filter',
+    listenerWith([hcm({ http_filters: [{ ...router, disabled: true }] })]),
+    `${at}.http_filters[0].disabled: not implemented by this agent (field of envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter)`,
+  ],
+  [
+    'a router that is not the last',
+    listenerWith([hcm({ http_filters: [router, router] })]),
+    `${at}.http_filters: the router must be the last filter`,
+  ],
+  [
+    'a listener filter that is not implemented',
+    listenerWith([tcpProxy()], {}, { listener_filters: [inspector(types.proxyProtocol)] }),
+    'listener_filters[0].typed_config: extension envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol is not implemented (envoy.extensions.filters.listener.original_dst.v3.OriginalDst, envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector, envoy.extensions.filters.listener.http_inspector.v3.HttpInspector)',
+  ],
+  ['no filter chain', { name: 'l', address }, 'filter_chains: no filter chains specified'],
+  [
+    'a chain without a terminal filter',
+    listenerWith([]),
+    'filter_chains[0].filters: the last filter must be a terminal one (tcp_proxy or http_connection_manager)',
+  ],
+  [
+    'a filter behind the terminal one',
+    listenerWith([tcpProxy(), tcpProxy()]),
+    'filter_chains[0].filters: the terminal filter [0] must be the last',
+  ],
+  [
+    'two chains that match the same',
+    { name: 'l', address, filter_chains: [{ filters: [tcpProxy()] }, { filters: [tcpProxy()] }] },
+    'filter_chains[1] has the same matching rules as filter_chains[0]',
+  ],
+  [
+    'a partial wildcard',
+    listenerWith([tcpProxy()], { filter_chain_match: { server_names: ['a*.b'] } }),
+    "filter_chains[0].filter_chain_match.server_names: 'a*.b': partial wildcards are not supported",
+  ],
+  [
+    'an address that is a name',
+    { name: 'l', address: { socket_address: { address: 'localhost', port_value: 1 } }, filter_chains: [] },
+    'address: malformed IP address: localhost',
+  ],
+  [
+    'a pipe',
+    { name: 'l', address: { pipe: { path: '/x' } } },
+    'address.pipe: not implemented by this agent (field of envoy.config.core.v3.Address)',
+  ],
+  [
+    'a log operator that does not exist',
+    listenerWith([
+      tcpProxy({
+        access_log: [{ name: 'f', typed_config: { '@type': types.fileLog, path: '/dev/null', format: '%NOPE%' } }],
+      }),
+    ]),
+    `${at}.access_log[0].typed_config: Not supported field in StreamInfo: NOPE`,
+  ],
+  [
+    'an access log filter',
+    listenerWith([
+      tcpProxy({
+        access_log: [
+          { name: 'f', filter: { not_health_check_filter: {} }, typed_config: { '@type': types.stdoutLog } },
+        ],
+      }),
+    ]),
+    `${at}.access_log[0].filter: not implemented by this agent (field of envoy.config.accesslog.v3.AccessLog)`,
+  ],
+];
+
+for (const [what, json, message] of refused) {
+  test(`${what} is refused by path and name`, (t) => {
+    t.is(t.throws(() => listenerOf(json))?.message, message);
+  });
+}

@@ -1,0 +1,153 @@
+import test from 'ava';
+import { type Json, routesOf } from './testing/compile.ts';
+
+const vhost = (route: Json, more: Json = {}): Json => ({
+  name: 'r',
+  virtual_hosts: [{ name: 'v', domains: ['A.Example'], routes: [{ match: { prefix: '/' }, ...route }], ...more }],
+});
+
+test('a route to a cluster with the defaults of Envoy', (t) => {
+  const { virtualHosts } = routesOf(vhost({ route: { cluster: 'a' } }));
+  t.deepEqual(virtualHosts[0]?.domains, ['a.example']);
+  t.like(virtualHosts[0]?.routes[0]?.action, {
+    kind: 'route',
+    clusters: [{ name: 'a', weight: 1 }],
+    clusterNotFoundStatus: 503,
+    timeoutMs: 15_000,
+    idleTimeoutMs: null,
+    retry: null,
+    prefixRewrite: null,
+  });
+});
+
+test('retries: conditions, back-off and the default of one', (t) => {
+  const { virtualHosts } = routesOf(
+    vhost({
+      route: {
+        cluster: 'a',
+        retry_policy: {
+          retry_on: 'connect-failure, reset',
+          retry_back_off: { base_interval: '0.1s' },
+          retriable_request_headers: [{ name: ':method', string_match: { exact: 'GET' } }],
+        },
+      },
+    }),
+  );
+  const action = virtualHosts[0]?.routes[0]?.action;
+  t.deepEqual(action?.kind === 'route' ? action.retry : null, {
+    on: ['connect-failure', 'reset'],
+    retriableStatusCodes: [],
+    numRetries: 1,
+    perTryTimeoutMs: 0,
+    backoffBaseMs: 100,
+    backoffMaxMs: 1_000,
+    retriableMethods: ['GET'],
+  });
+});
+
+test('redirects, direct responses, header matches and mutations', (t) => {
+  const { virtualHosts } = routesOf({
+    name: 'r',
+    virtual_hosts: [
+      {
+        name: 'v',
+        domains: ['*'],
+        routes: [
+          { match: { path: '/a' }, redirect: { https_redirect: true, response_code: 'FOUND', strip_query: true } },
+          {
+            match: { safe_regex: { regex: '/b.*' } },
+            direct_response: { status: 418, body: { inline_string: 'tea' } },
+          },
+          {
+            match: { prefix: '/', headers: [{ name: 'X-A', string_match: { prefix: 'v' }, invert_match: true }] },
+            route: {
+              weighted_clusters: {
+                clusters: [
+                  { name: 'a', weight: 1 },
+                  { name: 'b', weight: 3 },
+                ],
+              },
+            },
+            request_headers_to_add: [
+              { header: { key: 'X-B', value: '%PROTOCOL%' }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' },
+            ],
+          },
+        ],
+      },
+    ],
+  });
+  const [a, b, c] = virtualHosts[0]?.routes ?? [];
+  t.like(a?.action, { kind: 'redirect', status: 302, httpsRedirect: true, stripQuery: true });
+  t.like(b?.action, { kind: 'direct_response', status: 418, body: 'tea' });
+  t.like(c?.match.headers[0], { name: 'x-a', invert: true });
+  t.deepEqual(c?.headers.requestAdd, [{ name: 'x-b', value: '%PROTOCOL%', action: 'overwrite', keepEmpty: false }]);
+});
+
+const at = 'virtual_hosts[0].routes[0]';
+const refused: readonly (readonly [string, Json, string])[] = [
+  [
+    'mirroring',
+    vhost({ route: { cluster: 'a', request_mirror_policies: [{ cluster: 'b' }] } }),
+    `${at}.route.request_mirror_policies: not implemented by this agent (field of envoy.config.route.v3.RouteAction)`,
+  ],
+  [
+    'hash policies',
+    vhost({ route: { cluster: 'a', hash_policy: [{ header: { header_name: 'x' } }] } }),
+    `${at}.route.hash_policy: not implemented by this agent (field of envoy.config.route.v3.RouteAction)`,
+  ],
+  [
+    'a retry condition that is not implemented',
+    vhost({ route: { cluster: 'a', retry_policy: { retry_on: 'cancelled' } } }),
+    `${at}.route.retry_policy.retry_on: 'cancelled' is not implemented (5xx, gateway-error, reset, reset-before-request, connect-failure, retriable-4xx, refused-stream, retriable-status-codes are)`,
+  ],
+  [
+    'high priority',
+    vhost({ route: { cluster: 'a', priority: 'HIGH' } }),
+    `${at}.route.priority: HIGH is not implemented (DEFAULT are)`,
+  ],
+  [
+    'per-filter configuration',
+    vhost({
+      route: { cluster: 'a' },
+      typed_per_filter_config: { x: { '@type': 'type.googleapis.com/google.protobuf.Empty', value: {} } },
+    }),
+    `${at}.typed_per_filter_config: not implemented by this agent (field of envoy.config.route.v3.Route)`,
+  ],
+  [
+    'a bad regular expression',
+    vhost({ match: { safe_regex: { regex: '[bad' } }, route: { cluster: 'a' } }),
+    `${at}.match.safe_regex.regex: Invalid re2 regex: missing ]: [bad`,
+  ],
+  [
+    'a body that is too large',
+    vhost({ direct_response: { status: 200, body: { inline_string: 'x'.repeat(4097) } } }),
+    `${at}.direct_response.body: response body size is 4097 bytes; maximum is 4096`,
+  ],
+  [
+    'an operator that does not exist',
+    vhost({ route: { cluster: 'a' }, request_headers_to_add: [{ header: { key: 'x', value: '%NOPE%' } }] }),
+    `${at}: header x: Not supported field in StreamInfo: NOPE`,
+  ],
+  [
+    'a pseudo header',
+    vhost({ route: { cluster: 'a' }, request_headers_to_remove: ['Host'] }),
+    `${at}.request_headers_to_remove: Host may not be removed`,
+  ],
+  [
+    'a domain twice',
+    {
+      name: 'r',
+      virtual_hosts: [
+        { name: 'a', domains: ['x'] },
+        { name: 'b', domains: ['X'] },
+      ],
+    },
+    'Only unique values for domains are permitted. Duplicate entry of domain x in virtual_hosts[1]',
+  ],
+];
+
+for (const [what, json, message] of refused) {
+  test(`${what} is refused by path and name`, (t) => {
+    t.is(t.throws(() => routesOf(json))?.message, message);
+  });
+}
