@@ -69,8 +69,8 @@ spec:
           image: example.org/web
           command: [node, /code/server.js]
           ports: [{ name: http, containerPort: 8080 }]
-          readinessProbe: { httpGet: { path: /ready, port: http }, periodSeconds: 1, failureThreshold: 1 }
-          livenessProbe: { httpGet: { path: /live, port: http }, periodSeconds: 1 }
+          readinessProbe: { httpGet: { path: /ready, port: http }, periodSeconds: 1, timeoutSeconds: 5, failureThreshold: 1 }
+          livenessProbe: { httpGet: { path: /live, port: http }, periodSeconds: 1, timeoutSeconds: 5 }
           volumeMounts: [{ name: code, mountPath: /code }]
       volumes: [{ name: code, configMap: { name: code } }]
 `;
