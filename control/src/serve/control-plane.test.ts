@@ -200,10 +200,12 @@ test('a restarted control plane makes the same bytes', async (t) => {
 });
 
 test('unsubscribed names are not sent, names that do not exist are said to be absent', async (t) => {
-  const { web, source } = await connected(t);
+  const { web, source, plane } = await connected(t);
   web.send('endpoints', { resourceNamesSubscribe: ['outbound|1||nothing.shop.svc.cluster.local'] });
   await web.until(() => web.log.some((r) => r.removed.includes('outbound|1||nothing.shop.svc.cluster.local')));
   web.send('endpoints', { resourceNamesUnsubscribe: [catalog] });
+  const wanted = () => plane.fleet.agents[0]?.stream.types.find((x) => x.type === 'endpoints')?.names ?? [];
+  await eventually(() => !wanted().includes(catalog) && settled(plane));
   const from = web.log.length;
   source.put('shop.yaml', shop.replace('10.1.0.6', '10.1.0.66'));
   await web.until(() => web.log.slice(from).some((r) => r.type === 'listener'));

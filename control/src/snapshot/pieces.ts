@@ -16,7 +16,9 @@ import { inboundModel } from '../translate/inbound-model.ts';
 import {
   directClusters,
   endpointsFor,
+  handled,
   outboundModel,
+  type Sight,
   serviceClusters,
   visibleServices,
 } from '../translate/outbound-model.ts';
@@ -25,22 +27,25 @@ import { hasConsumerRoutes, type RouteModel, routeModel } from '../translate/rou
 import type { Piece } from './piece.ts';
 
 /** What callers share: the namespaces they use, and their own namespace where it has routes of its own. */
-export interface Audience {
-  readonly uses: readonly string[] | undefined;
+export interface Audience extends Sight {
   readonly callerNamespace: string;
 }
 
 /** Equal keys mean equal shared pieces, in one world. */
 export function audienceKey(world: World, audience: Audience): string {
-  const { uses, callerNamespace } = audience;
+  const { uses, http2, callerNamespace } = audience;
   const special = world.routes.some((r) => r.metadata.namespace === callerNamespace);
-  return JSON.stringify([uses ?? '*', special ? callerNamespace : '']);
+  return JSON.stringify([uses ?? '*', http2, special ? callerNamespace : '']);
 }
 
-export const audienceOf = (pod: MeshPod): Audience => ({ uses: pod.uses, callerNamespace: pod.namespace });
+export const audienceOf = (pod: MeshPod, http2: boolean): Audience => ({
+  uses: pod.uses,
+  http2,
+  callerNamespace: pod.namespace,
+});
 
-function clusterPieces(world: World, service: MeshService): Piece[] {
-  return serviceClusters(world, service).map((model) => ({
+function clusterPieces(world: World, service: MeshService, sight: Sight): Piece[] {
+  return serviceClusters(world, service, sight).map((model) => ({
     type: 'cluster',
     name: model.name,
     model,
@@ -56,9 +61,9 @@ function endpointPieces(world: World, service: MeshService): Piece[] {
   });
 }
 
-function routeModels(world: World, service: MeshService, callerNamespace: string): RouteModel[] {
+function routeModels(world: World, service: MeshService, { http2, callerNamespace }: Audience): RouteModel[] {
   return service.ports
-    .filter((p) => p.protocol !== 'tcp' && service.vips.length > 0)
+    .filter((p) => handled(p.protocol, { http2 }) !== 'tcp' && service.vips.length > 0)
     .map((port) => {
       const at = { world, service, port };
       const caller = hasConsumerRoutes(at, callerNamespace) ? callerNamespace : service.namespace;
@@ -71,18 +76,18 @@ const leadsNowhere = (model: RouteModel): boolean =>
 
 /** The outbound side. */
 export function sharedPieces(world: World, audience: Audience): Piece[] {
-  const { uses, callerNamespace } = audience;
+  const { uses } = audience;
   const services = visibleServices(world, uses);
   const direct = directClusters(world, uses);
-  const outbound = outboundModel(world, uses);
-  const routes = services.flatMap((s) => routeModels(world, s, callerNamespace));
+  const outbound = outboundModel(world, audience);
+  const routes = services.flatMap((s) => routeModels(world, s, audience));
   const fixed: Piece[] = [{ type: 'cluster', name: passthrough, model: null, make: () => passthroughCluster }];
   if (routes.some(leadsNowhere)) {
     fixed.push({ type: 'cluster', name: nowhere, model: null, make: () => nowhereCluster });
   }
   return [
     ...fixed,
-    ...services.flatMap((s) => [...clusterPieces(world, s), ...endpointPieces(world, s)]),
+    ...services.flatMap((s) => [...clusterPieces(world, s, audience), ...endpointPieces(world, s)]),
     ...direct.map((model): Piece => ({ type: 'cluster', name: model.name, model, make: () => directCluster(model) })),
     { type: 'listener', name: 'outbound', model: outbound, make: () => outboundListener(outbound) },
     ...routes.map(
@@ -92,8 +97,8 @@ export function sharedPieces(world: World, audience: Audience): Piece[] {
 }
 
 /** The inbound side of one pod. */
-export function ownPieces(world: World, pod: MeshPod): Piece[] {
-  const model = inboundModel(world, pod);
+export function ownPieces(world: World, pod: MeshPod, http2: boolean): Piece[] {
+  const model = inboundModel(world, pod, http2);
   return [
     { type: 'listener', name: 'inbound', model, make: () => inboundListener(model) },
     ...model.ports.map(

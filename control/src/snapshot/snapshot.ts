@@ -101,16 +101,19 @@ export class Translator {
     this.#cache.nextRound();
   }
 
-  /** @param held what the agent was offered before: stands in for a resource that came out invalid. */
-  snapshotFor(pod: MeshPod, held?: Snapshot): Snapshot {
-    const audience = audienceOf(pod);
+  /**
+   * @param http2 whether the agent speaks HTTP/2 to upstreams
+   * @param held what the agent was offered before: stands in for a resource that came out invalid
+   */
+  snapshotFor(pod: MeshPod, http2: boolean, held?: Snapshot): Snapshot {
+    const audience = audienceOf(pod, http2);
     const key = audienceKey(this.#world, audience);
     let shared = this.#shared.get(key);
     if (shared === undefined) {
       shared = layerOf(sharedPieces(this.#world, audience), this.#cache, held);
       this.#shared.set(key, shared);
     }
-    const own = layerOf(ownPieces(this.#world, pod), this.#cache, held);
+    const own = layerOf(ownPieces(this.#world, pod, http2), this.#cache, held);
     return new LayeredSnapshot(this.#revision, [own, shared]);
   }
 }

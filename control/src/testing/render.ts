@@ -7,10 +7,10 @@ import { audienceOf, ownPieces, sharedPieces } from '../snapshot/pieces.ts';
 
 export type Rendered = Readonly<Record<ResourceType, readonly JsonObject[]>>;
 
-export function piecesFor(world: World, podKey: string): Piece[] {
+export function piecesFor(world: World, podKey: string, http2 = true): Piece[] {
   const pod = world.pods.get(podKey);
   if (pod === undefined) throw new Error(`no pod ${podKey}`);
-  return [...ownPieces(world, pod), ...sharedPieces(world, audienceOf(pod))];
+  return [...ownPieces(world, pod, http2), ...sharedPieces(world, audienceOf(pod, http2))];
 }
 
 export function renderFor(world: World, podKey: string): Rendered {

@@ -40,3 +40,17 @@ for (const input of inputs) {
     t.is(rendered, fs.readFileSync(file, 'utf8'));
   });
 }
+
+test('an agent without HTTP/2 carries it as an opaque stream under mTLS, on both sides', (t) => {
+  const world = buildWorld('cluster.local', objectsOf(fs.readFileSync(path.join(dir, 'protocols.yaml'), 'utf8')));
+  const grpc = 'outbound|81||all.shop.svc.cluster.local';
+  const pieces = (http2: boolean) => piecesFor(world, 'shop/all-1', http2);
+  const model = (http2: boolean, type: string, name: string) =>
+    pieces(http2).find((p) => p.type === type && p.name === name)?.model as Record<string, unknown> | undefined;
+  t.is(model(true, 'cluster', grpc)?.['protocol'], 'http2');
+  t.is(model(false, 'cluster', grpc)?.['protocol'], 'tcp');
+  t.is(model(true, 'cluster', 'inbound|81')?.['http'], true);
+  t.is(model(false, 'cluster', 'inbound|81')?.['http'], false);
+  t.is(model(false, 'cluster', 'inbound|80')?.['http'], true);
+  t.is(model(false, 'route', grpc), undefined);
+});

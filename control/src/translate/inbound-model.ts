@@ -70,6 +70,7 @@ interface PortContext {
   readonly world: World;
   readonly pod: MeshPod;
   readonly mesh: EffectiveMesh;
+  readonly http2: boolean;
   readonly behind: ReadonlyMap<number, readonly Backing[]>;
 }
 
@@ -78,8 +79,8 @@ function inboundPort(port: number, context: PortContext): InboundPort {
   const behind = context.behind.get(port) ?? [];
   const entries = securityOf(world, pod, behind);
   const protocol = protocolOf(pod, port, behind);
-  const declaredHttp = protocol === 'http' || protocol === 'http2';
-  const http = declaredHttp || (protocol === 'auto' && entries.some((e) => needsHttp(e, port)));
+  const declaredHttp = protocol === 'http' || (protocol === 'http2' && context.http2);
+  const http = declaredHttp || (protocol !== 'tcp' && entries.some((e) => needsHttp(e, port)));
   const place = { trustDomain: world.trustDomain, port } as const;
   return {
     port,
@@ -90,10 +91,11 @@ function inboundPort(port: number, context: PortContext): InboundPort {
   };
 }
 
-export function inboundModel(world: World, pod: MeshPod): InboundModel {
+/** @param http2 whether the data plane reads HTTP/2; one that does not sees such a port as an opaque stream. */
+export function inboundModel(world: World, pod: MeshPod, http2 = true): InboundModel {
   const mesh = effectiveMesh(world.policies, pod.namespace);
   const behind = backings(pod, world.servicesOfPod.get(pod.key) ?? []);
-  const context: PortContext = { world, pod, mesh, behind };
+  const context: PortContext = { world, pod, mesh, http2, behind };
   const everywhere = securityOf(world, pod, []);
   const named = [...behind.values()]
     .flatMap((b) => securityOf(world, pod, b))

@@ -19,6 +19,14 @@ export interface DirectChain {
   readonly addresses: readonly string[];
 }
 
+/** What an agent is to get: from which namespaces, and how. */
+export interface Sight {
+  /** Undefined means all. */
+  readonly uses: readonly string[] | undefined;
+  /** The data plane speaks HTTP/2 to upstreams; one that does not carries it as an opaque stream, still under mTLS. */
+  readonly http2: boolean;
+}
+
 export interface OutboundModel {
   readonly vips: readonly VipChain[];
   readonly direct: readonly DirectChain[];
@@ -66,21 +74,28 @@ function addressesByIdentity(world: World, uses: readonly string[] | undefined):
   return [...groups].map(([id, ips]): [string, string[]] => [id, ips.sort(byText)]).sort(([a], [b]) => byText(a, b));
 }
 
+/** The protocol as an agent with these abilities can handle it. */
+export const handled = (protocol: AppProtocol, sight: Pick<Sight, 'http2'>): AppProtocol =>
+  protocol === 'http2' && !sight.http2 ? 'tcp' : protocol;
+
 /** Chains for every address and port once: should two Services claim one, the first by name has it. */
-function vipChains(services: readonly MeshService[]): VipChain[] {
+function vipChains(services: readonly MeshService[], sight: Sight): VipChain[] {
   const taken = new Set<string>();
   return services.flatMap((s) =>
     s.ports.flatMap((p) => {
       const vips = s.vips.filter((v) => !taken.has(`${v} ${p.port}`));
       for (const v of vips) taken.add(`${v} ${p.port}`);
       if (vips.length === 0) return [];
-      return [{ name: outboundName(s.namespace, s.name, p.port), vips, port: p.port, protocol: p.protocol }];
+      return [
+        { name: outboundName(s.namespace, s.name, p.port), vips, port: p.port, protocol: handled(p.protocol, sight) },
+      ];
     }),
   );
 }
 
-export function outboundModel(world: World, uses: readonly string[] | undefined): OutboundModel {
-  const vips = vipChains(visibleServices(world, uses));
+export function outboundModel(world: World, sight: Sight): OutboundModel {
+  const { uses } = sight;
+  const vips = vipChains(visibleServices(world, uses), sight);
   const direct = addressesByIdentity(world, uses).map(([identity, addresses]) => ({
     cluster: directName(identity),
     addresses,
@@ -88,11 +103,11 @@ export function outboundModel(world: World, uses: readonly string[] | undefined)
   return { vips, direct, ports: [...new Set(vips.map((v) => v.port))].sort((a, b) => a - b) };
 }
 
-export function serviceClusters(world: World, service: MeshService): ServiceCluster[] {
+export function serviceClusters(world: World, service: MeshService, sight: Pick<Sight, 'http2'>): ServiceCluster[] {
   const identities = [...new Set(service.pods.filter((p) => p.meshed).map(identityOf))].sort(byText);
   return service.ports.map((port) => ({
     name: outboundName(service.namespace, service.name, port.port),
-    protocol: port.protocol,
+    protocol: handled(port.protocol, sight),
     identities: identities.map((identity) => ({ identity, spiffeId: spiffeIdOf(world.trustDomain, identity) })),
     settings: trafficSettings(trafficPolicyOf(world.policies, service, port)),
   }));

@@ -13,6 +13,8 @@ export interface Agent {
   readonly node: string;
   readonly protocol: 'delta' | 'state-of-the-world';
   readonly connectedAtMs: number;
+  /** It speaks HTTP/2 to upstreams. */
+  readonly http2: boolean;
   readonly stream: AgentStream;
   /** Revision of the snapshot it was offered last. */
   readonly revision: number;
@@ -76,7 +78,7 @@ export class Fleet {
       const pod = world.pods.get(agent.pod);
       if (pod === undefined) continue;
       agent.revision = this.#translator.revision;
-      agent.snapshot = this.#translator.snapshotFor(pod, agent.snapshot);
+      agent.snapshot = this.#translator.snapshotFor(pod, agent.http2, agent.snapshot);
       agent.stream.update(agent.snapshot);
     }
     for (const call of [...this.#waiting]) call();
@@ -93,7 +95,7 @@ export class Fleet {
   join(pod: MeshPod, joining: Joining): { readonly stream: AgentStream; leave(): void } {
     const id = ++this.#lastId;
     const { open, ...about } = joining;
-    const snapshot = this.#translator.snapshotFor(pod);
+    const snapshot = this.#translator.snapshotFor(pod, joining.http2);
     const stream = open(snapshot, this.#events(joining.pod));
     this.#agents.set(id, { ...about, id, stream, snapshot, revision: this.#translator.revision });
     this.#onChange();

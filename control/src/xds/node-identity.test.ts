@@ -3,7 +3,7 @@ import { NodeSchema } from '@chainmail/xds/proto/envoy/config/core/v3/base';
 import test from 'ava';
 import { buildWorld } from '../model/build-world.ts';
 import { objectsOf, shop } from '../testing/world-files.ts';
-import { admit, claimedPod } from './node-identity.ts';
+import { admit, claimedPod, speaksHttp2 } from './node-identity.ts';
 
 const claim = (id: string, metadata?: Record<string, string>): string | undefined =>
   claimedPod(create(NodeSchema, { id, ...(metadata === undefined ? {} : { metadata }) }));
@@ -22,4 +22,10 @@ test('only the service account of the pod is admitted', (t) => {
   t.is(admit(world, 'shop/web-1', 'spiffe://cluster.local/ns/shop/sa/catalog').verdict, 'refused');
   t.is(admit(world, 'shop/web-1', 'spiffe://other/ns/shop/sa/web').verdict, 'refused');
   t.is(admit(world, 'shop/web-9', 'spiffe://cluster.local/ns/shop/sa/web').verdict, 'unknown-pod');
+});
+
+test('HTTP/2 is for Envoy and for agents that say so', (t) => {
+  t.true(speaksHttp2(create(NodeSchema, { userAgentName: 'envoy' })));
+  t.true(speaksHttp2(create(NodeSchema, { clientFeatures: ['chainmail.http2'] })));
+  t.false(speaksHttp2(create(NodeSchema, { userAgentName: 'chainmail' })));
 });

@@ -24,6 +24,12 @@ export function claimedPod(node: Node): string | undefined {
   return dot > 0 && dot < qualified.length - 1 ? keyOf(qualified.slice(dot + 1), qualified.slice(0, dot)) : undefined;
 }
 
+/** What an agent that speaks HTTP/2 to upstreams says in its node's client_features; Envoy says who it is. */
+const http2Feature = 'chainmail.http2';
+
+export const speaksHttp2 = (node: Node): boolean =>
+  node.userAgentName === 'envoy' || node.clientFeatures.includes(http2Feature);
+
 export type Admission =
   | { readonly verdict: 'admitted'; readonly pod: MeshPod }
   /** The pod may appear shortly: its object and its agent take different ways to us. */
