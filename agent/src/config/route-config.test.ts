@@ -109,7 +109,7 @@ const refused: readonly (readonly [string, Json, string])[] = [
     'per-filter configuration',
     vhost({
       route: { cluster: 'a' },
-      typed_per_filter_config: { x: { '@type': 'type.googleapis.com/google.protobuf.Empty', value: {} } },
+      typed_per_filter_config: { x: { '@type': 'type.googleapis.com/google.protobuf.Empty' } },
     }),
     `${at}.typed_per_filter_config: not implemented by this agent (field of envoy.config.route.v3.Route)`,
   ],

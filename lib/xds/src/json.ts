@@ -101,7 +101,8 @@ function any(value: unknown, path: string, depth: number): JsonValue {
   if (typeof typeUrl !== 'string') throw new FieldError(path, 'missing "@type"');
   const desc = registry.getMessage(typeNameOf(typeUrl));
   if (desc === undefined) throw new FieldError(path, `unknown type '${typeUrl}'`, { code: 'CONFIG_UNSUPPORTED' });
-  if (desc.typeName.startsWith('google.protobuf.')) {
+  // Empty has no JSON form of its own, and is written like any message.
+  if (desc.typeName.startsWith('google.protobuf.') && desc.typeName !== 'google.protobuf.Empty') {
     return { '@type': typeUrl, value: wellKnown(desc, rest['value'], joinPath(path, 'value')) };
   }
   const inner = message(desc, rest, path, depth + 1);
