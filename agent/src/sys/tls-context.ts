@@ -30,7 +30,11 @@ const ciphers12 =
   'ECDHE-RSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384';
 
 const modes = 1n | 2n | 16n; // PARTIAL_WRITE | MOVING_WRITE_BUFFER | RELEASE_BUFFERS
-const options = (1n << 14n) | (1n << 30n) | (1n << 17n) | (1n << 22n); // NO_TICKET, NO_RENEGOTIATION, NO_COMPRESSION, server's preference
+/**
+ * NO_TICKET, NO_COMPRESSION, the server's preference, NO_RENEGOTIATION, and no certificate compression in either
+ * direction: OpenSSL would run brotli at its highest quality over our chain in every client handshake (2.5 ms).
+ */
+const options = (1n << 14n) | (1n << 17n) | (1n << 22n) | (1n << 30n) | (1n << 32n) | (1n << 33n);
 const partialChain = 0x80000n;
 const noPassword = pin(Buffer.alloc(8));
 
