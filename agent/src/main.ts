@@ -27,6 +27,10 @@ async function run(command: Command): Promise<number> {
       const { runCleanup } = await import('./interception/index.ts');
       return runCleanup(command.args);
     }
+    case 'request-certificate': {
+      const { runRequestCertificate } = await import('./identity/request-certificate.ts');
+      return runRequestCertificate(process.env);
+    }
     case 'serve': {
       const { serve, validateConfig } = await import('./bootstrap/run.ts');
       return command.options.mode === 'validate' ? validateConfig(command.options) : serve(command.options);

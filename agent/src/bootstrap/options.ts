@@ -24,6 +24,7 @@ export type Command =
   | { readonly kind: 'serve'; readonly options: ServeOptions }
   | { readonly kind: 'sidecar'; readonly options: ServeOptions }
   | { readonly kind: 'init' | 'cleanup'; readonly args: readonly string[] }
+  | { readonly kind: 'request-certificate' }
   | { readonly kind: 'version' }
   | { readonly kind: 'help' };
 
@@ -86,6 +87,9 @@ export function parseCommand(args: readonly string[]): Command {
     case 'init':
     case 'cleanup':
       return { kind: first, args: rest };
+    case 'request-certificate':
+      if (rest.length > 0) throw usage('request-certificate takes no arguments');
+      return { kind: 'request-certificate' };
     case 'version':
       return { kind: 'version' };
     case 'sidecar':
@@ -159,6 +163,7 @@ export const helpText = `chainmail-agent: the data plane of Chainmail, configure
   chainmail-agent -c FILE [flags]       run with an Envoy bootstrap (YAML or JSON)
   chainmail-agent sidecar               run in an injected pod, configured by its environment
   chainmail-agent init | cleanup        program or remove interception (--help for flags)
+  chainmail-agent request-certificate   in an injected pod: print a new key and certificate of its identity
   chainmail-agent version
 
   -c, --config-path FILE     bootstrap
