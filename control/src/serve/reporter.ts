@@ -73,7 +73,9 @@ export class Reporter {
     const state = this.#state;
     if (state === undefined || this.#dir === undefined) return;
     const fleet = this.#fleet();
-    const { agents, world } = fleet;
+    const { world } = fleet;
+    // A pod on its way out gets no new configuration, and nobody waits for it.
+    const agents = fleet.agents.filter((a) => world.pods.has(a.pod));
     const byRevision = new Map<number, ReturnType<typeof programmed>>();
     const of = (key: string) => {
       const revision = this.#texts.get(key)?.revision ?? 0;

@@ -30,6 +30,7 @@ export class DeltaStream implements AgentStream {
   readonly #types = new Map<ResourceType, Typed>();
   #snapshot: Snapshot;
   #nonce = 0;
+  #settled: boolean | undefined;
 
   constructor(snapshot: Snapshot, send: (bytes: Uint8Array) => void, events: StreamEvents) {
     this.#snapshot = snapshot;
@@ -68,8 +69,13 @@ export class DeltaStream implements AgentStream {
     }));
   }
 
-  /** Everything subscribed to is sent, acknowledged and not refused. */
+  /** Everything subscribed to is sent, acknowledged and not refused. Asked often, so it is worked out once a change. */
   get settled(): boolean {
+    this.#settled ??= this.#isSettled();
+    return this.#settled;
+  }
+
+  #isSettled(): boolean {
     const open = [...this.#types.values()].some((t) => t.inFlight !== undefined || t.rejection !== undefined);
     return this.#types.size > 0 && !open && !resourceTypes.some((t) => this.#differs(t));
   }
@@ -128,6 +134,7 @@ export class DeltaStream implements AgentStream {
 
   #pump(): void {
     for (const type of resourceTypes) this.#offer(type);
+    this.#settled = undefined;
     this.#events.changed();
   }
 
