@@ -1,0 +1,164 @@
+import { type Message, toBinary } from '@bufbuild/protobuf';
+import type { Any } from '@bufbuild/protobuf/wkt';
+import { ManualClock } from '@chainmail/runtime';
+import { parseEnvoyJson, typeNameOf } from '@chainmail/xds';
+import { registry } from '@chainmail/xds/registry';
+import test from 'ava';
+import { address, adsSource, environment, hcm, type Json, listenerWith, tcpProxy } from '../config/testing/compile.ts';
+import type { ConfigUpdate } from '../model/update.ts';
+import { type DiscoveredResource, LiveConfig } from './live-config.ts';
+import { type ResourceKind, resourceTypes } from './resource-types.ts';
+
+function setUp(options: { cds?: boolean; lds?: boolean } = {}) {
+  const clock = new ManualClock();
+  const updates: ConfigUpdate[] = [];
+  const live = new LiveConfig({
+    env: environment(),
+    clock,
+    cds: options.cds ?? true,
+    lds: options.lds ?? true,
+    ownClusters: new Set(),
+    publish: (update) => updates.push(update),
+  });
+  return { clock, updates, live };
+}
+
+function resource(kind: ResourceKind, name: string, json: Json, version = '1'): DiscoveredResource {
+  const schema = registry.getMessage(typeNameOf(resourceTypes[kind]));
+  if (schema === undefined) throw new Error(kind);
+  const message: Message = parseEnvoyJson(schema, json);
+  const any = { $typeName: 'google.protobuf.Any', typeUrl: resourceTypes[kind], value: toBinary(schema, message) };
+  return { name, version, resource: any as unknown as Any };
+}
+
+const edsCluster = (name: string): Json => ({
+  name,
+  type: 'EDS',
+  connect_timeout: '1s',
+  eds_cluster_config: { eds_config: adsSource },
+});
+const endpoints = (name: string, port: number): Json => ({
+  cluster_name: name,
+  endpoints: [
+    { lb_endpoints: [{ endpoint: { address: { socket_address: { address: '10.0.0.1', port_value: port } } } }] },
+  ],
+});
+const tcpListener = (name: string): Json => ({ ...listenerWith([tcpProxy()]), name });
+const rdsListener = (name: string): Json => ({
+  name,
+  address,
+  filter_chains: [{ filters: [hcm({ rds: { route_config_name: 'r', config_source: adsSource } })] }],
+});
+const routes = { name: 'r', virtual_hosts: [{ name: 'v', domains: ['*'] }] };
+const names = (parts: readonly { readonly name: string }[]): readonly string[] => parts.map((p) => p.name);
+
+test('a cluster waits for its endpoints, a listener for its routes; then each comes in one update', (t) => {
+  const { live, updates } = setUp();
+  t.deepEqual(live.apply('cds', [resource('cds', 'a', edsCluster('a'))], []).errors, []);
+  t.deepEqual([...live.wanted('eds')], ['a']);
+  t.is(updates.length, 0);
+  live.apply('eds', [resource('eds', 'a', endpoints('a', 1))], []);
+  t.deepEqual(names(updates[0]?.clusters ?? []), ['a']);
+  t.is(updates[0]?.endpoints[0]?.endpoints[0]?.address.port, 1);
+  live.apply('lds', [resource('lds', 'l', rdsListener('l'))], []);
+  t.deepEqual([...live.wanted('rds')], ['r']);
+  t.is(updates.length, 1);
+  t.false(live.isInitialised);
+  live.apply('rds', [resource('rds', 'r', routes)], []);
+  t.deepEqual(names(updates[1]?.routes ?? []), ['r']);
+  t.deepEqual(names(updates[1]?.listeners ?? []), ['l']);
+  t.true(live.isInitialised);
+});
+
+test('whoever waits too long starts without; listeners come after the clusters', (t) => {
+  const { live, updates, clock } = setUp();
+  live.apply('cds', [resource('cds', 'a', edsCluster('a'))], []);
+  live.apply('lds', [resource('lds', 'l', tcpListener('l'))], []);
+  t.is(updates.length, 0);
+  clock.advance(14_999);
+  t.is(updates.length, 0);
+  clock.advance(1);
+  t.deepEqual(names(updates[0]?.clusters ?? []), ['a']);
+  t.deepEqual(updates[0]?.endpoints, []);
+  t.deepEqual(names(updates[0]?.listeners ?? []), ['l']);
+});
+
+test('a name the server does not know is not waited for', (t) => {
+  const { live, updates } = setUp();
+  live.apply('cds', [resource('cds', 'a', edsCluster('a'))], []);
+  live.apply('eds', [], ['a']);
+  t.deepEqual(names(updates[0]?.clusters ?? []), ['a']);
+});
+
+test('a bad resource is refused with its reason and the old one stays; good ones beside it take effect', (t) => {
+  const { live, updates } = setUp({ lds: false });
+  live.apply('cds', [resource('cds', 'a', { name: 'a', connect_timeout: '1s' })], []);
+  const { errors, accepted } = live.apply(
+    'cds',
+    [
+      resource('cds', 'a', { name: 'a', connect_timeout: '2s', lb_policy: 'RING_HASH' }, '2'),
+      resource('cds', 'b', { name: 'b' }, '2'),
+      resource('cds', 'c', { name: 'other' }, '2'),
+    ],
+    [],
+  );
+  t.is(errors.length, 2);
+  t.true(errors[0]?.startsWith('a: lb_policy: RING_HASH is not implemented'));
+  t.is(errors[1], "c: the message inside is named 'other'");
+  t.deepEqual([...accepted], [['b', '2']]);
+  t.is(live.held.clusters.get('a')?.connectTimeoutMs, 1_000);
+  t.deepEqual(names(updates[1]?.clusters ?? []), ['b']);
+});
+
+test('a rule of the proto that is broken is refused, and so is what cannot be decoded', (t) => {
+  const { live } = setUp();
+  const broken = resource('cds', 'a', { name: 'a', connect_timeout: '0s' });
+  t.deepEqual(live.apply('cds', [broken], []).errors, ['a: connect_timeout: must be > 0s']);
+  const junk = { ...broken, resource: { ...broken.resource, value: new Uint8Array([0xff, 0xff]) } };
+  t.is(live.apply('cds', [junk], []).errors.length, 1);
+});
+
+test('the same again changes nothing; a removal takes clusters, endpoints and routes with it', (t) => {
+  const { live, updates } = setUp();
+  live.apply('cds', [resource('cds', 'a', edsCluster('a'))], []);
+  live.apply('eds', [resource('eds', 'a', endpoints('a', 1))], []);
+  live.apply('lds', [resource('lds', 'l', rdsListener('l'))], []);
+  live.apply('rds', [resource('rds', 'r', routes)], []);
+  const before = updates.length;
+  live.apply('cds', [resource('cds', 'a', edsCluster('a'))], []);
+  t.is(updates.length, before);
+  live.apply('lds', [], ['l']);
+  t.deepEqual(updates.at(-1)?.removeListeners, ['l']);
+  t.deepEqual(updates.at(-1)?.removeRoutes, ['r']);
+  live.apply('cds', [], ['a']);
+  t.deepEqual(updates.at(-1)?.removeClusters, ['a']);
+  t.is(live.assignments.size, 0);
+});
+
+test('an active cluster serves on while its successor warms', (t) => {
+  const { live, clock } = setUp({ lds: false });
+  live.apply('cds', [resource('cds', 'a', { name: 'a', connect_timeout: '1s' })], []);
+  live.apply('cds', [resource('cds', 'a', edsCluster('a'), '2')], []);
+  t.is(live.held.clusters.get('a')?.type, 'static');
+  t.is(live.warming.clusters, 1);
+  clock.advance(15_000);
+  t.is(live.held.clusters.get('a')?.type, 'eds');
+});
+
+test('endpoints that change reach the workers alone', (t) => {
+  const { live, updates } = setUp({ lds: false });
+  live.apply('cds', [resource('cds', 'a', edsCluster('a'))], []);
+  live.apply('eds', [resource('eds', 'a', endpoints('a', 1))], []);
+  live.apply('eds', [resource('eds', 'a', endpoints('a', 2), '2')], []);
+  const last = updates.at(-1);
+  t.is(last?.endpoints[0]?.endpoints[0]?.address.port, 2);
+  t.deepEqual([last?.clusters, last?.listeners, last?.secrets], [[], [], []]);
+});
+
+test('rotated secrets reach the workers alone', (t) => {
+  const { live, updates } = setUp({ cds: false, lds: false });
+  live.setSecrets([{ name: 'default', kind: 'certificate', chainPem: 'a', keyPem: 'b' }]);
+  live.setSecrets([{ name: 'default', kind: 'certificate', chainPem: 'c', keyPem: 'd' }]);
+  t.is(updates.length, 2);
+  t.deepEqual(names(updates[1]?.secrets ?? []), ['default']);
+});
