@@ -37,6 +37,7 @@ function statusOf(notBeforeMs: number, notAfterMs: number, nowMs: number): Certi
 }
 
 export function certificateRows(pod: MeshPod, page: CertsPage, nowMs: number): CertificateRow[] {
+  const anchors = page.certificates.flatMap((c) => c.ca_cert ?? []).map((a) => a.serial_number ?? '');
   return page.certificates.flatMap((c) => {
     const leaf = c.cert_chain?.[0];
     if (leaf === undefined) return [];
@@ -52,7 +53,7 @@ export function certificateRows(pod: MeshPod, page: CertsPage, nowMs: number): C
         notAfter: leaf.expiration_time ?? '',
         secondsLeft: Math.round((notAfterMs - nowMs) / 1000),
         status: statusOf(notBeforeMs, notAfterMs, nowMs),
-        trustAnchors: (c.ca_cert ?? []).map((a) => a.serial_number ?? ''),
+        trustAnchors: [...new Set(anchors)],
       },
     ];
   });

@@ -75,7 +75,11 @@ function volumeBind(mount: VolumeMount, volume: Volume | undefined, container: C
 
 export function runtimeEnv(pod: NamedPod, uid: number): Record<string, string> {
   return {
-    PATH: `${repositoryMount}/${nodeFolder()}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
+    PATH: [
+      `${repositoryMount}/${nodeFolder()}`,
+      '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      `${repositoryMount}/node_modules/.bin`, // chainmail-agent, for `exec` in its container
+    ].join(':'),
     HOSTNAME: pod.spec.hostname ?? pod.metadata.name,
     HOME: uid === 0 ? '/root' : '/',
   };
