@@ -520,3 +520,26 @@ test('a removed host gives up its connections', (t) => {
   client.feed('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
   t.is(w.dialled[1]?.options.address.port, 9999);
 });
+
+test('underscores in names: refused or dropped as configured', (t) => {
+  const request = 'GET / HTTP/1.1\r\nHost: a\r\nx_a: 1\r\nx-b: 2\r\n\r\n';
+  const reject = new FakeWorker({ manager: { rejectUnderscoreHeaders: 'reject' } });
+  const client = reject.client();
+  client.feed(request);
+  t.regex(client.take(), /^HTTP\/1\.1 400 /);
+  const drop = new FakeWorker({ manager: { rejectUnderscoreHeaders: 'drop' } });
+  drop.client().feed(request);
+  t.regex(drop.upstream().take(), /host: a\r\nx-b: 2\r\nx-forwarded-proto/);
+});
+
+test('an odd status of an upstream passes and is counted in its class only', (t) => {
+  const w = new FakeWorker();
+  const client = w.client();
+  client.feed('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  const before = w.slots.slice();
+  w.upstream().feed('HTTP/1.1 999 Odd\r\ncontent-length: 0\r\n\r\n');
+  t.regex(client.take(), /^HTTP\/1\.1 999 /);
+  t.is(w.clusterStat('upstream_rq_5xx'), 1);
+  const changed = [...w.slots.keys()].filter((i) => w.slots[i] !== before[i]);
+  t.true(changed.length < 20);
+});

@@ -84,7 +84,8 @@ export class Exchange implements LogRecord {
   bytesSent = 0;
   routeName = '';
   virtualHost = '';
-  originalPath = '';
+  /** The path before a rewrite, or ''. */
+  rewrittenFrom = '';
 
   constructor(runtime: WorkerRuntime) {
     this.#runtime = runtime;
@@ -116,7 +117,7 @@ export class Exchange implements LogRecord {
     this.bytesSent = 0;
     this.routeName = '';
     this.virtualHost = '';
-    this.originalPath = '';
+    this.rewrittenFrom = '';
     this.requestTrailers = null;
     this.responseHead.reset();
     this.router.reset();
@@ -158,6 +159,9 @@ export class Exchange implements LogRecord {
     return this.responseHead.get(name);
   }
 
+  get originalPath(): string {
+    return this.rewrittenFrom === '' ? this.view.path : this.rewrittenFrom;
+  }
   get upstreamCluster(): string {
     return this.router.clusterName;
   }

@@ -59,6 +59,12 @@ function wireText(value: string): string {
   return Buffer.from(value.replace(/[\r\n\0]/g, '')).toString('latin1');
 }
 
+/** A value that came out of a request is bytes already, one character each. */
+function evaluatedText(value: string): string {
+  for (let i = 0; i < value.length; i++) if (value.charCodeAt(i) > 255) return wireText(value);
+  return value.replace(/[\r\n\0]/g, '');
+}
+
 export function applyEdits(edits: readonly HeaderEdits[], head: Head, record: LogRecord): void {
   for (const level of edits) {
     for (const name of level.remove) head.removeName(name);
@@ -67,7 +73,7 @@ export function applyEdits(edits: readonly HeaderEdits[], head: Head, record: Lo
 }
 
 function applyAdd(add: HeaderAdd, head: Head, record: LogRecord): void {
-  const value = add.format === null ? add.fixedValue : wireText(add.format(record));
+  const value = add.format === null ? add.fixedValue : evaluatedText(add.format(record));
   if (value === '' && !add.keepEmpty) return;
   switch (add.action) {
     case 'append':

@@ -4,6 +4,7 @@ import { type StaticHeader, staticHeader } from '../http1/head.ts';
 import type { HeadLimits } from '../http1/parse-head.ts';
 import { compileFormat } from '../log/format.ts';
 import type { HttpConnectionManagerSpec } from '../model/http.ts';
+import { readHeadroom } from '../net/stream.ts';
 import { type CompiledRbac, compileRbac } from '../policy/rbac.ts';
 import { httpHistogram, httpStat, observe, rbacStat } from '../stats/layout.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
@@ -55,7 +56,8 @@ export class Manager {
     this.runtime = runtime;
     this.context = context;
     this.shared = workerShared(runtime);
-    this.limits = { maxBytes: spec.maxRequestHeadersBytes, maxHeaders: spec.maxHeadersCount };
+    // A head that comes in pieces is put together in the room before the read buffer's data.
+    this.limits = { maxBytes: Math.min(spec.maxRequestHeadersBytes, readHeadroom), maxHeaders: spec.maxHeadersCount };
     this.filters = spec.filters.flatMap((filter) =>
       filter.kind === 'rbac'
         ? [

@@ -58,6 +58,7 @@ export class ReplayBuffer {
 
   /** Copies what is held to `at`; where it ends. */
   copyTo(to: Buffer, at: number): number {
+    if (at + this.#length > to.length) throw new Error(`replay buffer: ${this.#length} bytes do not fit`);
     this.#buffer?.copy(to, at, 0, this.#length);
     return at + this.#length;
   }

@@ -20,6 +20,7 @@ export type Settled =
 
 const ok: Settled = { kind: 'ok' };
 const badConnection: Settled = { kind: 'rejected', code: rejected.badConnectionHeader };
+const underscore: Settled = { kind: 'rejected', code: rejected.underscore };
 const badPath: Settled = { kind: 'rejected', code: rejected.badPath };
 
 /** Edits the head of a request that was just parsed. upgrade: it asks for a protocol that is not h2c. */
@@ -27,6 +28,9 @@ export function settleRequest(request: Request, manager: Manager, upgrade: boole
   const { head } = request;
   const { spec } = manager;
   if (!dropHopByHop(head, upgrade)) return badConnection;
+  if (spec.rejectUnderscoreHeaders !== 'allow' && !settleUnderscores(head, spec.rejectUnderscoreHeaders)) {
+    return underscore;
+  }
   const path = settlePath(request, manager);
   if (path !== ok) return path;
   settleHost(request, manager);
@@ -37,6 +41,16 @@ export function settleRequest(request: Request, manager: Manager, upgrade: boole
     settleClientCertificate(head, spec, request.connection);
   }
   return ok;
+}
+
+/** Some servers take `_` and `-` in names for the same. False when the request is to be refused for one. */
+function settleUnderscores(head: Head, action: 'reject' | 'drop'): boolean {
+  for (let i = 0; i < head.count; i++) {
+    if (head.isRemoved(i) || !head.name(i).includes('_')) continue;
+    if (action === 'reject') return false;
+    head.removeAt(i);
+  }
+  return true;
 }
 
 function maskOf(...tokens: readonly number[]): readonly [low: number, high: number] {

@@ -30,7 +30,6 @@ test('5xx with two retries: three attempts, other hosts, bodies sent again', (t)
   t.like(w.lastLog, { status: 503, flags: 'URX', attempts: 3 });
   t.is(w.clusterStat('upstream_rq_retry'), 2);
   t.is(w.clusterStat('upstream_rq_retry_limit_exceeded'), 1);
-  t.is(w.clusterStat('upstream_rq_503' as 'upstream_rq_5xx'), 0);
   t.is(w.clusterStat('upstream_rq_5xx'), 3);
   t.is(w.clusterStat('upstream_rq_active'), 0);
 });
@@ -222,4 +221,39 @@ test('keep-alive race: once only, never for POST, never on a fresh connection or
   t.is(answered.w.dialled.length, 1);
   t.regex(answered.client.take(), /^HTTP\/1\.1 502 Bad Gateway\r\n[\s\S]*reset reason: protocol error$/);
   t.is(answered.w.lastLog.flags, 'UPE');
+});
+
+test('a retry counts against max_retries until it is answered', (t) => {
+  const w = new FakeWorker({
+    routes: routeConfig([prefixRoute('/', routeAction({ retry: retrySpec() }))]),
+    cluster: { circuit: { maxConnections: 10, maxPendingRequests: 10, maxRequests: 10, maxRetries: 1 } },
+  });
+  const one = w.client();
+  one.feed(get);
+  w.upstream(0).feed(unavailable);
+  w.advance(100);
+  const two = w.client();
+  two.feed(get);
+  w.upstream(1).feed(unavailable);
+  t.regex(two.take(), /^HTTP\/1\.1 503/);
+  t.is(w.clusterStat('upstream_rq_retry_overflow'), 1);
+  w.upstream(0).feed(ok);
+  t.regex(one.take(), /^HTTP\/1\.1 200/);
+  two.feed(get);
+  w.upstream(0).feed(unavailable);
+  w.advance(100);
+  t.is(w.clusterStat('upstream_rq_retry'), 2);
+});
+
+test('while a retry waits, the rest of a body waits too', (t) => {
+  const w = withRetry({ on: ['reset'] });
+  const client = w.client();
+  client.feed('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n');
+  client.feed('x'.repeat(50_000));
+  w.upstream(0).fail('remote-reset');
+  client.feed('y'.repeat(10_000));
+  t.true(client.readPaused);
+  w.advance(100);
+  t.false(client.readPaused);
+  t.is(w.upstream(1).take().split('\r\n\r\n')[1], 'x'.repeat(50_000) + 'y'.repeat(10_000));
 });

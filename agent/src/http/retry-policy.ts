@@ -18,7 +18,7 @@ export function retriesStatus(spec: RetrySpec, status: number): boolean {
   return spec.on.some((condition) => {
     switch (condition) {
       case '5xx':
-        return status >= 500;
+        return status >= 500 && status < 600;
       case 'gateway-error':
         return status >= 502 && status <= 504;
       case 'retriable-4xx':

@@ -13,7 +13,7 @@ import type { AddressSpec } from '../model/listener.ts';
 import { readHeadroom } from '../net/stream.ts';
 import { rewriteHost, rewritePath } from '../route/rewrite.ts';
 import { pickWeighted } from '../route/weighted.ts';
-import { clusterCodes, clusterHistogram, clusterStat, observe } from '../stats/layout.ts';
+import { clusterCodes, clusterHistogram, clusterStat, codeSlots, observe } from '../stats/layout.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import { FramedRange, type Framing } from './body-framing.ts';
 import { type CompiledRoute, expectedTimeoutMs } from './compiled-route.ts';
@@ -59,7 +59,7 @@ export class Router implements UpstreamUser, PickContext {
   #retries = 0;
   #raceRetried = false;
   #retryAdmitted = false;
-  #sentAgain = false;
+  #hostRewritten = false;
   tried: Host[] = [];
   destination: AddressSpec | null = null;
   sni = '';
@@ -90,7 +90,7 @@ export class Router implements UpstreamUser, PickContext {
     this.#headSent = false;
     this.#retries = 0;
     this.#raceRetried = false;
-    this.#sentAgain = false;
+    this.#hostRewritten = false;
     if (this.tried.length > 0) this.tried = [];
     this.destination = null;
     this.sni = '';
@@ -148,7 +148,11 @@ export class Router implements UpstreamUser, PickContext {
     if (last) this.#onRequestDone();
     if (x.ended) return;
     this.#hold.offer(this.#runtime.readBuffer, start, end);
-    this.#attempt(start, end);
+    this.#liveStart = start;
+    this.#liveEnd = end;
+    this.#live = true;
+    this.#attempt(false);
+    this.#live = false;
     if (this.#connection === null && !last && !x.ended) x.downstream.stream.pauseRead();
   }
 
@@ -174,12 +178,11 @@ export class Router implements UpstreamUser, PickContext {
     const { requestHead: head, view, manager } = x;
     const envoyHeaders = !manager.spec.suppressEnvoyHeaders;
     if (envoyHeaders && route.expectedTimeout !== null) head.addStatic(route.expectedTimeout);
-    x.originalPath = '';
     if (route.rewritesPath) {
       const before = view.path;
       const after = rewritePath(route.matched, view);
       if (after !== before) {
-        x.originalPath = before;
+        x.rewrittenFrom = before;
         head.setTarget(after);
         view.forget();
         if (envoyHeaders) head.set('x-envoy-original-path', before);
@@ -197,8 +200,10 @@ export class Router implements UpstreamUser, PickContext {
     const { requestHead: head, view } = x;
     const before = view.authority;
     if (host === null || host === before) return;
-    if (!x.manager.spec.suppressEnvoyHeaders) head.set('x-envoy-original-host', before);
-    if (this.#action?.appendXForwardedHost === true) {
+    const first = !this.#hostRewritten;
+    this.#hostRewritten = true;
+    if (first && !x.manager.spec.suppressEnvoyHeaders) head.set('x-envoy-original-host', before);
+    if (first && this.#action?.appendXForwardedHost === true) {
       const forwarded = head.getAll('x-forwarded-host').join(',');
       head.set('x-forwarded-host', forwarded === '' ? before : `${forwarded},${before}`);
     }
@@ -211,8 +216,8 @@ export class Router implements UpstreamUser, PickContext {
     if (this.#action !== null && !this.wantsUpgrade) this.#exchange.deadlines.setResponse(this.#action.timeoutMs);
   }
 
-  /** One attempt: host, connection, and where one is at hand the request itself with [start, end). */
-  #attempt(start: number, end: number): void {
+  /** One attempt: host, connection, and where one is at hand the request itself. fresh: on a new connection. */
+  #attempt(fresh: boolean): void {
     const x = this.#exchange;
     const cluster = this.#cluster as Cluster;
     this.attempts++;
@@ -226,7 +231,7 @@ export class Router implements UpstreamUser, PickContext {
     this.#admitted = true;
     const pick = cluster.pick(this);
     if (pick.kind !== 'host') {
-      this.#endAttempt(null);
+      this.#endAttempt();
       x.reply({ status: 503, body: 'no healthy upstream' }, 'UH', 'no_healthy_upstream');
       return;
     }
@@ -242,20 +247,17 @@ export class Router implements UpstreamUser, PickContext {
     }
     this.sni = host.tls === null ? '' : host.tls.autoSni ? hostOf(x.view.authority) : host.tls.sni;
     this.#pool = poolOf(cluster, host, this.#runtime);
-    this.#dataStart = start;
-    this.#dataEnd = end;
-    this.#inAttempt = true;
-    const acquired = this.#pool.acquire(this, this.#raceRetried && !this.#sentAgain);
-    this.#inAttempt = false;
-    if (this.#raceRetried) this.#sentAgain = true;
+    const acquired = this.#pool.acquire(this, fresh);
     if (acquired === 'overflow') this.#fail('overflow', '');
-    else if (acquired === 'pending') this.#hold.keep(this.#runtime.readBuffer, start, end);
+    else if (acquired === 'pending' && this.#live) {
+      this.#hold.keep(this.#runtime.readBuffer, this.#liveStart, this.#liveEnd);
+    }
   }
 
-  /** While #attempt runs, the body bytes lie in the read buffer. */
-  #inAttempt = false;
-  #dataStart = 0;
-  #dataEnd = 0;
+  /** While the first attempt is set out, the first body bytes still lie in the read buffer. */
+  #live = false;
+  #liveStart = 0;
+  #liveEnd = 0;
 
   onConnection(connection: UpstreamConnection): void {
     const x = this.#exchange;
@@ -263,7 +265,7 @@ export class Router implements UpstreamUser, PickContext {
     const { stream } = connection;
     if (stream !== null) this.#describe(stream.info);
     this.#startTryTimeout();
-    if (this.#inAttempt && this.attempts === 1) this.#sendHead(this.#dataStart, this.#dataEnd);
+    if (this.#live) this.#sendHead(this.#liveStart, this.#liveEnd);
     else this.#sendHeld();
     if (!this.#requestDone && !x.ended) this.#followBackPressure();
   }
@@ -454,7 +456,8 @@ export class Router implements UpstreamUser, PickContext {
     const cluster = this.#cluster as Cluster;
     observe(this.#runtime.slots, cluster.stats + clusterHistogram.upstream_rq_time, Math.max(0, elapsed));
     this.#recordOutcome(responseOutcomes[x.status] as Outcome);
-    this.#endAttempt(null);
+    this.#endAttempt();
+    this.#releaseRetry();
     this.#connection = null;
     connection?.release();
     x.finish();
@@ -471,7 +474,7 @@ export class Router implements UpstreamUser, PickContext {
 
   #countResponse(status: number): void {
     this.#count(at.upstream_rq_completed);
-    this.#count(clusterCodes + status - 100);
+    if (status < 100 + codeSlots) this.#count(clusterCodes + status - 100);
     if (status >= 500) this.#count(at.upstream_rq_5xx);
     else if (status >= 400) this.#count(at.upstream_rq_4xx);
     else if (status >= 300) this.#count(at.upstream_rq_3xx);
@@ -488,9 +491,9 @@ export class Router implements UpstreamUser, PickContext {
     if (this.#isKeepAliveRace(failure)) {
       this.#raceRetried = true;
       this.#connection = null;
-      this.#endAttempt(null);
+      this.#endAttempt();
       this.attempts--;
-      this.#attemptFromHold();
+      this.#attemptFromHold(true);
       return;
     }
     this.#fail(failure, detail);
@@ -511,7 +514,7 @@ export class Router implements UpstreamUser, PickContext {
     if (detail !== '') this.transportFailure = detail;
     if (facts.outcome !== null) this.#recordOutcome(facts.outcome);
     this.#connection = null;
-    this.#endAttempt(null);
+    this.#endAttempt();
     if (x.responseStarted) {
       x.abort(facts.flag, failureDetails(failure, true, detail));
       return;
@@ -535,6 +538,7 @@ export class Router implements UpstreamUser, PickContext {
   #mayTryAgain(retry: RetrySpec): boolean {
     const cluster = this.#cluster as Cluster;
     const x = this.#exchange;
+    this.#releaseRetry();
     if (retry.numRetries === 0 || !methodMayRetry(retry, x.view.method)) return false;
     if (this.#retries >= retry.numRetries) {
       this.#count(at.upstream_rq_retry_limit_exceeded);
@@ -557,39 +561,44 @@ export class Router implements UpstreamUser, PickContext {
     this.#count(at.upstream_rq_retry);
     if (this.#host !== null) this.tried.push(this.#host);
     const x = this.#exchange;
+    this.#holdClient();
     x.deadlines.clearAttempt();
     x.deadlines.setRetry(backoffMs(retry, this.#retries, this.#runtime.random));
   }
 
-  /** The back-off is over. */
-  retryNow(): void {
-    this.#releaseRetry();
-    this.#attemptFromHold();
+  /** Without a connection nobody takes the rest of the body. */
+  #holdClient(): void {
+    if (!this.#requestDone) this.#exchange.downstream.stream.pauseRead();
   }
 
-  #attemptFromHold(): void {
+  /** The back-off is over. */
+  retryNow(): void {
+    this.#attemptFromHold(false);
+  }
+
+  #attemptFromHold(fresh: boolean): void {
     const x = this.#exchange;
+    this.#holdClient();
     const head = x.requestHead;
     if (head.has(token['x-envoy-expected-rq-timeout-ms']) && this.#route?.expectedTimeout !== null) {
       const left = expectedTimeoutMs(Math.ceil(x.deadlines.responseLeftMs), this.#retry);
       if (left > 0) head.set('x-envoy-expected-rq-timeout-ms', String(left));
     }
-    this.#attempt(readHeadroom, readHeadroom);
+    this.#attempt(fresh);
   }
 
   /** The answer of this attempt is not wanted; its connection may be used again when the answer is complete. */
   #giveUpAttempt(last: boolean): void {
     const connection = this.#connection;
     this.#connection = null;
-    this.#endAttempt(null);
+    this.#endAttempt();
     if (connection === null) return;
     if (last) connection.release();
     else connection.closeLocal();
   }
 
-  /** Gives back what the attempt holds; outcome null leaves outlier detection alone. */
-  #endAttempt(outcome: Outcome | null): void {
-    if (outcome !== null) this.#recordOutcome(outcome);
+  /** Gives back what the attempt holds. */
+  #endAttempt(): void {
     const host = this.#host;
     if (this.#admitted) {
       this.#admitted = false;
@@ -636,7 +645,7 @@ export class Router implements UpstreamUser, PickContext {
       this.#count(at.upstream_rq_tx_reset);
       if (!this.#exchange.responseStarted) this.#count(at.upstream_rq_cancelled);
     }
-    this.#endAttempt(null);
+    this.#endAttempt();
     this.#releaseRetry();
     connection?.closeLocal();
     this.#hold.clear();
@@ -646,7 +655,8 @@ export class Router implements UpstreamUser, PickContext {
     const connection = this.#connection;
     this.#connection = null;
     this.#recordOutcome(responseOutcomes[101] as Outcome);
-    this.#endAttempt(null);
+    this.#endAttempt();
+    this.#releaseRetry();
     connection?.tunnelClosed();
   }
 

@@ -77,10 +77,6 @@ export class UpstreamConnection implements StreamHandler {
     this.#startedMs = pool.runtime.clock.nowMs;
   }
 
-  get connectMs(): number {
-    return this.pool.runtime.clock.nowMs - this.#startedMs;
-  }
-
   /** Starts to work for a request. */
   serve(user: UpstreamUser, reused: boolean): void {
     this.#user = user;
@@ -94,6 +90,7 @@ export class UpstreamConnection implements StreamHandler {
 
   onConnected(): void {
     this.#up = true;
+    this.pool.countConnect(this.#startedMs);
     this.pool.connected(this);
   }
 
@@ -123,7 +120,7 @@ export class UpstreamConnection implements StreamHandler {
 
   #consume(start: number, end: number): void {
     let p = start;
-    while (p < end) {
+    while (p < end && this.stream !== null) {
       const user = this.#user;
       if (user === null) {
         this.pool.count(at.upstream_cx_protocol_error);

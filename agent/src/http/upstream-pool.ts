@@ -4,7 +4,7 @@
  */
 import type { Cluster, Host, HostPool } from '../cluster/cluster.ts';
 import type { CloseReason } from '../net/stream.ts';
-import { clusterStat } from '../stats/layout.ts';
+import { clusterHistogram, clusterStat, observe } from '../stats/layout.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import { LazyTimer } from './lazy-timer.ts';
 import { UpstreamConnection, type UpstreamUser } from './upstream-connection.ts';
@@ -189,6 +189,11 @@ export class UpstreamPool implements HostPool {
     this.generation++;
     for (const connection of this.#idle.splice(0)) connection.closeLocal();
     this.#idleTimer.stop();
+  }
+
+  countConnect(startedMs: number): void {
+    const { slots, clock } = this.runtime;
+    observe(slots, this.cluster.stats + clusterHistogram.upstream_cx_connect_ms, Math.max(0, clock.nowMs - startedMs));
   }
 
   count(slot: number, by = 1): void {

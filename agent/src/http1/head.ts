@@ -202,6 +202,10 @@ export class Head {
     return found;
   }
 
+  isRemoved(index: number): boolean {
+    return this.fields[index * fieldStride] === removedToken;
+  }
+
   removeAt(index: number): void {
     this.fields[index * fieldStride] = removedToken;
   }

@@ -21,6 +21,7 @@ export const rejected = {
   badConnectionHeader: -7,
   tooManyHeaders: -8,
   badPath: -9,
+  underscore: -10,
 } as const;
 
 const bad = { status: 400, phraseBody: true, protocolError: true } as const;
@@ -39,6 +40,7 @@ const table: Readonly<Record<number, Rejection>> = {
   [rejected.missingHost]: { status: 400, phraseBody: false, details: 'missing_host_header', protocolError: false },
   [rejected.fragment]: { status: 400, phraseBody: false, details: 'path_normalization_failed', protocolError: false },
   [rejected.badPath]: { status: 400, phraseBody: false, details: 'path_normalization_failed', protocolError: false },
+  [rejected.underscore]: { ...bad, details: 'http1.unexpected_underscore' },
   [rejected.badConnectionHeader]: { ...bad, details: 'http1.connection_header_rejected' },
 };
 
