@@ -81,6 +81,8 @@ function each<V>(values: readonly V[], anything: V): readonly V[] {
 
 export class FilterChainMatcher<T> {
   readonly #ports = new Map<number, Destinations<T>>();
+  readonly #noNames: ServerNames<T> = new Map();
+  readonly #needs = new WeakMap<ServerNames<T>, Needs>();
   readonly #otherwise: T | null;
 
   /** Of two chains with the same criteria the first wins; the compiler of the configuration refuses such. */
@@ -126,24 +128,33 @@ export class FilterChainMatcher<T> {
   }
 
   #names(ip: string, port: number): ServerNames<T> {
-    return (this.#ports.get(port) ?? this.#ports.get(0))?.find(ip) ?? new Map();
+    return (this.#ports.get(port) ?? this.#ports.get(0))?.find(ip) ?? this.#noNames;
   }
 
   /** What must be inspected before the choice for this destination is certain. */
   needs(ip: string, port: number): Needs {
     const names = this.#names(ip, port);
-    let tls = [...names.keys()].some((name) => name !== '');
-    let http = false;
-    for (const transports of names.values()) {
-      for (const [transport, applications] of transports) {
-        if (transport !== '') tls = true;
-        if (![...applications.keys()].some((a) => a !== '')) continue;
-        tls = true;
-        if (transport !== 'tls') http = true;
-      }
+    let needs = this.#needs.get(names);
+    if (needs === undefined) {
+      needs = needsOf(names);
+      this.#needs.set(names, needs);
     }
-    return { tls, http };
+    return needs;
   }
+}
+
+function needsOf<T>(names: ServerNames<T>): Needs {
+  let tls = [...names.keys()].some((name) => name !== '');
+  let http = false;
+  for (const transports of names.values()) {
+    for (const [transport, applications] of transports) {
+      if (transport !== '') tls = true;
+      if (![...applications.keys()].some((a) => a !== '')) continue;
+      tls = true;
+      if (transport !== 'tls') http = true;
+    }
+  }
+  return { tls, http };
 }
 
 /** Exact, then the longest `*.` suffix, then chains that name no server. */

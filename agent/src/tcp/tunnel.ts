@@ -188,11 +188,11 @@ export class Tunnel implements StreamHandler {
     cluster.record(host, { kind: 'local', cause: timeout ? 'connect-timeout' : 'connect-failed' });
     this.#release();
     if (this.#attempts < this.#spec.maxConnectAttempts) this.#connect(cluster);
-    else this.#giveUp('UF', reason);
+    else this.#giveUp('UF,URX', reason); // Envoy says URX after a single attempt, too
   }
 
   #giveUp(flags: string, details: string): void {
-    this.#finish(this.#attempts > 1 ? `${flags},URX` : flags, details);
+    this.#finish(flags, details);
     this.#down.close();
   }
 

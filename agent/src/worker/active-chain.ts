@@ -42,6 +42,8 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
   readonly listenerStats: number;
   readonly bufferLimitBytes: number;
   readonly tls: TlsContextSlot | null;
+  /** Its rules ask for the server name, so the ClientHello must be read though the choice does not depend on it. */
+  readonly readsServerName: boolean;
   draining = false;
   readonly #deps: ChainDependencies;
   readonly #rbac: readonly RbacFilter[];
@@ -58,6 +60,7 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
     this.listenerStats = listener.stats;
     this.bufferLimitBytes = listener.bufferLimitBytes;
     this.tls = deps.tls;
+    this.readsServerName = JSON.stringify(spec.rbac).includes('"requested_server_name"');
     this.#rbac = spec.rbac.map((r) => ({
       spec: r,
       rules: r.rules === null ? null : compileRbac(r.rules),

@@ -35,6 +35,7 @@ export class ActiveListener implements AcceptOwner, InspectionOwner {
   #sockets = new Map<string, AcceptSocket>();
   #chains = new Map<string, ActiveChain>();
   #matcher: FilterChainMatcher<ActiveChain> = new FilterChainMatcher<ActiveChain>([], null);
+  #anyReadsServerName = false;
   #accepting = true;
   #exhausted = false;
 
@@ -71,6 +72,7 @@ export class ActiveListener implements AcceptOwner, InspectionOwner {
     this.#matcher = new FilterChainMatcher(matches, otherwise);
     for (const [key, chain] of this.#chains) if (!next.has(key)) chain.drain(this.#deps.drainMs);
     this.#chains = next;
+    this.#anyReadsServerName = [...next.values()].some((c) => c.readsServerName);
   }
 
   #applySockets(spec: ListenerSpec): readonly string[] {
@@ -133,7 +135,8 @@ export class ActiveListener implements AcceptOwner, InspectionOwner {
     const { tlsInspector, httpInspector } = this.#spec;
     if (!tlsInspector && !httpInspector) return nothing;
     const needs = this.#matcher.needs(local.ip, local.port);
-    return { tls: tlsInspector && needs.tls, http: httpInspector && needs.http };
+    const tls = tlsInspector && (needs.tls || this.#anyReadsServerName);
+    return { tls, http: httpInspector && needs.http };
   }
 
   /** Where the client wanted to go, or null when it may not go there. */

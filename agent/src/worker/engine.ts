@@ -24,6 +24,8 @@ import { DialledOwner } from './dialled-owner.ts';
 import type { DialOptions, LoopClock, Timers, WorkerRuntime } from './runtime.ts';
 import { createTerminal } from './terminal.ts';
 
+const faultIntervalMs = 1000;
+
 export type Report = (
   level: 'debug' | 'info' | 'warn' | 'error',
   msg: string,
@@ -54,6 +56,8 @@ export class Engine implements WorkerRuntime {
   readonly #routes = new Map<string, RouteTable>();
   readonly #listeners = new Map<string, ActiveListener>();
   #ownPorts: ReadonlySet<number> = new Set();
+  #faults = 0;
+  #faultToldMs = Number.NEGATIVE_INFINITY;
   #draining: 'none' | 'inbound' | 'all' = 'none';
 
   constructor(loop: Loop, options: EngineOptions) {
@@ -72,9 +76,13 @@ export class Engine implements WorkerRuntime {
     loop.onFault = (error) => this.#fault(error);
   }
 
+  /** Told at most once a second: a peer that has found a bug must not fill the log with it. */
   #fault(error: unknown): void {
+    this.#faults++;
+    if (this.#loop.nowMs < this.#faultToldMs + faultIntervalMs) return;
+    this.#faultToldMs = this.#loop.nowMs;
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.#options.report('error', 'a connection was aborted by a bug', { detail });
+    this.#options.report('error', 'a connection was aborted by a bug', { detail, sinceStart: this.#faults });
   }
 
   #ownerOf(dial: DialOptions): StreamOwner {
