@@ -46,6 +46,8 @@ export class Loop implements LoopClock, Timers {
   readonly #one = new Int32Array(4);
   readonly #oneAddress: bigint;
   readonly #wheel: TimerWheel;
+  #lastBuffer: Uint8Array | null = null;
+  #lastAddress = 0n;
   #resumable: Resumable[] = [];
   #deferred: (() => void)[] = [];
 
@@ -58,6 +60,15 @@ export class Loop implements LoopClock, Timers {
     const fd = libc.epollCreate(0x80000n, 0n);
     if (fd < 0) throw new Error(`epoll_create1: ${libc.errnoText(libc.errno())}`);
     this.#epoll = BigInt(fd);
+  }
+
+  /** Address of the buffer's first byte. Writers use the same few buffers, so the last one is remembered. */
+  addressOf(buffer: Uint8Array): bigint {
+    if (buffer !== this.#lastBuffer) {
+      this.#lastAddress = addressOf(buffer);
+      this.#lastBuffer = buffer;
+    }
+    return this.#lastAddress;
   }
 
   /** Starts delivering events of the descriptor. False when the kernel refuses (too many watches). */

@@ -5,7 +5,6 @@
  * the end of the turn, never inside a call of its own.
  */
 
-import { addressOf } from '../sys/ffi.ts';
 import * as libc from '../sys/libc.ts';
 import { setResetOnClose, shutdownWrite, socketError } from '../sys/tcp.ts';
 import { type TlsSession, tlsFailed, tlsWantRead, tlsWantWrite } from '../sys/tls-session.ts';
@@ -368,7 +367,7 @@ export class SocketStream implements Stream, EventTarget, Resumable {
 
   #addressIn(buffer: Uint8Array, start: number, end: number): bigint {
     if (start < 0 || end > buffer.length) throw new RangeError(`write of [${start}, ${end}) of ${buffer.length} bytes`);
-    return addressOf(buffer) + BigInt(start);
+    return this.#loop.addressOf(buffer) + BigInt(start);
   }
 
   #queue(buffer: Uint8Array, start: number, end: number): void {

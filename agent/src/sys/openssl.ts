@@ -19,7 +19,6 @@ export const ctxCheckKey = bindInt('SSL_CTX_check_private_key', 2);
 export const ctxStore = bindPointer('SSL_CTX_get_cert_store', 2);
 export const ctxAddClientCa = bindInt('SSL_CTX_add_client_CA', 2);
 export const ctxSetSessionIdContext = bindInt('SSL_CTX_set_session_id_context', 3);
-export const ctxSetReadBuffer = bindVoid('SSL_CTX_set_default_read_buffer_len', 2);
 
 export const sslNew = bindPointer('SSL_new', 2);
 export const sslFree = bindVoid('SSL_free', 2);

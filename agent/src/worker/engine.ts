@@ -6,6 +6,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 import { createCluster } from '../cluster/create.ts';
 import type { LogRecord } from '../http/request-view.ts';
 import type { AccessLogWriter } from '../log/access-log.ts';
+import type { ClusterSpec } from '../model/cluster.ts';
 import type { ListenerSpec } from '../model/listener.ts';
 import type { AccessLogSpec } from '../model/log.ts';
 import type { ClusterHosts, ConfigUpdate } from '../model/update.ts';
@@ -113,35 +114,37 @@ export class Engine implements WorkerRuntime {
   /** One atomic change, in the order of model/update.ts. What cannot be applied is told; the rest is. */
   apply(update: ConfigUpdate): readonly string[] {
     const errors: string[] = [];
-    const attempt = (what: string, work: () => readonly string[] | undefined): void => {
+    const attempt = (what: string, work: () => void): void => {
       try {
-        errors.push(...(work() ?? []));
+        work();
       } catch (error) {
         errors.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
       }
     };
     for (const secret of update.secrets) this.#contexts.setSecret(secret);
-    for (const spec of update.clusters) {
-      attempt(`cluster ${spec.name}`, () => {
-        const known = this.#clusters.get(spec.name);
-        if (known === undefined) this.#clusters.set(spec.name, createCluster(spec, this));
-        else known.update(spec);
-        return undefined;
-      });
+    for (const spec of update.clusters) attempt(`cluster ${spec.name}`, () => this.#applyCluster(spec));
+    for (const endpoints of update.endpoints) {
+      attempt(`endpoints of ${endpoints.cluster}`, () => this.cluster(endpoints.cluster)?.setEndpoints(endpoints));
     }
-    for (const endpoints of update.endpoints) this.#clusters.get(endpoints.cluster)?.setEndpoints(endpoints);
-    for (const { name } of update.secrets) for (const c of this.#clusters.values()) c.onSecretChanged(name);
+    for (const { name } of update.secrets) {
+      for (const c of this.#clusters.values()) attempt(`cluster ${c.name}`, () => c.onSecretChanged(name));
+    }
     for (const spec of update.routes) {
-      attempt(`route configuration ${spec.name}`, () => {
-        this.#routes.set(spec.name, compileRouteTable(spec));
-        return undefined;
-      });
+      attempt(`routes ${spec.name}`, () => this.#routes.set(spec.name, compileRouteTable(spec)));
     }
-    for (const spec of update.listeners) attempt(`listener ${spec.name}`, () => this.#applyListener(spec));
-    this.#remove(update);
+    for (const spec of update.listeners) {
+      attempt(`listener ${spec.name}`, () => errors.push(...this.#applyListener(spec)));
+    }
+    this.#remove(update, attempt);
     this.#retainContexts();
     this.#count(workerStat.at.update_total);
     return errors;
+  }
+
+  #applyCluster(spec: ClusterSpec): void {
+    const known = this.#clusters.get(spec.name);
+    if (known === undefined) this.#clusters.set(spec.name, createCluster(spec, this));
+    else known.update(spec);
   }
 
   #applyListener(spec: ListenerSpec): readonly string[] {
@@ -169,15 +172,16 @@ export class Engine implements WorkerRuntime {
     return errors;
   }
 
-  #remove(update: ConfigUpdate): void {
+  #remove(update: ConfigUpdate, attempt: (what: string, work: () => void) => void): void {
     for (const name of update.removeListeners) {
       this.#listeners.get(name)?.drain(this.#options.drainMs);
       this.#listeners.delete(name);
     }
     for (const name of update.removeRoutes) this.#routes.delete(name);
     for (const name of update.removeClusters) {
-      this.#clusters.get(name)?.close();
+      const gone = this.#clusters.get(name);
       this.#clusters.delete(name);
+      if (gone !== undefined) attempt(`cluster ${name}`, () => gone.close());
     }
   }
 

@@ -4,7 +4,7 @@
  */
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { createAccessLogWriter } from '../log/access-log.ts';
-import type { FromWorker, ToWorker } from '../model/update.ts';
+import type { ConfigUpdate, FromWorker, ToWorker } from '../model/update.ts';
 import { Loop } from '../net/loop.ts';
 import { workerStat, workerStatBase } from '../stats/layout.ts';
 import * as libc from '../sys/libc.ts';
@@ -69,7 +69,7 @@ function main(start: WorkerStart): void {
 function obey(engine: Engine, message: ToWorker, post: (m: FromWorker) => void): boolean {
   switch (message.type) {
     case 'update':
-      post({ type: 'applied', id: message.id, errors: engine.apply(message.update) });
+      post({ type: 'applied', id: message.id, errors: apply(engine, message.update) });
       return true;
     case 'drain':
       engine.drain(message.direction, message.deadlineMs);
@@ -82,6 +82,15 @@ function obey(engine: Engine, message: ToWorker, post: (m: FromWorker) => void):
       return true;
     case 'exit':
       return false;
+  }
+}
+
+/** Every update gets an answer, come what may: the sender waits for it. */
+function apply(engine: Engine, update: ConfigUpdate): readonly string[] {
+  try {
+    return engine.apply(update);
+  } catch (error) {
+    return [`the update was not applied: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`];
   }
 }
 
