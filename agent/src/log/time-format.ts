@@ -2,7 +2,7 @@
  * START_TIME's formats: the strftime letters that name a moment in UTC, with Envoy's fractions of a second (`%E3S`,
  * `%3f`) and `%s`. The part above the second is kept, since thousands of lines share it.
  */
-import { UserError } from '@chainmail/runtime';
+import { UserError } from '@chainmail/runtime/errors';
 
 export type TimeFormat = (timeMs: number) => string;
 

@@ -2,7 +2,7 @@
  * IP addresses and networks as whole numbers. An IPv4-mapped IPv6 address is the IPv4 address: a rule about 10.0.0.0/8
  * must see ::ffff:10.1.2.3.
  */
-import { UserError } from '@chainmail/runtime';
+import { UserError } from '@chainmail/runtime/errors';
 
 /** words: one for IPv4, four for IPv6, each an unsigned 32-bit number. */
 export interface IpNumber {

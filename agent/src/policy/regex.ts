@@ -3,7 +3,7 @@
  * input comes from strangers. The engine is loaded with the first expression, so most agents never load it.
  */
 import { createRequire } from 'node:module';
-import { UserError } from '@chainmail/runtime';
+import { UserError } from '@chainmail/runtime/errors';
 import type * as Re2 from 're2js';
 
 /** Longest expression taken from a configuration, in characters; Envoy's own guard is the program size below. */

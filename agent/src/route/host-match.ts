@@ -2,7 +2,7 @@
  * Which virtual host a Host header means: exact, then the longest suffix `*.x`, then the longest prefix `x.*`, then `*`.
  * Case does not count, nor does one trailing dot; a port does, unless the configuration ignores it.
  */
-import { UserError } from '@chainmail/runtime';
+import { UserError } from '@chainmail/runtime/errors';
 import type { RouteConfigSpec, VirtualHostSpec } from '../model/http.ts';
 import { asciiLower } from '../policy/string-match.ts';
 
