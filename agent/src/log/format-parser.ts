@@ -1,5 +1,5 @@
 /** The grammar of Envoy's format strings: text, `%%`, and `%NAME(PARAMETERS):LENGTH%`. */
-import { UserError } from '@chainmail/runtime';
+import { UserError } from '@chainmail/runtime/errors';
 
 export type FormatToken =
   | { readonly kind: 'text'; readonly text: string }

@@ -3,7 +3,7 @@
  * parameter that is not known is refused here, when configuration arrives.
  */
 import os from 'node:os';
-import { UserError } from '@chainmail/runtime';
+import { UserError } from '@chainmail/runtime/errors';
 import { labelOf } from '../cluster/host.ts';
 import type { LogRecord } from '../http/request-view.ts';
 import { queryParameter } from '../route/query-match.ts';
