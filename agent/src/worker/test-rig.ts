@@ -102,9 +102,10 @@ export async function meshPair(
     readonly expired?: boolean;
     readonly careless?: boolean;
     readonly withoutSecrets?: boolean;
+    readonly application?: (socket: net.Socket) => void;
   } = {},
 ): Promise<{ client: Rig; server: Rig; stop: () => void }> {
-  const { server: app, port } = await serve(echo);
+  const { server: app, port } = await serve(options.application ?? echo);
   const server = new Rig();
   const serverErrors = server.apply({
     secrets: options.withoutSecrets ? [] : [ca.trust, ca.leaf(options.serverSan ?? `URI:${catalog}`)],
