@@ -7,18 +7,19 @@
 import { Head } from '../http1/head.ts';
 import { method } from '../http1/known-headers.ts';
 import { rejectionOf } from '../http1/rejection.ts';
-import { headCapacity, writeAllFields, writeBytes, writeStatusLine } from '../http1/serialize.ts';
 import type { ConnectionInfo, Stream } from '../net/stream.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
-import { FramedRange, type Framing } from './body-framing.ts';
+import type { Framing } from './body-framing.ts';
 import { Deadlines } from './deadlines.ts';
 import { buildLocalReply, type LocalReply } from './local-reply.ts';
 import type { Manager } from './manager.ts';
 import { Request } from './request.ts';
 import type { LogRecord, RequestView } from './request-view.ts';
 import { addChunked, addConnectionClose } from './response-headers.ts';
+import { ResponseWriter } from './response-writer.ts';
 import { Router } from './router.ts';
 import { statusText } from './status-text.ts';
+import { workerShared } from './worker-shared.ts';
 
 /** What an exchange needs of the client's connection. */
 export interface Downstream {
@@ -32,8 +33,7 @@ export interface Downstream {
   startTunnel(upstream: Stream): void;
 }
 
-const crlf = new TextEncoder().encode('\r\n');
-const lastChunkStart = new TextEncoder().encode('0\r\n');
+const nothing = new Uint8Array(0);
 
 const nobody: ConnectionInfo = {
   remoteIp: '',
@@ -58,12 +58,11 @@ export class Exchange implements LogRecord {
   readonly router: Router;
   readonly deadlines: Deadlines;
   readonly #runtime: WorkerRuntime;
-  readonly #range = new FramedRange();
+  readonly #writer: ResponseWriter;
   #manager: Manager | null = null;
   #downstream: Downstream | null = null;
   #parsed = false;
   #startMs = 0;
-  #outFraming: Framing = 'none';
   #closeAfter = false;
   /** Trailer fields of the request, once it is complete. */
   requestTrailers: Head | null = null;
@@ -84,11 +83,13 @@ export class Exchange implements LogRecord {
   bytesSent = 0;
   routeName = '';
   virtualHost = '';
+  hostRewritten = false;
   /** The path before a rewrite, or ''. */
   rewrittenFrom = '';
 
   constructor(runtime: WorkerRuntime) {
     this.#runtime = runtime;
+    this.#writer = new ResponseWriter(runtime.readBuffer, workerShared(runtime));
     this.view = new Request(this.requestHead, nobody);
     this.deadlines = new Deadlines(runtime.clock, runtime.timers, this);
     this.router = new Router(this, runtime);
@@ -100,7 +101,8 @@ export class Exchange implements LogRecord {
     this.#downstream = downstream;
     this.#parsed = false;
     this.#startMs = clock.nowMs;
-    this.#outFraming = 'none';
+    this.#writer.framing = 'none';
+    this.hostRewritten = false;
     this.#closeAfter = false;
     this.responseStarted = false;
     this.#upgraded = false;
@@ -214,7 +216,9 @@ export class Exchange implements LogRecord {
     });
     this.status = responseHead.status;
     this.responseStarted = true;
-    this.#sendLocal(body);
+    const bytes = Buffer.from(body);
+    this.bytesSent += bytes.length;
+    this.#writer.whole(this.downstream.stream, responseHead, bytes);
     this.#end(this.#closeAfter);
   }
 
@@ -242,28 +246,10 @@ export class Exchange implements LogRecord {
     }
   }
 
-  #sendLocal(body: string): void {
-    const { manager, responseHead, downstream } = this;
-    const bodyBytes = Buffer.from(body);
-    const out = manager.shared.scratch(headCapacity(responseHead) + bodyBytes.length);
-    let n = this.#writeHead(responseHead, out);
-    n = writeBytes(bodyBytes, out, n);
-    this.bytesSent += bodyBytes.length;
-    downstream.stream.write(out, 0, n);
-  }
-
-  #writeHead(head: Head, out: Buffer): number {
-    let n = writeStatusLine(head.status, statusText(head.status), out, 0);
-    n = writeAllFields(head, out, n);
-    return writeBytes(crlf, out, n);
-  }
-
   /** Passes an informational answer (1xx but 101) on, as it is in responseHead. */
   sendInformational(): void {
     if (this.view.protocol === 'HTTP/1.0') return;
-    const { manager, responseHead, downstream } = this;
-    const out = manager.shared.scratch(headCapacity(responseHead));
-    downstream.stream.write(out, 0, this.#writeHead(responseHead, out));
+    this.#writer.whole(this.downstream.stream, this.responseHead, nothing);
   }
 
   /**
@@ -271,72 +257,33 @@ export class Exchange implements LogRecord {
    * that came along. framing is the upstream's.
    */
   sendHead(framing: Framing, start: number, end: number, last: boolean): void {
-    const head = this.responseHead;
-    this.status = head.status;
+    this.status = this.responseHead.status;
     this.responseStarted = true;
     this.responseDurationMs = this.elapsedMs;
+    this.bytesSent += end - start;
     this.#settleClose();
     this.#settleFraming(framing);
-    this.bytesSent += end - start;
-    const range = this.#range;
-    const buffer = this.#runtime.readBuffer;
-    if (this.#outFraming === 'chunked' && framing !== 'none') range.chunk(buffer, start, end, this.#endsHere(last));
-    else range.plain(start, end);
-    this.#sendWithHead(head, range);
-    if (last) this.#finishBody();
+    const { stream } = this.downstream;
+    this.#writer.head(stream, this.responseHead, start, end, last, this.router.responseTrailers);
+    if (last) this.responseTxDurationMs = this.elapsedMs;
   }
 
   #settleFraming(framing: Framing): void {
     const head = this.responseHead;
     const http10 = this.view.protocol === 'HTTP/1.0';
-    this.#outFraming = framing === 'chunked' || framing === 'close' ? (http10 ? 'close' : 'chunked') : framing;
-    if (this.#outFraming === 'close') this.#closeAfter = true;
-    const headWithoutLength = framing === 'none' && this.requestHead.method === method.HEAD && head.contentLength < 0;
+    const out = framing === 'chunked' || framing === 'close' ? (http10 ? 'close' : 'chunked') : framing;
+    this.#writer.framing = out;
+    if (out === 'close') this.#closeAfter = true;
     if (this.#closeAfter) addConnectionClose(head);
-    if (this.#outFraming === 'chunked' || (headWithoutLength && !http10 && head.status >= 200)) addChunked(head);
-  }
-
-  /** The last chunk can go out with the data: there are no trailers to come in between. */
-  #endsHere(last: boolean): boolean {
-    return last && this.router.responseTrailers === null;
-  }
-
-  /** Head and range in one write: the head is put in front of the data, over bytes that have been read already. */
-  #sendWithHead(head: Head, range: FramedRange): void {
-    const { stream } = this.downstream;
-    const buffer = this.#runtime.readBuffer;
-    const out = this.manager.shared.scratch(headCapacity(head));
-    const n = this.#writeHead(head, out);
-    const at = range.start - n;
-    if (at < 0) {
-      stream.write(out, 0, n);
-      stream.write(buffer, range.start, range.end);
-      return;
-    }
-    out.copy(buffer, at, 0, n);
-    stream.write(buffer, at, range.end);
+    const headWithoutLength = framing === 'none' && this.requestHead.method === method.HEAD && head.contentLength < 0;
+    if (out === 'chunked' || (headWithoutLength && !http10)) addChunked(head);
   }
 
   /** Sends body bytes of the read buffer. */
   sendData(start: number, end: number, last: boolean): void {
     this.bytesSent += end - start;
-    const range = this.#range;
-    const buffer = this.#runtime.readBuffer;
-    if (this.#outFraming === 'chunked') range.chunk(buffer, start, end, this.#endsHere(last));
-    else range.plain(start, end);
-    if (range.end > range.start) this.downstream.stream.write(buffer, range.start, range.end);
-    if (last) this.#finishBody();
-  }
-
-  #finishBody(): void {
-    const trailers = this.router.responseTrailers;
-    if (trailers !== null && this.#outFraming === 'chunked') {
-      const out = this.manager.shared.scratch(headCapacity(trailers) + lastChunkStart.length);
-      let n = writeBytes(lastChunkStart, out, 0);
-      n = writeAllFields(trailers, out, n);
-      this.downstream.stream.write(out, 0, writeBytes(crlf, out, n));
-    }
-    this.responseTxDurationMs = this.elapsedMs;
+    this.#writer.data(this.downstream.stream, start, end, last, this.router.responseTrailers);
+    if (last) this.responseTxDurationMs = this.elapsedMs;
   }
 
   /** The response is complete and everything of it was handed to the client's stream. */
@@ -350,7 +297,7 @@ export class Exchange implements LogRecord {
     this.details = details;
     this.router.abandon();
     // An end of the connection would look like the end of such a body; a reset does not.
-    if (this.#outFraming === 'close') this.downstream.stream.reset();
+    if (this.#writer.framing === 'close') this.downstream.stream.reset();
     this.#end(true, true);
   }
 
@@ -375,8 +322,8 @@ export class Exchange implements LogRecord {
     this.responseStarted = true;
     this.responseDurationMs = this.elapsedMs;
     this.bytesSent += end - start;
-    this.#range.plain(start, end);
-    this.#sendWithHead(this.responseHead, this.#range);
+    this.#writer.framing = 'none';
+    this.#writer.head(this.downstream.stream, this.responseHead, start, end, false, null);
     this.downstream.startTunnel(upstream);
   }
 

@@ -1,0 +1,105 @@
+/**
+ * What one attempt at a host takes - a place among the cluster's requests, a count on the host - and gives back, and
+ * how its end is told to statistics, outlier detection and the edge table. Invariant: `end` gives back exactly what was
+ * taken, however often it is called.
+ */
+import type { Cluster, Host, Outcome } from '../cluster/cluster.ts';
+import type { Edge } from '../net/edge.ts';
+import { clusterCodes, clusterHistogram, clusterStat, codeSlots, observe } from '../stats/layout.ts';
+import type { LoopClock } from '../worker/runtime.ts';
+
+const { at } = clusterStat;
+
+const responses: readonly Outcome[] = Array.from({ length: 1000 }, (_, status) => ({ kind: 'response', status }));
+
+export class Attempt {
+  readonly #slots: Float64Array;
+  readonly #clock: LoopClock;
+  #cluster: Cluster | null = null;
+  #admitted = false;
+  #counted = false;
+  #startedMs = 0;
+  /** The host of this attempt, or of the last one. */
+  host: Host | null = null;
+  edge: Edge | null = null;
+
+  constructor(slots: Float64Array, clock: LoopClock) {
+    this.#slots = slots;
+    this.#clock = clock;
+  }
+
+  reset(): void {
+    this.#cluster = null;
+    this.host = null;
+    this.edge = null;
+  }
+
+  /** False when the cluster has too many requests. */
+  begin(cluster: Cluster): boolean {
+    this.#cluster = cluster;
+    this.#startedMs = this.#clock.nowMs;
+    this.edge = null;
+    this.#admitted = cluster.admitRequest();
+    return this.#admitted;
+  }
+
+  take(host: Host): void {
+    this.host = host;
+    this.#counted = true;
+    host.activeRequests++;
+    host.rqTotal++;
+    this.count(at.upstream_rq_total);
+    this.count(at.upstream_rq_active);
+  }
+
+  get elapsedMs(): number {
+    return Math.max(0, this.#clock.nowMs - this.#startedMs);
+  }
+
+  end(): void {
+    if (this.#admitted) this.#cluster?.releaseRequest();
+    if (this.#counted && this.host !== null) {
+      this.host.activeRequests--;
+      this.count(at.upstream_rq_active, -1);
+    }
+    this.#admitted = false;
+    this.#counted = false;
+  }
+
+  /** A complete answer, for the histogram too. */
+  recordAnswer(status: number): void {
+    const base = this.#cluster?.stats ?? 0;
+    if (this.#cluster !== null) observe(this.#slots, base + clusterHistogram.upstream_rq_time, this.elapsedMs);
+    this.recordStatus(status);
+  }
+
+  recordStatus(status: number): void {
+    this.record(responses[status] as Outcome);
+  }
+
+  record(outcome: Outcome): void {
+    if (this.host !== null) this.#cluster?.record(this.host, outcome);
+    const { edge } = this;
+    if (edge === null) return;
+    edge.requests++;
+    if (outcome.kind === 'local' || outcome.status >= 500) edge.failures++;
+  }
+
+  /** Counts an answer's head by code and class. */
+  countStatus(status: number): void {
+    this.count(at.upstream_rq_completed);
+    if (status < 100 + codeSlots) this.count(clusterCodes + status - 100);
+    if (status >= 500) this.count(at.upstream_rq_5xx);
+    else if (status >= 400) this.count(at.upstream_rq_4xx);
+    else if (status >= 300) this.count(at.upstream_rq_3xx);
+    else if (status >= 200) this.count(at.upstream_rq_2xx);
+    else this.count(at.upstream_rq_1xx);
+  }
+
+  /** Adds to a number of the cluster. */
+  count(slot: number, by = 1): void {
+    if (this.#cluster === null) return;
+    const i = this.#cluster.stats + slot;
+    this.#slots[i] = (this.#slots[i] as number) + by;
+  }
+}

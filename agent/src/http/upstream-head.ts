@@ -1,0 +1,55 @@
+/** The request head as the upstream gets it: expected timeout, rewrites and configured headers, in Envoy's order. */
+import { token } from '../http1/known-headers.ts';
+import type { RouteActionSpec } from '../model/http.ts';
+import { rewriteHost, rewritePath } from '../route/rewrite.ts';
+import { type CompiledRoute, expectedTimeoutMs } from './compiled-route.ts';
+import type { Exchange } from './exchange.ts';
+import { applyEdits } from './header-mutations.ts';
+
+/** Once for each request; what depends on the attempt is set again by the two functions below. */
+export function prepareUpstreamHead(x: Exchange, route: CompiledRoute, action: RouteActionSpec): void {
+  const { requestHead: head, view, manager } = x;
+  const envoyHeaders = !manager.spec.suppressEnvoyHeaders;
+  if (envoyHeaders && route.expectedTimeout !== null) head.addStatic(route.expectedTimeout);
+  if (route.rewritesPath) {
+    const before = view.path;
+    const after = rewritePath(route.matched, view);
+    if (after !== before) {
+      x.rewrittenFrom = before;
+      head.setTarget(after);
+      view.forget();
+      if (envoyHeaders) head.set('x-envoy-original-path', before);
+    }
+  }
+  if (route.rewritesHost && !action.autoHostRewrite) setUpstreamHost(x, route, action, '');
+  if (route.requestEdits !== null) {
+    applyEdits(route.requestEdits, head, x);
+    view.forget();
+  }
+}
+
+/** Host as the route rewrites it; hostname is the endpoint's own name. What the client asked for is told once. */
+export function setUpstreamHost(x: Exchange, route: CompiledRoute, action: RouteActionSpec, hostname: string): void {
+  const { requestHead: head, view } = x;
+  const before = view.authority;
+  const host = rewriteHost(route.matched, view, hostname);
+  if (host === null || host === before) return;
+  if (!x.hostRewritten) {
+    x.hostRewritten = true;
+    if (!x.manager.spec.suppressEnvoyHeaders) head.set('x-envoy-original-host', before);
+    if (action.appendXForwardedHost) {
+      const forwarded = head.getAll('x-forwarded-host').join(',');
+      head.set('x-forwarded-host', forwarded === '' ? before : `${forwarded},${before}`);
+    }
+  }
+  head.set('host', host);
+  view.forget();
+}
+
+/** A retry tells the upstream how much time is left. */
+export function renewExpectedTimeout(x: Exchange, route: CompiledRoute): void {
+  const head = x.requestHead;
+  if (route.expectedTimeout === null || !head.has(token['x-envoy-expected-rq-timeout-ms'])) return;
+  const left = expectedTimeoutMs(Math.ceil(x.deadlines.responseLeftMs), route.retry);
+  if (left > 0) head.set('x-envoy-expected-rq-timeout-ms', String(left));
+}
