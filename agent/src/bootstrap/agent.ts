@@ -161,7 +161,7 @@ export class Agent {
     this.#ads = new Client({
       open: adsChannel(endpoint),
       target: this.live,
-      node: bootstrap.message.node ?? ({ $typeName: 'envoy.config.core.v3.Node' } as Node),
+      node: ownNode(bootstrap.message.node),
       clock: this.#clock,
       log: this.#setup.log,
       cds,
@@ -279,4 +279,17 @@ export class Agent {
       quit: () => this.#quit(),
     };
   }
+}
+
+/** The node of the bootstrap, with who we are in place of what it says about that. */
+function ownNode(node: Node | undefined): Node {
+  const version = agentVersion.split(' ')[1] ?? '';
+  const self: Partial<Node> = {
+    userAgentName: 'chainmail-agent',
+    userAgentVersionType: { case: 'userAgentVersion', value: version },
+    // The server must not wait for an Envoy's features; HTTP/2 to upstreams is not among ours.
+    clientFeatures: [],
+  };
+  const given: Partial<Node> = node ?? { $typeName: 'envoy.config.core.v3.Node' };
+  return { ...given, ...self } as Node;
 }
