@@ -53,7 +53,7 @@ export class Attempt {
   }
 
   get elapsedMs(): number {
-    return Math.max(0, this.#clock.nowMs - this.#startedMs);
+    return Math.max(0, Math.floor(this.#clock.nowMs - this.#startedMs));
   }
 
   end(): void {

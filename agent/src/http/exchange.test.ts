@@ -1,4 +1,5 @@
 import test from 'ava';
+import type { Edge } from '../net/edge.ts';
 import { FakeWorker } from './testing/fake-worker.ts';
 import { endpoint, noMutations, prefixRoute, routeAction, routeConfig } from './testing/specs.ts';
 
@@ -542,4 +543,50 @@ test('an odd status of an upstream passes and is counted in its class only', (t)
   t.is(w.clusterStat('upstream_rq_5xx'), 1);
   const changed = [...w.slots.keys()].filter((i) => w.slots[i] !== before[i]);
   t.true(changed.length < 20);
+});
+
+test('durations are whole milliseconds, and times are told apart', (t) => {
+  const w = new FakeWorker();
+  let times: readonly number[] = [];
+  w.onLog = (r) => {
+    times = [r.durationMs, r.requestDurationMs, r.responseDurationMs, r.responseTxDurationMs];
+  };
+  const client = w.client();
+  client.feed('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n');
+  w.advance(10.7);
+  client.feed('x');
+  w.advance(20.7);
+  w.upstream().feed('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nh');
+  w.advance(5.4);
+  w.upstream().feed('i');
+  t.deepEqual(times, [36, 10, 31, 36]);
+});
+
+test('the edges of both connections count requests and failures', (t) => {
+  const edge = (): Edge => ({
+    direction: 'inbound',
+    local: '',
+    peer: '',
+    target: '',
+    tls: '',
+    connections: 1,
+    active: 1,
+    requests: 0,
+    failures: 0,
+  });
+  const w = new FakeWorker();
+  w.autoConnect = false;
+  const client = w.client();
+  client.edge = edge();
+  client.feed('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n');
+  const up = w.upstream();
+  up.edge = edge();
+  up.connect();
+  up.feed(ok);
+  t.like(client.edge, { requests: 1, failures: 0 });
+  t.like(up.edge, { requests: 1, failures: 0 });
+  client.feed('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n');
+  up.end();
+  t.like(client.edge, { requests: 2, failures: 1 });
+  t.like(up.edge, { requests: 2, failures: 1 });
 });

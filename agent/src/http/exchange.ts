@@ -153,8 +153,9 @@ export class Exchange implements LogRecord {
     return this.downstream.stream.info;
   }
 
+  /** Whole milliseconds since the first byte, as logs and histograms have them. */
   get elapsedMs(): number {
-    return this.#runtime.clock.nowMs - this.#startMs;
+    return Math.floor(this.#runtime.clock.nowMs - this.#startMs);
   }
 
   responseHeader(name: string): string | null {

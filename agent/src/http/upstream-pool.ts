@@ -193,7 +193,8 @@ export class UpstreamPool implements HostPool {
 
   countConnect(startedMs: number): void {
     const { slots, clock } = this.runtime;
-    observe(slots, this.cluster.stats + clusterHistogram.upstream_cx_connect_ms, Math.max(0, clock.nowMs - startedMs));
+    const elapsedMs = Math.max(0, Math.floor(clock.nowMs - startedMs));
+    observe(slots, this.cluster.stats + clusterHistogram.upstream_cx_connect_ms, elapsedMs);
   }
 
   count(slot: number, by = 1): void {
