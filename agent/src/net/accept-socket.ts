@@ -54,10 +54,10 @@ export class AcceptSocket implements EventTarget {
 
   #takeBreak(code: number): void {
     this.#owner.onExhausted(libc.errnoText(code));
-    this.#loop.remove(this.#fd);
+    this.#loop.change(this.#fd, this, 0);
     this.#break = this.#loop.after(breakMs, () => {
       this.#break = null;
-      this.#loop.add(this.#fd, this, libc.epoll.in);
+      this.#loop.change(this.#fd, this, libc.epoll.in);
     });
   }
 

@@ -39,6 +39,7 @@ export class Loop implements LoopClock, Timers {
   readonly region: libc.Region = new libc.Region(readHeadroom + readCapacity + readTailroom, readHeadroom);
   readonly chunks: ChunkPool = new ChunkPool();
   readonly #epoll: bigint;
+  readonly #openFds: Uint8Array;
   readonly #targets: (EventTarget | undefined)[] = [];
   readonly #generations: number[] = [];
   readonly #events = new Int32Array(3 * maxEvents);
@@ -51,7 +52,9 @@ export class Loop implements LoopClock, Timers {
   #resumable: Resumable[] = [];
   #deferred: (() => void)[] = [];
 
-  constructor() {
+  /** openFds: where the descriptors in use are marked, for whoever has to close them when this thread dies. */
+  constructor(openFds: Uint8Array = new Uint8Array(0)) {
+    this.#openFds = openFds;
     this.nowMs = performance.now();
     this.wallMs = Date.now();
     this.#wheel = new TimerWheel(this.nowMs);
@@ -60,6 +63,7 @@ export class Loop implements LoopClock, Timers {
     const fd = libc.epollCreate(0x80000n, 0n);
     if (fd < 0) throw new Error(`epoll_create1: ${libc.errnoText(libc.errno())}`);
     this.#epoll = BigInt(fd);
+    this.#openFds[fd] = 1;
   }
 
   /** Address of the buffer's first byte. Writers use the same few buffers, so the last one is remembered. */
@@ -76,6 +80,7 @@ export class Loop implements LoopClock, Timers {
     const generation = ((this.#generations[fd] ?? 0) + 1) | 0;
     this.#generations[fd] = generation;
     this.#targets[fd] = target;
+    this.#openFds[fd] = 1;
     return this.#control(libc.epoll.add, fd, events, generation);
   }
 
@@ -88,6 +93,7 @@ export class Loop implements LoopClock, Timers {
   /** To be called before the descriptor is closed; closing takes it out of epoll. */
   forget(fd: number): void {
     this.#targets[fd] = undefined;
+    this.#openFds[fd] = 0;
     this.#generations[fd] = ((this.#generations[fd] ?? 0) + 1) | 0;
   }
 
@@ -178,6 +184,7 @@ export class Loop implements LoopClock, Timers {
   }
 
   close(): void {
+    this.#openFds[Number(this.#epoll)] = 0;
     libc.close(this.#epoll, 0n);
   }
 }

@@ -24,6 +24,7 @@ export function takeWake(fd: number): void {
   libc.read(BigInt(fd), countAddress, 8n);
 }
 
-export function closeWake(fd: number): void {
+/** For eventfds, and for what a dead thread has left open. */
+export function closeDescriptor(fd: number): void {
   libc.close(BigInt(fd), 0n);
 }

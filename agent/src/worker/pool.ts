@@ -3,12 +3,13 @@
  * crashed one anew with the whole configuration. Invariant: every order gets an answer or fails with the worker.
  */
 import { getCompileCacheDir } from 'node:module';
+import path from 'node:path';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { Backoff, type Clock, type Logger, systemClock } from '@chainmail/runtime';
 import { createRing } from '../log/ring.ts';
 import type { ClusterHosts, ConfigUpdate, EdgeCount, FromWorker, ToWorker } from '../model/update.ts';
 import { slotCount } from '../stats/layout.ts';
-import { closeWake, openWake, wake } from '../sys/wake.ts';
+import { closeDescriptor, openWake, wake } from '../sys/wake.ts';
 import { ConfigState } from './config-state.ts';
 import type { WorkerStart } from './worker-entry.ts';
 
@@ -32,12 +33,18 @@ export interface WorkerMemory {
 /** Young generation: garbage is scarce on the hot path, and a small one keeps the anonymous memory low. */
 const limits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 512, stackSizeMb: 4 };
 const exitWaitMs = 3000;
+/** Descriptors above are not cleaned up after a crash; the kernel's usual limit is the same number. */
+const maxFds = 1 << 20;
 
 /** The compile cache of this thread, when it has one: it halves a worker's start and saves it the TypeScript stripper. */
 function workerEnvironment(): NodeJS.ProcessEnv {
   const cache = getCompileCacheDir();
-  return cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: cache };
+  if (cache === undefined) return process.env;
+  return { ...process.env, NODE_COMPILE_CACHE: path.dirname(cache), NODE_COMPILE_CACHE_PORTABLE: '1' };
 }
+
+/** A bundle has it beside this file as well. */
+const workerEntry = new URL(`./worker-entry${path.extname(import.meta.url)}`, import.meta.url);
 
 interface Waiting {
   readonly done: (message: FromWorker) => void;
@@ -52,6 +59,7 @@ class WorkerHost {
   readonly #clock: Clock;
   readonly #wakeFd = openWake();
   readonly #slots = new SharedArrayBuffer(slotCount * 8);
+  readonly #openFds = new SharedArrayBuffer(maxFds);
   readonly #backoff: Backoff;
   #worker: Worker | null = null;
   #port: MessagePort | null = null;
@@ -77,10 +85,11 @@ class WorkerHost {
         wakeFd: this.#wakeFd,
         slots: this.#slots,
         ring: this.memory.ring,
+        openFds: this.#openFds,
         drainMs: this.#options.drainMs,
         seed: ((this.#options.seed ?? Math.floor(Math.random() * 2 ** 32)) + this.memory.index) >>> 0,
       };
-      const worker = new Worker(new URL('./worker-entry.ts', import.meta.url), {
+      const worker = new Worker(workerEntry, {
         workerData: data,
         transferList: [port2],
         resourceLimits: limits,
@@ -127,12 +136,23 @@ class WorkerHost {
   #ended(problem: Error): void {
     this.#worker = null;
     this.#port = null;
+    this.#closeLeftovers();
     for (const { failed } of this.#waiting.values()) failed(problem);
     this.#waiting.clear();
     if (this.#stopping) return;
     const delayMs = this.#backoff.next();
     this.#options.log.error({ worker: this.memory.index, err: problem, delayMs }, 'a worker crashed; starting it anew');
     this.#clock.after(delayMs, () => this.#restart());
+  }
+
+  /** A dead thread's sockets would go on listening with nobody behind them. */
+  #closeLeftovers(): void {
+    const open = new Uint8Array(this.#openFds);
+    open[this.#wakeFd] = 0;
+    for (let fd = open.indexOf(1); fd >= 0; fd = open.indexOf(1, fd + 1)) {
+      open[fd] = 0;
+      closeDescriptor(fd);
+    }
   }
 
   #restart(): void {
@@ -183,7 +203,7 @@ class WorkerHost {
       await ended;
       clearTimeout(timer);
     }
-    closeWake(this.#wakeFd);
+    closeDescriptor(this.#wakeFd);
   }
 }
 

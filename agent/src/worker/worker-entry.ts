@@ -19,6 +19,8 @@ export interface WorkerStart {
   readonly wakeFd: number;
   readonly slots: SharedArrayBuffer;
   readonly ring: SharedArrayBuffer;
+  /** A byte for each descriptor that the worker has open. */
+  readonly openFds: SharedArrayBuffer;
   readonly drainMs: number;
   readonly seed: number;
 }
@@ -30,7 +32,7 @@ function main(start: WorkerStart): void {
   const post = (message: FromWorker): void => port.postMessage(message);
   selfTest();
   const slots = new Float64Array(start.slots);
-  const loop = new Loop();
+  const loop = new Loop(new Uint8Array(start.openFds));
   const engine = new Engine(loop, {
     slots,
     log: createAccessLogWriter(start.ring, slots),
