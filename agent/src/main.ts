@@ -2,10 +2,7 @@
  * chainmail-agent: decides what to run and loads only that. Exit codes: 0 done, 1 it could not start or is invalid,
  * 2 the command line is not understood.
  */
-import { enableCompileCache } from 'node:module';
 import type { Command } from './bootstrap/options.ts';
-
-enableCompileCache();
 
 async function run(command: Command): Promise<number> {
   switch (command.kind) {

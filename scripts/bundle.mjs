@@ -1,0 +1,174 @@
+/**
+ * One bundle per program, made at setup with esbuild: loading some hundred modules and the TypeScript stripper costs
+ * an agent 60 MB and most of its start time. launch.cjs takes a bundle only while every source it was made of is as
+ * it was, so an edit takes effect at the next start with no command; setup brings the bundle up to date again.
+ */
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import { builtinModules, createRequire } from 'node:module';
+import path from 'node:path';
+import manifests from './bundle-manifest.cjs';
+
+const { bundleHome, changedInputs, describeInput, readManifest } = manifests;
+
+/** Folders of earlier bundles are left for agents that still run from them. */
+const keepMs = 24 * 3600 * 1000;
+const attempts = 3;
+
+/** What a program's bundle is made of: its entries, files they read beside themselves, and what loads late. */
+export const PROGRAMS = {
+  'chainmail-agent': {
+    entry: 'agent/src/main.ts',
+    entries: { main: 'agent/src/main.ts', 'worker-entry': 'agent/src/worker/worker-entry.ts' },
+    assets: ['lib/xds/gen/xds.binpb'],
+    late: { re2js: 'agent' },
+    // A small young generation is enough for configuration, and every collection gives pages back.
+    nodeFlags: ['--no-warnings', '--max-semi-space-size=1'],
+    warmUp: { args: ['--concurrency', '1', '--config-yaml', '{}'], until: '"started"' },
+  },
+};
+
+/**
+ * `import http from 'node:http'` reads every export, and the WebSocket getter among them loads an HTTP client: 6 MB.
+ * Properties of the module object are read when they are used.
+ */
+const builtins = {
+  name: 'builtins',
+  setup(build) {
+    const names = new RegExp(`^(node:.*|${builtinModules.filter((m) => /^[a-z_/0-9]+$/.test(m)).join('|')})$`);
+    build.onResolve({ filter: names }, ({ path: name }) => ({
+      path: name.startsWith('node:') ? name : `node:${name}`,
+      namespace: 'builtin',
+    }));
+    build.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path: name }) => ({
+      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(name)})`,
+    }));
+  },
+};
+
+/** `createRequire(import.meta.url)('x')` loads late on purpose: from a file of its own beside the bundle. */
+const latePackages = (names) => ({
+  name: 'late',
+  setup(build) {
+    build.onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path: file }) => {
+      const text = fs.readFileSync(file, 'utf8');
+      const contents = text.replace(/(createRequire\(import\.meta\.url\)\()'([^'.]+)'\)/g, (_, call, name) => {
+        if (!names.includes(name)) throw new Error(`${file}: ${name} loads late; name it in scripts/bundle.mjs`);
+        return `${call}'./${name}.cjs')`;
+      });
+      return { contents, loader: 'ts' };
+    });
+  },
+});
+
+const common = {
+  bundle: true,
+  platform: 'node',
+  target: 'node26',
+  minifySyntax: true,
+  legalComments: 'none',
+  logLevel: 'silent',
+  metafile: true,
+};
+
+async function build(root, program, outdir) {
+  const esbuild = createRequire(path.join(root, 'package.json'))('esbuild');
+  const { metafile } = await esbuild.build({
+    ...common,
+    absWorkingDir: root,
+    entryPoints: program.entries,
+    outdir,
+    format: 'esm',
+    splitting: true,
+    plugins: [builtins, latePackages(Object.keys(program.late))],
+  });
+  for (const [name, from] of Object.entries(program.late)) {
+    const entry = createRequire(path.join(root, from, 'package.json')).resolve(name);
+    await esbuild.build({ ...common, entryPoints: [entry], outfile: path.join(outdir, `${name}.cjs`), format: 'cjs' });
+  }
+  for (const asset of program.assets) {
+    fs.copyFileSync(path.join(root, asset), path.join(outdir, path.basename(asset)));
+  }
+  fs.writeFileSync(path.join(outdir, 'package.json'), '{"type":"module"}\n');
+  return [
+    ...Object.keys(metafile.inputs).filter((f) => !f.includes('node_modules/') && fs.existsSync(path.join(root, f))),
+    ...program.assets,
+    'scripts/bundle.mjs',
+    'pnpm-lock.yaml',
+  ];
+}
+
+function writeManifest(home, name, manifest) {
+  const file = path.join(home, `${name}.json`);
+  fs.writeFileSync(`${file}.${process.pid}`, JSON.stringify(manifest));
+  fs.renameSync(`${file}.${process.pid}`, file);
+}
+
+function removeOld(home, name, keep) {
+  for (const dir of fs.readdirSync(home)) {
+    if (!dir.startsWith(`${name}-`) || dir === keep) continue;
+    const full = path.join(home, dir);
+    if (Date.now() - fs.statSync(full).mtimeMs > keepMs) fs.rmSync(full, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Makes the bundle of a program when its sources changed. Returns its folder when it is new, null when there was
+ * nothing to do. Throws what esbuild says; the program runs from its sources then.
+ */
+export async function bundle(root, name) {
+  const program = PROGRAMS[name];
+  const home = bundleHome(root);
+  const old = readManifest(root, name);
+  if (old !== null) {
+    const changed = changedInputs(root, old);
+    if (changed.length === 0) return null;
+    if (changed.every((c) => c.same)) {
+      writeManifest(home, name, { ...old, inputs: old.inputs.map(([file]) => describeInput(root, file)) });
+      return null;
+    }
+  }
+  for (let attempt = 1; ; attempt++) {
+    const dir = `${name}-${Date.now().toString(36)}`;
+    const begun = Date.now();
+    const inputs = (await build(root, program, path.join(home, dir))).map((f) => describeInput(root, f));
+    // A source that was saved while it was being read may be in the bundle as it was before.
+    if (inputs.some(([, , mtimeMs]) => mtimeMs >= begun) && attempt < attempts) continue;
+    if (inputs.some(([, , mtimeMs]) => mtimeMs >= begun)) throw new Error('the sources keep changing');
+    writeManifest(home, name, { dir, inputs });
+    removeOld(home, name, dir);
+    return path.join(home, dir);
+  }
+}
+
+/** Runs a command to its end, or until it prints a text; then it is asked to end. */
+function run(command, args, until = null) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+    let text = '';
+    child.stderr.on('data', (chunk) => {
+      text += chunk;
+      if (until !== null && text.includes(until)) child.kill('SIGTERM');
+    });
+    child.on('error', resolve);
+    child.on('close', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+/**
+ * Fills the compile cache beside a new bundle: one real run keeps the functions that a start needs, then the parts
+ * that it did not load are compiled. Only speed depends on it, so that it does not matter when it fails.
+ */
+export async function warm(root, name, dir, node) {
+  const { entry, nodeFlags, warmUp } = PROGRAMS[name];
+  const launch = path.join(root, 'scripts/launch.cjs');
+  await run(node, [...nodeFlags, launch, name, entry, ...warmUp.args], warmUp.until);
+  const parts = fs.readdirSync(dir).filter((f) => f.endsWith('.js') && !(f.slice(0, -3) in PROGRAMS[name].entries));
+  const code = `require('node:module').enableCompileCache({ directory: ${JSON.stringify(path.join(dir, 'compile-cache'))}, portable: true });
+Promise.all(${JSON.stringify(parts.map((f) => path.join(dir, f)))}.map((f) => import(f)));`;
+  await run(node, [...nodeFlags, '-e', code]);
+}

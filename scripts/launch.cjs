@@ -1,0 +1,27 @@
+/**
+ * `node launch.cjs PROGRAM ENTRY [ARGS]`: what the agent's wrapper in node_modules/.bin runs. Takes the program's
+ * bundle when it is what the sources are now, and the sources otherwise. The compile cache lies beside the bundle,
+ * in a folder that only the owner of the clone can write: others use it and cannot put code into it.
+ */
+const { enableCompileCache } = require('node:module');
+const path = require('node:path');
+const { pathToFileURL } = require('node:url');
+const { bundleHome, changedInputs, readManifest } = require('./bundle-manifest.cjs');
+
+const root = path.resolve(__dirname, '..');
+const [name, entry, ...args] = process.argv.slice(2);
+
+function freshBundle() {
+  const manifest = readManifest(root, name);
+  if (manifest === null || changedInputs(root, manifest).some((c) => !c.same)) return null;
+  return path.join(bundleHome(root), manifest.dir);
+}
+
+const dir = freshBundle();
+const main = dir === null ? path.join(root, entry) : path.join(dir, 'main.js');
+enableCompileCache({
+  directory: path.join(dir ?? path.join(root, 'node_modules/.chainmail'), 'compile-cache'),
+  portable: true,
+});
+process.argv = [process.execPath, main, ...args];
+import(pathToFileURL(main).href);
