@@ -4,7 +4,8 @@
  */
 import fs from 'node:fs';
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, ListenOptions } from 'node:net';
+import path from 'node:path';
 import { messageOf, UserError } from '@chainmail/runtime';
 import { addressText } from '../config/address.ts';
 import type { AdminAddress } from '../config/bootstrap.ts';
@@ -37,28 +38,37 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
+        if (options.address.kind === 'pipe') fs.rmSync(options.address.path, { force: true });
       }),
   };
 }
 
 async function listen(server: http.Server, address: AdminAddress): Promise<string> {
-  if (address.kind === 'pipe') fs.rmSync(address.path, { force: true });
-  // The socket is made with its mode, so that there is no moment in which others could connect.
-  const umask = address.kind === 'pipe' && address.mode !== 0 ? process.umask(0o777 & ~address.mode) : undefined;
-  try {
-    await bind(server, address);
-  } finally {
-    if (umask !== undefined) process.umask(umask);
+  if (address.kind === 'pipe') {
+    await listenOnSocket(server, address.path, address.mode);
+    return address.path;
   }
-  if (address.kind === 'pipe') return address.path;
+  await bind(server, { host: address.address.ip, port: address.address.port });
   return addressText({ ip: address.address.ip, port: (server.address() as AddressInfo).port });
 }
 
-async function bind(server: http.Server, address: AdminAddress): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
+/** Made in a folder that is ours alone and moved out with its mode: at no moment can others connect. */
+async function listenOnSocket(server: http.Server, socketPath: string, mode: number): Promise<void> {
+  const nursery = fs.mkdtempSync(`${socketPath}.`);
+  try {
+    const fresh = path.join(nursery, 's');
+    await bind(server, { path: fresh });
+    if (mode !== 0) fs.chmodSync(fresh, mode);
+    fs.renameSync(fresh, socketPath);
+  } finally {
+    fs.rmSync(nursery, { recursive: true, force: true });
+  }
+}
+
+function bind(server: http.Server, options: ListenOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
     server.once('error', (error) => reject(new UserError('ADMIN_LISTEN', `admin: ${error.message}`)));
-    if (address.kind === 'pipe') server.listen({ path: address.path }, resolve);
-    else server.listen({ host: address.address.ip, port: address.address.port }, resolve);
+    server.listen(options, resolve);
   });
 }
 
