@@ -56,7 +56,7 @@ test('in a pod the shared loopback may look, and only the socket may change', as
   t.is(await call({ socketPath, path: '/change', method: 'POST' }), '200 OK');
   t.is(await call({ socketPath, path: '/change' }), '405 Method GET not allowed, POST required.');
   t.is(await call({ socketPath, path: '/broken' }), '500 oops');
-  t.is(await call({ socketPath, path: '/look', method: 'HEAD' }), '200');
+  t.is(await call({ socketPath, path: '/look', method: 'HEAD' }), '200 ');
 });
 
 test('a taken address is said to be taken', async (t) => {
