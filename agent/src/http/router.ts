@@ -17,6 +17,7 @@ import { Attempt } from './attempt.ts';
 import type { Framing } from './body-framing.ts';
 import type { CompiledRoute } from './compiled-route.ts';
 import type { Exchange } from './exchange.ts';
+import { relayHeaders, takeRelayedFailure } from './relayed-failure.ts';
 import { ReplayBuffer } from './replay-buffer.ts';
 import { RequestWriter } from './request-writer.ts';
 import { dropHopByHop, settleResponse } from './response-headers.ts';
@@ -302,7 +303,7 @@ export class Router implements UpstreamUser, PickContext {
     const { status } = x.responseHead;
     x.deadlines.touch();
     this.#attempt.countStatus(status);
-    if (this.#mayTryAgain(this.#retry.afterStatus(status, this.#hold.complete))) {
+    if (this.#mayTryAgain(this.#decideOnAnswer(status))) {
       this.#attempt.recordStatus(status);
       this.#giveUpAttempt(last);
       this.#scheduleRetry();
@@ -317,6 +318,12 @@ export class Router implements UpstreamUser, PickContext {
     x.sendHead(framing, start, end, last);
     if (last) this.#finish();
     else this.#pauseIfSlow();
+  }
+
+  #decideOnAnswer(status: number): RetryDecision {
+    const relayed = takeRelayedFailure(this.#exchange.responseHead, this.peerPrincipal);
+    const decision = relayed === null ? 'no' : this.#retry.afterFailure(relayed, this.#hold.complete);
+    return decision === 'no' ? this.#retry.afterStatus(status, this.#hold.complete) : decision;
   }
 
   #trailers(): Head | null {
@@ -394,9 +401,15 @@ export class Router implements UpstreamUser, PickContext {
       this.#scheduleRetry();
       return;
     }
-    const headers = failure === 'overflow' ? ([['x-envoy-overloaded', 'true']] as const) : [];
+    const headers = failure === 'overflow' ? ([['x-envoy-overloaded', 'true']] as const) : this.#told(failure);
     const details = failureDetails(failure, false, detail);
     x.reply({ status: facts.status, body: failureBody(failure, this.#retry.count > 0), headers }, facts.flag, details);
+  }
+
+  #told(failure: UpstreamFailure): ReturnType<typeof relayHeaders> {
+    const { manager, downstream } = this.#exchange;
+    const meshed = manager.context.direction === 'inbound' && downstream.stream.info.peerPrincipal !== '';
+    return meshed ? relayHeaders(failure) : [];
   }
 
   /** Counts what was decided. */

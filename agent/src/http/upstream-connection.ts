@@ -17,6 +17,7 @@ import {
 import { clusterStat } from '../stats/layout.ts';
 import type { Framing } from './body-framing.ts';
 import { BodyReader } from './body-reader.ts';
+import { usableIdleMs } from './keep-alive-hint.ts';
 import { Stash } from './stash.ts';
 import type { UpstreamFailure } from './upstream-failure.ts';
 import type { UpstreamPool } from './upstream-pool.ts';
@@ -54,6 +55,8 @@ export class UpstreamConnection implements StreamHandler {
   readonly admitted: boolean;
   stream: Stream | null = null;
   idleSinceMs = 0;
+  /** How long it may lie idle by the upstream's own word. */
+  usableIdleMs = Number.POSITIVE_INFINITY;
   /** It has served a request before this one. */
   reused = false;
   /** A byte of the answer to the current request has come. */
@@ -154,6 +157,7 @@ export class UpstreamConnection implements StreamHandler {
     this.#headDone = true;
     const framing = this.#framingOf(head, user.requestMethod);
     this.#keepAlive = framing !== 'close' && !head.connectionClose && (head.version === 11 || head.connectionKeepAlive);
+    this.usableIdleMs = usableIdleMs(head);
     this.body.begin(framing, head.contentLength);
     const after = this.body.take(buffer, next, end, responseLimits);
     if (after < 0) return this.#protocolError(user);

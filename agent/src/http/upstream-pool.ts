@@ -57,7 +57,8 @@ export class UpstreamPool implements HostPool {
       if (connection.sni !== sni) continue;
       if (i === this.#idle.length - 1) this.#idle.pop();
       else this.#idle.splice(i, 1);
-      return connection;
+      if (this.runtime.clock.nowMs - connection.idleSinceMs < connection.usableIdleMs) return connection;
+      connection.closeLocal();
     }
     return null;
   }

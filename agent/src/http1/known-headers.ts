@@ -47,6 +47,7 @@ const names = [
   'x-envoy-force-trace',
   'x-envoy-ip-tags',
   'x-envoy-original-url',
+  'x-chainmail-upstream-failure',
   'content-type',
   'trailer',
   'date',
