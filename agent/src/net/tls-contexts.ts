@@ -56,6 +56,13 @@ export class TlsContextSlot {
     try {
       const inputs = this.#gather();
       if (this.#current !== null && inputs.every((s, i) => s === this.#inputs[i])) return;
+      if (inputs.some(isWithdrawn)) {
+        // Unlike a bad secret, which leaves the old one in use, an expired one ends it: nothing of it is presented.
+        this.#current?.handle.free();
+        this.#current = null;
+        this.#inputs = [];
+        throw new Error('the certificate has expired and there is no other yet');
+      }
       const made = this.#make(inputs);
       this.#current?.handle.free();
       this.#current = made;
@@ -106,6 +113,11 @@ export class TlsContextSlot {
     this.#current = null;
     this.#problem = 'the TLS context is no longer configured';
   }
+}
+
+/** The main thread withdraws a certificate by giving it no content. */
+function isWithdrawn(secret: SecretSpec): boolean {
+  return secret.kind === 'certificate' && secret.chainPem === '';
 }
 
 function principalOf(certificate: Certificate | undefined): string {
