@@ -20,6 +20,7 @@ import { blocksInUse } from '../xds/blocks-in-use.ts';
 import { DnsClusters } from '../xds/dns-clusters.ts';
 import { LiveConfig } from '../xds/live-config.ts';
 import { drainConnections, type StopTiming } from './graceful-stop.ts';
+import { IdleMemory } from './idle-memory.ts';
 import { mainStats } from './main-stats.ts';
 import { ServerState } from './server-state.ts';
 import { agentVersion } from './version.ts';
@@ -54,6 +55,7 @@ export class Agent {
   #dns: DnsClusters | null = null;
   #ads: AdsClient | null = null;
   #identity: MeshIdentity | null = null;
+  readonly #idleMemory: IdleMemory;
   #applying = 0;
   /** Complaints of the workers about the bootstrap's own resources, e.g. a taken address. */
   #startErrors: string[] = [];
@@ -62,6 +64,7 @@ export class Agent {
   constructor(setup: AgentSetup) {
     this.#setup = setup;
     this.#clock = setup.clock ?? systemClock;
+    this.#idleMemory = new IdleMemory(this.#clock);
     this.state = new ServerState(this.#clock.now());
     this.registry = new StatRegistry(this.#clock);
     this.#accessLog = new AccessLogDrain(this.#clock, {
@@ -207,6 +210,7 @@ export class Agent {
   /** Ends everything now. */
   async close(): Promise<void> {
     this.state.stopping();
+    this.#idleMemory.stop();
     this.#ads?.stop();
     this.#dns?.stop();
     this.#identity?.stop();
@@ -217,6 +221,7 @@ export class Agent {
   }
 
   async #publish(update: ConfigUpdate): Promise<void> {
+    this.#idleMemory.touched();
     this.#applying++;
     try {
       const errors = await this.pool.update(update);

@@ -1,7 +1,7 @@
 /** `chainmail-agent sidecar`: everything comes from the environment of the injected container. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { ports, systemClock } from '@chainmail/runtime';
+import { messageOf, ports, systemClock } from '@chainmail/runtime';
 import { compileBootstrap } from '../config/bootstrap.ts';
 import { probeTarget } from '../health/app-probe.ts';
 import { plain, probePages, servePages } from '../health/server.ts';
@@ -46,7 +46,10 @@ export async function runSidecar(options: ServeOptions, env: NodeJS.ProcessEnv):
     if (held.length > 0) take(held);
     writeAdminAddress(options, await agent.openAdmin(bootstrap, adminEndpoints(settings, bootstrap)));
     const closePages = await openPages(agent, settings);
-    await agent.discover(bootstrap);
+    // Not awaited: without the CA it takes for ever, and signals must be heard meanwhile.
+    void agent.discover(bootstrap).catch((error) => {
+      if (!agent.state.isStopping) log.fatal({ reason: messageOf(error) }, 'no discovery');
+    });
     log.info({ concurrency, identity: identity.spiffeId }, 'started');
     return await untilStopped(agent, log, reopen, sidecarTiming(drainMs), closePages);
   } catch (error) {
