@@ -21,9 +21,9 @@ export const PROGRAMS = {
     entry: 'agent/src/main.ts',
     entries: { main: 'agent/src/main.ts', 'worker-entry': 'agent/src/worker/worker-entry.ts' },
     assets: ['lib/xds/gen/xds.binpb'],
-    late: { re2js: 'agent' },
+    late: { re2js: 'agent', yaml: 'lib/xds' },
     // A small young generation is enough for configuration, and every collection gives pages back.
-    nodeFlags: ['--no-warnings', '--max-semi-space-size=1'],
+    nodeFlags: ['--no-warnings', '--expose-gc', '--max-semi-space-size=1'],
     warmUp: { args: ['--concurrency', '1', '--config-yaml', '{}'], until: '"started"' },
   },
 };

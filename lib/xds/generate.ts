@@ -89,11 +89,28 @@ function lean(file: string, code: string): string {
 const setJs = `import { readFileSync } from "node:fs";
 import { createFileRegistry, fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
-export const registry = /*@__PURE__*/ createFileRegistry(fromBinary(FileDescriptorSetSchema, readFileSync(new URL("./xds.binpb", import.meta.url))));
+let built;
+const all = () => (built ??= createFileRegistry(fromBinary(FileDescriptorSetSchema, readFileSync(new URL("./xds.binpb", import.meta.url)))));
+export const registry = {
+  kind: "registry",
+  get files() { return all().files; },
+  [Symbol.iterator]: () => all()[Symbol.iterator](),
+  get: (name) => all().get(name),
+  getFile: (name) => all().getFile(name),
+  getMessage: (name) => all().getMessage(name),
+  getEnum: (name) => all().getEnum(name),
+  getExtension: (name) => all().getExtension(name),
+  getExtensionFor: (extendee, no) => all().getExtensionFor(extendee, no),
+  getService: (name) => all().getService(name),
+};
+export const releaseRegistry = () => { built = undefined; };
 export const fileOf = (name) => registry.getFile(name) ?? (() => { throw new Error("no descriptor: " + name); })();
 `;
 const setDts = `import type { DescFile, FileRegistry } from "@bufbuild/protobuf";
+/** All descriptors, built when the first one is asked for. */
 export declare const registry: FileRegistry;
+/** Lets the descriptors go until one is asked for again (about 50 ms); what holds a descriptor keeps its own. */
+export declare function releaseRegistry(): void;
 export declare function fileOf(name: string): DescFile;
 `;
 

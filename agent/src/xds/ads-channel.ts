@@ -63,15 +63,14 @@ export function adsChannel(options: AdsChannelOptions): OpenAdsStream {
 }
 
 function encoder(typeName: string): (message: DeltaDiscoveryRequest) => Buffer {
-  const schema = schemaOf(typeName);
-  return (message) => Buffer.from(toBinary(schema, message));
+  return (message) => Buffer.from(toBinary(schemaOf(typeName), message));
 }
 
 function decoder(typeName: string): (bytes: Buffer) => DeltaDiscoveryResponse {
-  const schema = schemaOf(typeName);
-  return (bytes) => fromBinary(schema, bytes) as DeltaDiscoveryResponse;
+  return (bytes) => fromBinary(schemaOf(typeName), bytes) as DeltaDiscoveryResponse;
 }
 
+/** Asked for each message: whoever keeps a descriptor keeps all of them. */
 function schemaOf(typeName: string): DescMessage {
   const schema = registry.getMessage(typeName);
   if (schema === undefined) throw new Error(`no descriptor of ${typeName}`);

@@ -58,7 +58,6 @@ export class AdsClient {
   readonly stats: AdsStats;
   readonly #options: AdsClientOptions;
   readonly #backoff: Backoff;
-  readonly #requestSchema: DescMessage;
   /** Versions held, by type and name; they outlive the stream. */
   readonly #versions: Record<ResourceKind, Map<string, string>> = {
     cds: new Map(),
@@ -80,9 +79,6 @@ export class AdsClient {
     this.#clustersKnown = !options.cds;
     this.#backoff = new Backoff({ ...backoffMs, ...(options.random === undefined ? {} : { random: options.random }) });
     this.stats = new AdsStats(options.clock);
-    const schema = registry.getMessage('envoy.service.discovery.v3.DeltaDiscoveryRequest');
-    if (schema === undefined) throw new Error('no descriptor of DeltaDiscoveryRequest');
-    this.#requestSchema = schema;
   }
 
   start(): void {
@@ -172,7 +168,7 @@ export class AdsClient {
     const node = this.#nodeSent ? {} : { node: this.#options.node };
     this.#nodeSent = true;
     const init = { typeUrl: resourceTypes[kind], ...fields, ...node };
-    this.#stream?.send(create(this.#requestSchema, init as MessageShape<DescMessage>) as DeltaDiscoveryRequest);
+    this.#stream?.send(create(requestSchema(), init as MessageShape<DescMessage>) as DeltaDiscoveryRequest);
   }
 
   #onResponse(response: DeltaDiscoveryResponse): void {
@@ -228,4 +224,11 @@ export class AdsClient {
     const { lds, clock, target } = this.#options;
     if (lds) this.#waits.push(clock.after(firstAnswerMs, () => target.giveUpWaiting('lds')));
   }
+}
+
+/** Asked for each request: whoever keeps a descriptor keeps all of them. */
+function requestSchema(): DescMessage {
+  const schema = registry.getMessage('envoy.service.discovery.v3.DeltaDiscoveryRequest');
+  if (schema === undefined) throw new Error('no descriptor of DeltaDiscoveryRequest');
+  return schema;
 }

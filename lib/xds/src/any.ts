@@ -11,12 +11,17 @@ export type UnpackedAny =
   | { readonly kind: 'unknown-type'; readonly typeName: string }
   | { readonly kind: 'malformed'; readonly typeName: string; readonly reason: string };
 
-const unpacked = new WeakMap<Any, UnpackedAny>();
+let unpacked = new WeakMap<Any, UnpackedAny>();
 
 export function unpackAny(any: Any): UnpackedAny {
   let result = unpacked.get(any);
   if (result === undefined) unpacked.set(any, (result = decode(any)));
   return result;
+}
+
+/** Forgets what was decoded: it holds the descriptors, as long as somebody holds the Any. */
+export function forgetUnpacked(): void {
+  unpacked = new WeakMap();
 }
 
 /** `envoy.config.cluster.v3.Cluster` of `type.googleapis.com/envoy.config.cluster.v3.Cluster`. */

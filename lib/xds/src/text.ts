@@ -1,8 +1,10 @@
 /** Configuration text, YAML or JSON, to a message. A key that stands twice is refused: the second would win in silence. */
+import { createRequire } from 'node:module';
 import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import { UserError } from '@chainmail/runtime';
-import { parseDocument } from 'yaml';
+import type * as Yaml from 'yaml';
 import { parseEnvoyJson } from './json.ts';
+import { parsePlainJson } from './plain-json.ts';
 
 /** Aliases may not blow a small text up to a large one. */
 const maxAliases = 1_000;
@@ -13,6 +15,10 @@ const maxAliases = 1_000;
  * @throws UserError CONFIG_SYNTAX with line and column
  */
 export function parseConfigText(text: string, name: string): unknown {
+  const plain = parsePlainJson(text);
+  if (plain !== undefined) return plain.value;
+  // Loaded here: a process that reads no YAML need not carry its parser (4 MB).
+  const { parseDocument } = createRequire(import.meta.url)('yaml') as typeof Yaml;
   const document = parseDocument(text, { uniqueKeys: true, merge: false, version: '1.2', prettyErrors: true });
   const [error] = document.errors;
   if (error !== undefined) {

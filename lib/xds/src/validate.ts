@@ -46,11 +46,11 @@ function walk(desc: DescMessage, message: Message, path: string, report: Report)
   for (const check of checksOf(desc)) check(message as unknown as Fields, path, report);
 }
 
-const compiled = new Map<string, readonly FieldCheck[]>();
+const compiled = new WeakMap<DescMessage, readonly FieldCheck[]>();
 
 function checksOf(desc: DescMessage): readonly FieldCheck[] {
-  let checks = compiled.get(desc.typeName);
-  if (checks === undefined) compiled.set(desc.typeName, (checks = compile(desc)));
+  let checks = compiled.get(desc);
+  if (checks === undefined) compiled.set(desc, (checks = compile(desc)));
   return checks;
 }
 
