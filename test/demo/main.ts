@@ -99,6 +99,12 @@ async function once(shop: Shop, { json, only }: Options): Promise<boolean> {
 }
 
 const chosen = options();
+if (process.getuid?.() !== 0) {
+  const args = process.argv.slice(2);
+  console.error(`demo: it makes network namespaces and iptables rules, which needs root. Run:
+  sudo npm run demo${args.length > 0 ? ` -- ${args.join(' ')}` : ''}`);
+  process.exit(1);
+}
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'chainmail-demo-'));
 fs.chmodSync(folder, 0o755);
 for (const file of fs.readdirSync(path.join(root, 'manifests/demo'))) {
