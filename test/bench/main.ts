@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --seconds N --rounds N --json FILE --row NAME]`: the agent beside nginx, haproxy and Envoy on
+ * `npm run bench [-- --seconds N --rounds N --json FILE --row NAME | --memory]`: the agent beside nginx, haproxy and Envoy on
  * one processor, the same requests, in rotation, so that a machine whose speed drifts is fair to all. Ratios are the
  * result; absolute figures are printed only to make them checkable.
  */
@@ -10,6 +10,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { makeCertificates } from './certificates.ts';
 import type { Role } from './configurations.ts';
+import { printMemory } from './memory.ts';
 import { type BenchPlace, findPeers, loadCpu, type Peer, type Running, start, stop } from './peers.ts';
 import { cpuSeconds, killFamily, listening, memory, startPinned } from './process.ts';
 
@@ -69,12 +70,13 @@ const { values: args } = parseArgs({
     json: { type: 'string' },
     row: { type: 'string' },
     peers: { type: 'string', default: everyone.join(',') },
+    memory: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 if (args.help) {
   console.log(
-    'npm run bench [-- --seconds 2 --rounds 5 --row TEXT --peers agent,nginx,haproxy,envoy --json FILE]\nRows:',
+    'npm run bench [-- --seconds 2 --rounds 5 --row TEXT --peers agent,nginx,haproxy,envoy --memory --json FILE]\nRows:',
   );
   for (const r of rows) console.log(`  ${r.name}`);
   process.exit(0);
@@ -244,6 +246,11 @@ process.on('exit', () => {
 });
 process.on('SIGINT', () => process.exit(130));
 await listening(upstream, place.upstream, log);
+if (args.memory) {
+  const costs = await printMemory(peers, place, Number(args.rounds));
+  if (args.json !== undefined) fs.writeFileSync(args.json, JSON.stringify(costs, null, 2));
+  process.exit(0);
+}
 const all: Record<string, readonly Result[]> = {};
 for (const row of rows.filter((r) => args.row === undefined || r.name.includes(args.row))) {
   const results = await runRow(row, peers, place, Number(args.rounds), Number(args.seconds));
