@@ -125,6 +125,7 @@ export class Agent {
         stats: this.registry,
         readFile: (path) => fs.readFileSync(path),
         hasIdentity: identity !== null,
+        node: { node: bootstrap.message.node?.id ?? '', cluster: bootstrap.message.node?.cluster ?? '' },
         staticSecrets: new Set(bootstrap.secrets.map((s) => s.name)),
       },
       clock: this.#clock,

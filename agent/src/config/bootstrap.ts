@@ -47,13 +47,12 @@ export function compileBootstrap(
 
 function readBootstrap(r: Reader, env: Omit<CompileEnvironment, 'staticSecrets'>): CompiledBootstrap {
   refuseOtherBehaviour(r);
-  r.inside('node', (n) => {
-    n.take('id');
-    n.take('cluster');
-  });
+  const node = r.inside('node', (n) => ({ node: n.take('id'), cluster: n.take('cluster') }));
   const dynamic = r.inside('dynamicResources', readDynamic) ?? { adsCluster: null, lds: false, cds: false };
   const staticSecrets = new Set(r.message.staticResources?.secrets.map((s) => s.name));
-  const resources = r.inside('staticResources', (s) => readStatic(s, dynamic, { ...env, staticSecrets }));
+  const resources = r.inside('staticResources', (s) =>
+    readStatic(s, dynamic, { ...env, staticSecrets, ...(node === undefined ? {} : { node }) }),
+  );
   const { clusters = [], listeners = [], secrets = [] } = resources ?? {};
   checkReferences(dynamic, clusters, listeners);
   return { message: r.message, admin: r.inside('admin', readAdmin) ?? null, dynamic, clusters, listeners, secrets };

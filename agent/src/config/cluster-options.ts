@@ -1,6 +1,9 @@
 /** How a cluster speaks and balances: upstream protocol options and the load-balancing policy. */
 import type { Cluster } from '@chainmail/xds/proto/envoy/config/cluster/v3/cluster';
-import type { UpstreamHttpProtocolOptions } from '@chainmail/xds/proto/envoy/config/core/v3/protocol';
+import type {
+  HttpProtocolOptions as CommonOptions,
+  UpstreamHttpProtocolOptions,
+} from '@chainmail/xds/proto/envoy/config/core/v3/protocol';
 import type { ClusterProvided } from '@chainmail/xds/proto/envoy/extensions/load_balancing_policies/cluster_provided/v3/cluster_provided';
 import type { LeastRequest } from '@chainmail/xds/proto/envoy/extensions/load_balancing_policies/least_request/v3/least_request';
 import type { Random } from '@chainmail/xds/proto/envoy/extensions/load_balancing_policies/random/v3/random';
@@ -33,7 +36,7 @@ export function readProtocol(r: MessageReader<Cluster>, http2: boolean): Protoco
 
 /** The deprecated fields of Cluster itself. */
 function readLegacy(r: MessageReader<Cluster>, http2: boolean): ProtocolChoice {
-  const common = r.inside('commonHttpProtocolOptions', readCommonHttpOptions);
+  const common = r.inside('commonHttpProtocolOptions', readUpstreamCommon);
   r.inside('httpProtocolOptions', readHttp1Options);
   if (r.take('http2ProtocolOptions') !== undefined) {
     if (!http2) throw r.unsupported('http2ProtocolOptions', http2Refused);
@@ -42,10 +45,16 @@ function readLegacy(r: MessageReader<Cluster>, http2: boolean): ProtocolChoice {
   return { protocol: 'http1', autoSni: false, common };
 }
 
+/** The longest time of a request is the listener's or the route's to say. */
+function readUpstreamCommon(r: MessageReader<CommonOptions>): CommonHttpOptions {
+  r.only('maxStreamDuration');
+  return readCommonHttpOptions(r);
+}
+
 const http2Refused = 'HTTP/2 to upstreams is not implemented by this agent';
 
 function readOptions(r: MessageReader<HttpProtocolOptions>, http2: boolean): ProtocolChoice {
-  const common = r.inside('commonHttpProtocolOptions', readCommonHttpOptions);
+  const common = r.inside('commonHttpProtocolOptions', readUpstreamCommon);
   const autoSni = r.inside('upstreamHttpProtocolOptions', readAutoSni) ?? false;
   return { protocol: readVersion(r, http2), autoSni, common };
 }

@@ -21,6 +21,8 @@ export interface CompileEnvironment {
   readonly readFile: (path: string) => Buffer;
   /** Whether this process has a mesh identity, i.e. answers for the secrets of the identity cluster. */
   readonly hasIdentity: boolean;
+  /** Names of this proxy in the bootstrap, for add_user_agent. */
+  readonly node?: { readonly cluster: string; readonly node: string };
   /** Names of the secrets in static_resources. */
   readonly staticSecrets: ReadonlySet<string>;
 }

@@ -4,11 +4,13 @@ import type {
   Rds,
 } from '@chainmail/xds/proto/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager';
 import type { HttpConnectionManagerSpec, HttpFilterSpec } from '../model/http.ts';
+import { readHeadroom } from '../net/stream.ts';
 import { readAccessLog } from './access-log.ts';
 import type { CompileContext } from './compile-context.ts';
 import { readAdsSource } from './config-source.ts';
 import { readHttpFilter } from './http-filter.ts';
 import { readCommonHttpOptions, readHttp1Options } from './http-options.ts';
+import { readForwarding } from './http-origin.ts';
 import type { MessageReader } from './message-reader.ts';
 import { readRouteConfig } from './route-config.ts';
 
@@ -64,6 +66,7 @@ export function readHttpConnectionManager(
     accessLog: r.each('accessLog', (l) => readAccessLog(l, context)),
     codec: readCodec(r),
     ...readHeaderSettings(r),
+    ...readForwarding(r, context),
     ...readPathSettings(r),
     ...readTimeouts(r),
     upgrades: r
@@ -72,7 +75,8 @@ export function readHttpConnectionManager(
         return (u.take('enabled') ?? true) ? type : '';
       })
       .filter((type) => type !== ''),
-    maxRequestHeadersBytes: (r.take('maxRequestHeadersKb') ?? defaults.maxRequestHeadersKb) * 1024,
+    maxRequestHeadersBytes: readMaxHeaders(r),
+    maxStreamDurationMs: common?.maxStreamDurationMs ?? 0,
     maxHeadersCount: common?.maxHeadersCount ?? 100,
     idleTimeoutMs: common?.idleTimeoutMs ?? 3_600_000,
     maxConnectionDurationMs: common?.maxConnectionDurationMs ?? 0,
@@ -84,15 +88,23 @@ export function readHttpConnectionManager(
   };
 }
 
+/** A head is parsed where the read buffer can hold all of it. */
+const largestHeadersKb = readHeadroom / 1024;
+
+function readMaxHeaders(r: Reader): number {
+  const kb = r.take('maxRequestHeadersKb') ?? defaults.maxRequestHeadersKb;
+  if (kb > largestHeadersKb) {
+    throw r.unsupported('maxRequestHeadersKb', `more than ${largestHeadersKb} KiB of headers are not implemented`);
+  }
+  return kb * 1024;
+}
+
 /** Switches that are accepted where they are off. */
 function refuseOtherBehaviour(r: Reader): void {
-  r.only('addUserAgent', false);
   r.only('flushAccessLogOnNewRequest', false);
   r.only('proxy100Continue', false);
   r.only('representIpv4RemoteAddressAsIpv4MappedIpv6', false);
   r.only('streamErrorOnInvalidHttpMessage', false);
-  r.only('stripTrailingHostDot', false);
-  r.only('appendXForwardedPort', false);
   r.only('appendLocalOverload', false);
   r.only('addProxyProtocolConnectionState', true);
 }

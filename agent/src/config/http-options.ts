@@ -7,6 +7,7 @@ export interface CommonHttpOptions {
   /** undefined where the default of the place holds; 0 is off. */
   readonly idleTimeoutMs: number | undefined;
   readonly maxConnectionDurationMs: number | undefined;
+  readonly maxStreamDurationMs: number | undefined;
   readonly maxHeadersCount: number | undefined;
   readonly maxRequestsPerConnection: number | undefined;
   readonly underscores: HttpConnectionManagerSpec['rejectUnderscoreHeaders'];
@@ -18,6 +19,7 @@ export function readCommonHttpOptions(r: MessageReader<HttpProtocolOptions>): Co
   return {
     idleTimeoutMs: r.durationMs('idleTimeout'),
     maxConnectionDurationMs: r.durationMs('maxConnectionDuration'),
+    maxStreamDurationMs: r.durationMs('maxStreamDuration'),
     maxHeadersCount: r.take('maxHeadersCount'),
     maxRequestsPerConnection: r.take('maxRequestsPerConnection'),
     underscores: r.oneOf('headersWithUnderscoresAction', underscores),

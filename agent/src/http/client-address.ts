@@ -34,7 +34,6 @@ function settleFromConnection(request: Request, rules: Rules, ownAddress: string
     else head.set('x-forwarded-proto', schemeOf(connection));
     request.scheme = schemeOf(connection);
   } else request.scheme = claimedScheme(request);
-  head.set('x-envoy-external-address', request.remoteIp);
 }
 
 function settleFromHeaders(request: Request, hops: number): void {
@@ -45,13 +44,13 @@ function settleFromHeaders(request: Request, hops: number): void {
 }
 
 /** The nth address from the right of x-forwarded-for, or null when there is none or it is no address. */
-function addressFromRight(request: Request, n: number): string | null {
+export function addressFromRight(request: Request, n: number): string | null {
   const addresses = request.head.getAll('x-forwarded-for').join(',').split(',');
   const text = addresses[addresses.length - n]?.trim() ?? '';
   return net.isIP(text) === 0 ? null : text;
 }
 
-function claimedScheme(request: Request): 'http' | 'https' {
+export function claimedScheme(request: Request): 'http' | 'https' {
   return request.head.get('x-forwarded-proto')?.toLowerCase() === 'https' ? 'https' : 'http';
 }
 

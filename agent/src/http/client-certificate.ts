@@ -49,14 +49,22 @@ function setElement(head: Head, rules: Rules, connection: ConnectionInfo): void 
   head.set(name, before === '' ? element : `${before},${element}`);
 }
 
-/** By, Hash, Cert, Subject, URI, in Envoy's order. */
+/** By, Hash, Cert, Chain, Subject, URI, DNS, in Envoy's order; an asked-for URI that is not there is empty. */
 function describe(rules: Rules, connection: ConnectionInfo): string {
   const details = new Set(rules.clientCertDetails);
   const parts: string[] = [];
   if (connection.localPrincipal !== '') parts.push(`By=${connection.localPrincipal}`);
   parts.push(`Hash=${connection.peerCertificateSha256()}`);
   if (details.has('cert')) parts.push(`Cert="${encodeURIComponent(connection.peerCertificatePem())}"`);
+  if (details.has('chain')) parts.push(`Chain="${encodeURIComponent(connection.peerChainPem())}"`);
   if (details.has('subject')) parts.push(`Subject="${connection.peerSubject().replace(/["\\]/g, '\\$&')}"`);
-  if (details.has('uri')) parts.push(`URI=${connection.peerPrincipal}`);
+  if (details.has('uri')) parts.push(...named('URI', connection.peerUris(), 'URI='));
+  if (details.has('dns')) parts.push(...named('DNS', connection.peerDnsNames(), null));
   return parts.join(';').replace(/[\r\n\0]/g, '');
+}
+
+/** One element for each name; `empty` when there is none. A name may not end its element or start another. */
+function named(key: string, names: readonly string[], empty: string | null): readonly string[] {
+  if (names.length === 0) return empty === null ? [] : [empty];
+  return names.map((name) => `${key}=${/[;,="]/.test(name) ? `"${name.replace(/["\\]/g, '\\$&')}"` : name}`);
 }

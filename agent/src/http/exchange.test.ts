@@ -302,7 +302,12 @@ test('client certificates: sanitize_set replaces, forward_only needs mutual TLS'
     localPrincipal: 'spiffe://td/ns/c/sa/d',
   } as const;
   const w = new FakeWorker({ manager: { forwardClientCert: 'sanitize_set', clientCertDetails: ['subject', 'uri'] } });
-  const info = { ...tls, peerCertificateSha256: () => 'ab12', peerSubject: () => 'CN="x"' };
+  const info = {
+    ...tls,
+    peerCertificateSha256: () => 'ab12',
+    peerSubject: () => 'CN="x"',
+    peerUris: () => [tls.peerPrincipal],
+  };
   w.client(info).feed('GET / HTTP/1.1\r\nHost: a\r\nx-forwarded-client-cert: By=me\r\n\r\n');
   t.regex(
     w.upstream().take(),
@@ -589,4 +594,29 @@ test('the edges of both connections count requests and failures', (t) => {
   up.end();
   t.like(client.edge, { requests: 2, failures: 1 });
   t.like(up.edge, { requests: 2, failures: 1 });
+});
+
+test('client certificates: every detail in its order, each name an element', (t) => {
+  const w = new FakeWorker({
+    manager: {
+      forwardClientCert: 'append_forward',
+      clientCertDetails: ['subject', 'cert', 'chain', 'dns', 'uri'],
+    },
+  });
+  const info = {
+    tlsVersion: 'TLSv1.3',
+    peerCertificateSha256: () => 'ab12',
+    peerSubject: () => 'CN=x',
+    peerCertificatePem: () => 'a b\n',
+    peerChainPem: () => 'a b\nc\n',
+    peerUris: () => ['spiffe://td/a', 'urn:x;y'],
+    peerDnsNames: () => ['a.example', 'b.example'],
+  } as const;
+  w.client(info).feed('GET / HTTP/1.1\r\nHost: a\r\nx-forwarded-client-cert: By=me\r\n\r\n');
+  const expected =
+    'By=me,Hash=ab12;Cert="a%20b%0A";Chain="a%20b%0Ac%0A";Subject="CN=x";URI=spiffe://td/a;URI="urn:x;y";' +
+    'DNS=a.example;DNS=b.example';
+  t.true(w.upstream().take().includes(`x-forwarded-client-cert: ${expected}\r\n`));
+  w.client({ ...info, peerUris: () => [], peerDnsNames: () => [] }).feed('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  t.regex(w.upstream(1).take(), /;URI=\r\n/);
 });

@@ -49,6 +49,9 @@ const nobody: ConnectionInfo = {
   peerCertificateSha256: () => '',
   peerSubject: () => '',
   peerCertificatePem: () => '',
+  peerChainPem: () => '',
+  peerUris: () => [],
+  peerDnsNames: () => [],
 };
 
 export class Exchange implements LogRecord {

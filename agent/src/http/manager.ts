@@ -9,7 +9,9 @@ import { type CompiledRbac, compileRbac } from '../policy/rbac.ts';
 import { httpHistogram, httpStat, observe, rbacStat } from '../stats/layout.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import { ownIpv4 } from './client-address.ts';
+import { ClientOrigin } from './client-origin.ts';
 import { RouteCompiler } from './compiled-route.ts';
+import { compileUserAgent, type UserAgent } from './forwarding-headers.ts';
 import type { FormatCompiler } from './header-mutations.ts';
 import { pathMarksOf } from './request-headers.ts';
 import { type WorkerShared, workerShared } from './worker-shared.ts';
@@ -47,6 +49,9 @@ export class Manager {
   /** Marks of paths that are to be normalised. */
   readonly pathMarks: number;
   readonly upgrades: ReadonlySet<string>;
+  readonly origin: ClientOrigin | null;
+  readonly userAgent: UserAgent | null;
+  readonly via: string;
   readonly at = httpStat.at;
   readonly #slots: Float64Array;
   readonly #base: number;
@@ -73,6 +78,9 @@ export class Manager {
     this.ownAddress = spec.useRemoteAddress ? ownIpv4() : '';
     this.pathMarks = pathMarksOf(spec);
     this.upgrades = new Set(spec.upgrades.map((u) => u.toLowerCase()));
+    this.origin = spec.origin ? new ClientOrigin(spec.origin) : null;
+    this.userAgent = spec.userAgent ? compileUserAgent(spec.userAgent) : null;
+    this.via = spec.via ?? '';
     this.#slots = runtime.slots;
     this.#base = spec.stats;
   }

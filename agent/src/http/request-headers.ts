@@ -8,6 +8,8 @@ import { token } from '../http1/known-headers.ts';
 import { rejected } from '../http1/rejection.ts';
 import { settleClientAddress } from './client-address.ts';
 import { settleClientCertificate } from './client-certificate.ts';
+import type { ClientOrigin } from './client-origin.ts';
+import { addUserAgent, appendVia } from './forwarding-headers.ts';
 import type { Manager } from './manager.ts';
 import { normalizePath } from './path-normalization.ts';
 import type { Request } from './request.ts';
@@ -16,7 +18,9 @@ import { requestId } from './request-id.ts';
 export type Settled =
   | { readonly kind: 'ok' }
   | { readonly kind: 'rejected'; readonly code: number }
-  | { readonly kind: 'redirect'; readonly path: string };
+  | { readonly kind: 'redirect'; readonly path: string }
+  /** The client's address was asked of a header that does not hold one. */
+  | { readonly kind: 'undetected'; readonly status: number };
 
 const ok: Settled = { kind: 'ok' };
 const badConnection: Settled = { kind: 'rejected', code: rejected.badConnectionHeader };
@@ -34,9 +38,17 @@ export function settleRequest(request: Request, manager: Manager, upgrade: boole
   const path = settlePath(request, manager);
   if (path !== ok) return path;
   settleHost(request, manager);
-  dropRouterHeaders(head, spec.useRemoteAddress);
-  settleClientAddress(request, spec, manager.ownAddress);
-  settleRequestId(head, manager);
+  if (manager.origin === null) {
+    dropRouterHeaders(head, spec.useRemoteAddress);
+    settleClientAddress(request, spec, manager.ownAddress);
+    if (spec.useRemoteAddress) head.set('x-envoy-external-address', request.remoteIp);
+  } else {
+    const status = settleOrigin(request, manager, manager.origin);
+    if (status !== 0) return { kind: 'undetected', status };
+  }
+  if (manager.userAgent !== null) addUserAgent(head, manager.userAgent);
+  settleRequestId(request, manager);
+  if (manager.via !== '') appendVia(head, manager.via);
   if (spec.forwardClientCert !== 'sanitize' || head.has(token['x-forwarded-client-cert'])) {
     settleClientCertificate(head, spec, request.connection);
   }
@@ -149,10 +161,19 @@ function settleHost(request: Request, manager: Manager): void {
   }
   if (head.targetStart === head.queryStart && head.authorityEnd > 0) head.setTarget(`/${request.path}`);
   const { stripPort } = manager.spec;
+  if (manager.spec.stripTrailingHostDot === true) stripTrailingDot(request);
   if (stripPort === 'none') return;
   const port = /:([0-9]+)$/.exec(request.authority)?.[1];
   if (port === undefined || (stripPort === 'matching' && Number(port) !== request.connection.localPort)) return;
   head.set('host', request.authority.slice(0, -port.length - 1));
+  request.forget();
+}
+
+/** `a.example.` and `a.example.:80` are `a.example` and `a.example:80`. */
+function stripTrailingDot(request: Request): void {
+  const host = request.authority.replace(/\.(?=(?::[0-9]+)?$)/, '');
+  if (host === request.authority) return;
+  request.head.set('host', host);
   request.forget();
 }
 
@@ -188,10 +209,27 @@ function dropRouterHeaders(head: Head, useRemoteAddress: boolean): void {
   if (useRemoteAddress) for (const t of edgeHeaders) head.remove(t);
 }
 
-function settleRequestId(head: Head, manager: Manager): void {
+/** The same with the rarer settings; the status to refuse the request with, or 0. */
+function settleOrigin(request: Request, manager: Manager, origin: ClientOrigin): number {
+  const { head } = request;
   const { spec } = manager;
+  const single = origin.isSingle(request, spec.useRemoteAddress);
+  settleClientAddress(request, spec, manager.ownAddress);
+  const status = origin.settle(request, single);
+  if (status !== 0) return status;
+  if (request.internal) head.set('x-envoy-internal', 'true');
+  else {
+    dropRouterHeaders(head, spec.useRemoteAddress);
+    if (spec.useRemoteAddress) head.set('x-envoy-external-address', request.remoteIp);
+  }
+  return 0;
+}
+
+function settleRequestId(request: Request, manager: Manager): void {
+  const { spec } = manager;
+  const { head } = request;
   if (head.find(token['x-request-id']) >= 0) {
-    if (!spec.useRemoteAddress || spec.preserveExternalRequestId) return;
+    if (!spec.useRemoteAddress || spec.preserveExternalRequestId || request.internal) return;
     head.remove(token['x-request-id']);
   }
   if (spec.generateRequestId) head.add('x-request-id', requestId(manager.runtime.random));

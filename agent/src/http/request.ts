@@ -20,6 +20,8 @@ export class Request implements RequestView {
   scheme: 'http' | 'https' = 'http';
   protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2' = 'HTTP/1.1';
   remoteIp = '';
+  /** The caller may steer the router by x-envoy headers. */
+  internal = false;
   #path: string | null = null;
   #pathOnly: string | null = null;
   #authority: string | null = null;
@@ -35,6 +37,7 @@ export class Request implements RequestView {
     this.scheme = connection.tlsVersion === '' ? 'http' : 'https';
     this.protocol = this.head.version === 10 ? 'HTTP/1.0' : 'HTTP/1.1';
     this.remoteIp = connection.remoteIp;
+    this.internal = false;
     this.forget();
   }
 

@@ -1,6 +1,7 @@
 /** What the connection manager does to an upstream's response head before it goes to the client, in Envoy's order. */
 import { type Head, type StaticHeader, staticHeader } from '../http1/head.ts';
 import { token } from '../http1/known-headers.ts';
+import { appendVia } from './forwarding-headers.ts';
 import { applyEdits, type HeaderEdits } from './header-mutations.ts';
 import type { Manager } from './manager.ts';
 import type { LogRecord } from './request-view.ts';
@@ -53,6 +54,7 @@ export function settleResponse(
   if (spec.alwaysSetRequestIdInResponse) addRequestId(head, record);
   if (!head.has(token.date)) head.addStatic(manager.shared.date());
   settleServer(head, manager);
+  if (manager.via !== '') appendVia(head, manager.via);
 }
 
 function addRequestId(head: Head, record: LogRecord): void {

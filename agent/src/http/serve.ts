@@ -36,6 +36,11 @@ export function serve(x: Exchange, body: FirstBody, upgrade: string): void {
     x.reply({ status: 307, body: '', headers: [['location', settled.path]] }, '', 'path_normalization_redirect');
     return;
   }
+  if (settled.kind === 'undetected') {
+    manager.count(manager.at.downstream_rq_rejected_via_ip_detection);
+    x.reply({ status: settled.status, body: '' }, '', 'rejecting_because_detection_failed');
+    return;
+  }
   if (x.requestHead.method === method.CONNECT) {
     refuseConnect(x);
     return;

@@ -26,6 +26,9 @@ const mesh = meshConnection('spiffe://td/ns/a/sa/web', {
   peerSubject: () => 'CN=web',
   peerCertificateSha256: () => 'ab'.repeat(32),
   peerCertificatePem: () => '-----BEGIN A-----\n',
+  peerChainPem: () => '',
+  peerUris: () => [],
+  peerDnsNames: () => [],
 });
 
 const operators: readonly (readonly [format: string, of: RecordOptions, text: string])[] = [

@@ -47,7 +47,35 @@ export interface HttpConnectionManagerSpec {
   readonly rejectUnderscoreHeaders: 'allow' | 'reject' | 'drop';
   /** router filter: suppress_envoy_headers. */
   readonly suppressEnvoyHeaders: boolean;
+  /** What follows is set by few listeners; absent is off. */
+  readonly via?: string;
+  readonly userAgent?: { readonly cluster: string; readonly node: string } | null;
+  readonly origin?: ClientOriginSpec | null;
+  readonly stripTrailingHostDot?: boolean;
+  /** Longest time of one request with its answer; 0 is off. */
+  readonly maxStreamDurationMs?: number;
 }
+
+/** What decides who the client is beside the peer's address and x-forwarded-for. */
+export interface ClientOriginSpec {
+  /** Callers from these networks may steer the router by x-envoy headers. */
+  readonly internalRanges: readonly string[];
+  readonly detection: readonly IpDetectionSpec[];
+  /** x-forwarded-port: the listener's own. */
+  readonly forwardedPort: 'off' | 'if-absent' | 'always';
+  /** Overwrites x-forwarded-proto. */
+  readonly scheme: string | null;
+}
+
+export type IpDetectionSpec =
+  | { readonly kind: 'xff'; readonly hops: number }
+  | {
+      readonly kind: 'custom_header';
+      readonly name: string;
+      readonly trusted: boolean;
+      /** Status for a request without a usable address; 0 goes on with the peer's. */
+      readonly rejectStatus: number;
+    };
 
 export type HttpFilterSpec =
   | {

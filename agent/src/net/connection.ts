@@ -1,4 +1,5 @@
 /** ConnectionInfo as data: made once when the connection is ready, read by policies, logs and header rules. */
+import { writePem } from '@chainmail/pki/verify';
 import type { PeerCertificate } from './peer-certificate.ts';
 import type { ConnectionInfo } from './stream.ts';
 
@@ -10,7 +11,11 @@ export interface TlsFacts {
   readonly localPrincipal: string;
   /** null when the peer presented none, or none was verified. */
   readonly peer: PeerCertificate | null;
+  /** DER of what the peer presented besides its leaf. */
+  readonly intermediates: readonly Buffer[];
 }
+
+const none: readonly Buffer[] = [];
 
 export class Connection implements ConnectionInfo {
   readonly remoteIp: string;
@@ -24,6 +29,7 @@ export class Connection implements ConnectionInfo {
   readonly sni: string;
   readonly alpn: string;
   readonly #peer: PeerCertificate | null;
+  readonly #intermediates: readonly Buffer[];
 
   constructor(
     remote: { readonly ip: string; readonly port: number },
@@ -43,6 +49,7 @@ export class Connection implements ConnectionInfo {
     this.sni = tls?.sni ?? sni;
     this.alpn = tls?.alpn ?? alpn;
     this.#peer = tls?.peer ?? null;
+    this.#intermediates = tls?.intermediates ?? none;
   }
 
   peerCertificateSha256(): string {
@@ -55,5 +62,18 @@ export class Connection implements ConnectionInfo {
 
   peerCertificatePem(): string {
     return this.#peer?.pem() ?? '';
+  }
+
+  peerChainPem(): string {
+    const more = this.#intermediates.map((der) => writePem('CERTIFICATE', der)).join('');
+    return this.peerCertificatePem() + more;
+  }
+
+  peerUris(): readonly string[] {
+    return this.#peer?.fields.uris ?? [];
+  }
+
+  peerDnsNames(): readonly string[] {
+    return this.#peer?.fields.dnsNames ?? [];
   }
 }

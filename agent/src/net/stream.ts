@@ -46,6 +46,11 @@ export interface ConnectionInfo {
   peerCertificateSha256(): string;
   peerSubject(): string;
   peerCertificatePem(): string;
+  /** What the peer presented, leaf first, as PEM. */
+  peerChainPem(): string;
+  /** The names in the peer's certificate, in its order. */
+  peerUris(): readonly string[];
+  peerDnsNames(): readonly string[];
 }
 
 export interface StreamHandler {

@@ -16,6 +16,7 @@ export class TlsEnd implements HandshakeOwner {
   readonly #sni: string;
   #context: TlsContext | null = null;
   #peer: PeerCertificate | null = null;
+  #intermediates: readonly Buffer[] = [];
   #reason = '';
 
   /** sni: sent by clients, '' for none; servers give what the listener filter has seen. */
@@ -45,6 +46,7 @@ export class TlsEnd implements HandshakeOwner {
     const verdict = this.#context?.check?.accepts(chain);
     if (verdict?.ok === true) {
       this.#peer = verdict.peer;
+      this.#intermediates = chain.slice(1);
       return true;
     }
     this.refusal = verdict?.cause ?? 'verify';
@@ -71,6 +73,7 @@ export class TlsEnd implements HandshakeOwner {
       alpn: tls.alpn,
       localPrincipal: this.#context?.localPrincipal ?? '',
       peer: this.#peer,
+      intermediates: this.#intermediates,
     };
     return new Connection(remote, local, facts, '', '');
   }

@@ -26,6 +26,9 @@ export const plainInfo: ConnectionInfo = {
   peerCertificateSha256: () => '',
   peerSubject: () => '',
   peerCertificatePem: () => '',
+  peerChainPem: () => '',
+  peerUris: () => [],
+  peerDnsNames: () => [],
 };
 
 const unhandled: StreamHandler = {

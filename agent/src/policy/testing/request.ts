@@ -17,6 +17,9 @@ export function connection(of: Partial<ConnectionInfo> = {}): ConnectionInfo {
     peerCertificateSha256: () => '',
     peerSubject: () => '',
     peerCertificatePem: () => '',
+    peerChainPem: () => '',
+    peerUris: () => [],
+    peerDnsNames: () => [],
     ...of,
   };
 }
