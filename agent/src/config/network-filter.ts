@@ -49,8 +49,11 @@ function readNetworkRbac(r: MessageReader<RBAC>, context: CompileContext): Netwo
 }
 
 function readTcpProxy(r: MessageReader<TcpProxy>, context: CompileContext): TcpProxySpec {
-  r.only('flushAccessLogOnConnected', false);
   const statPrefix = r.take('statPrefix');
+  const log = r.inside('accessLogOptions', (o) => ({
+    flushLogOnConnected: o.take('flushAccessLogOnConnected'),
+    logIntervalMs: o.durationMs('accessLogFlushInterval') ?? 0,
+  }));
   return {
     kind: 'tcp_proxy',
     statPrefix,
@@ -58,6 +61,9 @@ function readTcpProxy(r: MessageReader<TcpProxy>, context: CompileContext): TcpP
     clusters: readClusters(r),
     idleTimeoutMs: r.durationMs('idleTimeout') ?? 3_600_000,
     maxConnectAttempts: r.take('maxConnectAttempts') ?? 1,
+    maxConnectionDurationMs: r.durationMs('maxDownstreamConnectionDuration') ?? 0,
+    flushLogOnConnected: (log?.flushLogOnConnected ?? false) || r.take('flushAccessLogOnConnected'),
+    logIntervalMs: log?.logIntervalMs ?? 0,
     accessLog: r.each('accessLog', (l) => readAccessLog(l, context)),
   };
 }

@@ -86,5 +86,10 @@ export interface TcpProxySpec {
   /** Default 1 h; 0 is none. */
   readonly idleTimeoutMs: number;
   readonly maxConnectAttempts: number;
+  /** max_downstream_connection_duration; 0 is none. */
+  readonly maxConnectionDurationMs: number;
+  /** One line more when the upstream is connected, and one at each interval (0: none). */
+  readonly flushLogOnConnected: boolean;
+  readonly logIntervalMs: number;
   readonly accessLog: readonly AccessLogSpec[];
 }

@@ -44,6 +44,12 @@ class SourceTypes<T> {
     const wanted = isLocal(facts) ? 'same_ip_or_loopback' : 'external';
     return (this.types.get(wanted) ?? this.types.get('any'))?.find(facts);
   }
+
+  *chains(): Iterable<T> {
+    for (const networks of this.types.values()) {
+      for (const ports of [networks.any, ...networks.table.values()]) yield* ports.values();
+    }
+  }
 }
 
 type Applications<T> = Map<string, SourceTypes<T>>;
@@ -83,6 +89,7 @@ export class FilterChainMatcher<T> {
   readonly #ports = new Map<number, Destinations<T>>();
   readonly #noNames: ServerNames<T> = new Map();
   readonly #needs = new WeakMap<ServerNames<T>, Needs>();
+  readonly #plaintext = new WeakMap<ServerNames<T>, readonly T[]>();
   readonly #otherwise: T | null;
 
   /** Of two chains with the same criteria the first wins; the compiler of the configuration refuses such. */
@@ -129,6 +136,28 @@ export class FilterChainMatcher<T> {
 
   #names(ip: string, port: number): ServerNames<T> {
     return (this.#ports.get(port) ?? this.#ports.get(0))?.find(ip) ?? this.#noNames;
+  }
+
+  /** Every chain that a plaintext connection to this destination can still get, whatever its first bytes. */
+  plaintextCandidates(ip: string, port: number): readonly T[] {
+    const names = this.#names(ip, port);
+    let known = this.#plaintext.get(names);
+    if (known === undefined) {
+      known = this.#plaintextChains(names);
+      this.#plaintext.set(names, known);
+    }
+    return known;
+  }
+
+  #plaintextChains(names: ServerNames<T>): readonly T[] {
+    const chains = new Set<T>(this.#otherwise === null ? [] : [this.#otherwise]);
+    for (const transports of names.values()) {
+      for (const [transport, applications] of transports) {
+        if (transport === 'tls') continue;
+        for (const types of applications.values()) for (const chain of types.chains()) chains.add(chain);
+      }
+    }
+    return [...chains];
   }
 
   /** What must be inspected before the choice for this destination is certain. */

@@ -26,14 +26,23 @@ export interface Inspected {
   readonly local: SocketAddress;
 }
 
+/** A guess at what a silent client waits for. It may end by itself; cancel() is harmless then. */
+export interface Guess {
+  cancel(): void;
+}
+
 export interface InspectionOwner {
-  /** The descriptor is the owner's again, still in epoll (when `registered`). */
-  onDecided(connection: Inspected, findings: Findings, registered: boolean): void;
+  /** The descriptor is the owner's again, still in epoll (when `registered`), and so is the guess. */
+  onDecided(connection: Inspected, findings: Findings, registered: boolean, guess: Guess | null): void;
+  /** The client has been silent for a while: begins a guess, or null. onConfirmed: it was right, decide now. */
+  onSilent(connection: Inspected, onConfirmed: () => void): Guess | null;
   /** The peer went away or the time is over; the descriptor is closed. */
   onAbandoned(cause: 'closed' | 'timeout'): void;
 }
 
 export interface InspectionLimits {
+  /** Ask for a guess after this silence; 0 never does. */
+  readonly silenceMs: number;
   readonly timeoutMs: number;
   readonly continueOnTimeout: boolean;
 }
@@ -64,6 +73,8 @@ export class Inspection implements EventTarget {
   readonly #owner: InspectionOwner;
   readonly #limits: InspectionLimits;
   #timer: TimerHandle | null = null;
+  #silence: TimerHandle | null = null;
+  #guess: Guess | null = null;
   #registered = false;
 
   constructor(loop: Loop, connection: Inspected, needs: Needs, limits: InspectionLimits, owner: InspectionOwner) {
@@ -77,10 +88,16 @@ export class Inspection implements EventTarget {
   /** Often the bytes are there already and epoll is not needed at all. */
   start(): void {
     if (this.#look(false)) return;
-    const { timeoutMs } = this.#limits;
+    const { timeoutMs, silenceMs } = this.#limits;
+    if (silenceMs > 0) this.#silence = this.#loop.after(silenceMs, () => this.#guessNow());
     if (timeoutMs > 0) this.#timer = this.#loop.after(timeoutMs, () => this.#timeout());
     this.#registered = true;
     if (!this.#loop.add(this.#connection.fd, this, IN | RDHUP | EDGE)) this.#abandon('closed');
+  }
+
+  #guessNow(): void {
+    this.#silence = null;
+    this.#guess = this.#owner.onSilent(this.#connection, () => this.#decide(noFindings));
   }
 
   onEvents(events: number): void {
@@ -94,6 +111,7 @@ export class Inspection implements EventTarget {
     const n = peek(BigInt(this.#connection.fd), address, BigInt(maxClientHelloBytes));
     if (n < 0 && libc.errno() === libc.errnos.EAGAIN) return false;
     const findings = n > 0 ? inspect(region.buffer.subarray(0, n), this.#needs) : null;
+    if (n > 0) this.#silence?.cancel(); // whoever speaks first is no longer waiting for the server
     if (findings !== null) this.#decide(findings);
     else if (n <= 0 || peerGone) this.#abandon('closed');
     else return false;
@@ -108,11 +126,14 @@ export class Inspection implements EventTarget {
 
   #decide(findings: Findings): void {
     this.#timer?.cancel();
-    this.#owner.onDecided(this.#connection, findings, this.#registered);
+    this.#silence?.cancel();
+    this.#owner.onDecided(this.#connection, findings, this.#registered, this.#guess);
   }
 
   #abandon(cause: 'closed' | 'timeout'): void {
     this.#timer?.cancel();
+    this.#silence?.cancel();
+    this.#guess?.cancel();
     this.#loop.forget(this.#connection.fd);
     libc.close(BigInt(this.#connection.fd), 0n);
     this.#owner.onAbandoned(cause);

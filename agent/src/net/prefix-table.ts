@@ -43,6 +43,11 @@ export class PrefixTable<T> {
     return value;
   }
 
+  /** Every value there is. */
+  values(): readonly T[] {
+    return [...this.#levels[4], ...this.#levels[6]].flatMap((level) => [...level.entries.values()]);
+  }
+
   /** The value of the longest network that holds the address. */
   find(ip: string): T | undefined {
     const parsed = parseIp(ip);

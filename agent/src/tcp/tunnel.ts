@@ -14,10 +14,12 @@ import {
   type StreamHandler,
 } from '../net/stream.ts';
 import { pickWeighted } from '../route/weighted.ts';
-import { clusterHistogram, clusterStat, observe, tcpStat } from '../stats/layout.ts';
+import { clusterStat, tcpStat } from '../stats/layout.ts';
 import type { ChainContext } from '../worker/chain-context.ts';
 import type { TimerHandle, WorkerRuntime } from '../worker/runtime.ts';
 import { tcpLogRecord } from './log-record.ts';
+import type { PreparedUpstream } from './server-first.ts';
+import { openLeg, UpstreamLeg } from './upstream-leg.ts';
 
 /** How long what is queued may take to leave after both sides have ended. */
 const flushMs = 5000;
@@ -31,15 +33,16 @@ export class Tunnel implements StreamHandler {
   readonly #startWallMs: number;
   readonly #tried: Host[] = [];
   #cluster: Cluster | null = null;
-  #host: Host | null = null;
+  #leg: UpstreamLeg | null = null;
   #up: Stream | null = null;
   #connected = false;
-  #dialledMs = 0;
   #attempts = 0;
   #downEnded = false;
   #upEnded = false;
   #finished = false;
   #idle: TimerHandle | null = null;
+  #duration: TimerHandle | null = null;
+  #interval: TimerHandle | null = null;
 
   constructor(spec: TcpProxySpec, runtime: WorkerRuntime, chain: ChainContext, down: Stream) {
     this.#spec = spec;
@@ -50,9 +53,16 @@ export class Tunnel implements StreamHandler {
     this.#startWallMs = runtime.clock.wallMs;
   }
 
-  start(): void {
+  /** prepared: a connection to a host that is up already, with what the host has said on it. */
+  start(prepared: PreparedUpstream | null): void {
     this.#down.handler = this;
     this.#down.pauseRead();
+    this.#watchDuration();
+    if (this.#spec.logIntervalMs > 0) this.#logAgain(this.#spec.logIntervalMs);
+    if (prepared !== null) {
+      this.#takeOver(prepared);
+      return;
+    }
     const name = pickWeighted(this.#spec.clusters, this.#runtime.random);
     this.#cluster = name === null ? null : (this.#runtime.cluster(name) ?? null);
     if (this.#cluster === null) {
@@ -64,66 +74,40 @@ export class Tunnel implements StreamHandler {
     this.#connect(this.#cluster);
   }
 
+  #takeOver({ leg, greeting }: PreparedUpstream): void {
+    this.#cluster = leg.cluster;
+    this.#leg = leg;
+    this.#up = leg.stream;
+    this.#tried.push(leg.host);
+    this.#attempts = 1;
+    leg.stream.handler = this;
+    this.#established();
+    this.#countBytes(leg.stream, greeting.length);
+    if (!this.#down.write(greeting, 0, greeting.length)) return; // onClosed follows
+    if (this.#down.queued < this.#limit(this.#down)) leg.stream.resumeRead();
+  }
+
   #connect(cluster: Cluster): void {
-    const { localIp, localPort } = this.#down.info;
-    const pick = cluster.pick({ tried: this.#tried, destination: { ip: localIp, port: localPort } });
-    if (pick.kind !== 'host') {
-      this.#giveUp('UH', pick.kind === 'none-healthy' ? 'no_healthy_upstream' : 'no_original_destination');
-      return;
-    }
-    if (!cluster.admitConnection()) {
-      this.#giveUp('UO', 'overflow');
+    const leg = openLeg(cluster, this.#down.info, this.#tried, this.#runtime, this);
+    if (!(leg instanceof UpstreamLeg)) {
+      this.#giveUp(leg.flags, leg.details);
       return;
     }
     this.#attempts++;
-    this.#dial(cluster, pick.host);
-  }
-
-  #dial(cluster: Cluster, host: Host): void {
-    const { spec } = cluster;
-    this.#host = host;
-    this.#tried.push(host);
-    this.#dialledMs = this.#runtime.clock.nowMs;
-    host.activeConnections++;
-    host.cxTotal++;
-    this.#count(cluster, 'upstream_cx_total', 1);
-    this.#count(cluster, 'upstream_cx_active', 1);
-    this.#up = this.#runtime.dial(
-      {
-        address: host.address,
-        tls: host.tls,
-        sni: host.tls?.sni ?? '',
-        connectTimeoutMs: spec.connectTimeoutMs,
-        bufferLimitBytes: spec.bufferLimitBytes,
-        bind: host.address.ip.includes(':') ? spec.bindV6 : spec.bindV4,
-        keepalive: spec.tcpKeepalive,
-        target: cluster.name,
-      },
-      this,
-    );
-  }
-
-  /** The connection to the host at hand is over, however. */
-  #release(): void {
-    const cluster = this.#cluster;
-    const host = this.#host;
-    if (cluster === null || host === null) return;
-    this.#host = null;
-    host.activeConnections--;
-    cluster.releaseConnection();
-    this.#count(cluster, 'upstream_cx_active', -1);
-    this.#count(cluster, 'upstream_cx_destroy', 1);
+    this.#leg = leg;
+    this.#up = leg.stream;
+    this.#tried.push(leg.host);
   }
 
   onConnected(): void {
-    const cluster = this.#cluster;
-    const host = this.#host;
-    if (cluster === null || host === null) return;
+    this.#leg?.established();
+    this.#established();
+  }
+
+  #established(): void {
     this.#connected = true;
-    const tookMs = this.#runtime.clock.nowMs - this.#dialledMs;
-    observe(this.#runtime.slots, cluster.stats + clusterHistogram.upstream_cx_connect_ms, Math.round(tookMs));
-    cluster.record(host, { kind: 'response', status: 200 });
     if (this.#spec.idleTimeoutMs > 0) this.#watchIdle(this.#spec.idleTimeoutMs);
+    if (this.#spec.flushLogOnConnected) this.#log('', '');
     this.#down.resumeRead();
   }
 
@@ -179,14 +163,9 @@ export class Tunnel implements StreamHandler {
 
   #connectFailed(reason: CloseReason): void {
     const cluster = this.#cluster;
-    const host = this.#host;
-    if (cluster === null || host === null) return;
-    const timeout = reason === 'connect-timeout';
-    host.cxConnectFail++;
-    this.#count(cluster, 'upstream_cx_connect_fail', 1);
-    if (timeout) this.#count(cluster, 'upstream_cx_connect_timeout', 1);
-    cluster.record(host, { kind: 'local', cause: timeout ? 'connect-timeout' : 'connect-failed' });
-    this.#release();
+    if (cluster === null || this.#leg === null) return;
+    this.#leg.failed(reason === 'connect-timeout');
+    this.#leg = null;
     if (this.#attempts < this.#spec.maxConnectAttempts) this.#connect(cluster);
     else this.#giveUp('UF,URX', reason); // Envoy says URX after a single attempt, too
   }
@@ -214,14 +193,33 @@ export class Tunnel implements StreamHandler {
     });
   }
 
+  /** Ends the connection when its time is over, whatever it is doing (max_downstream_connection_duration). */
+  #watchDuration(): void {
+    const limitMs = this.#spec.maxConnectionDurationMs;
+    if (limitMs <= 0) return;
+    this.#duration = this.#runtime.timers.after(limitMs, () => {
+      this.#duration = null;
+      this.#add(this.#spec.stats + tcpStat.at.max_downstream_connection_duration, 1);
+      this.#finish('DT', 'max_downstream_connection_duration');
+      this.#down.close();
+      this.#up?.close();
+    });
+  }
+
   /** Counts and logs the end; the streams are closed by the caller. */
   #finish(flags: string, details: string): void {
     if (this.#finished) return;
     this.#finished = true;
     this.#idle?.cancel();
-    const host = this.#host ?? this.#tried.at(-1) ?? null;
-    this.#release();
+    this.#duration?.cancel();
+    this.#interval?.cancel();
+    this.#leg?.release();
+    this.#leg = null;
     if (flags !== '' && this.#up !== null && this.#up.edge !== null) this.#up.edge.failures++;
+    this.#log(flags, details);
+  }
+
+  #log(flags: string, details: string): void {
     if (this.#spec.accessLog.length === 0) return;
     this.#runtime.logAccess(
       this.#spec.accessLog,
@@ -232,11 +230,19 @@ export class Tunnel implements StreamHandler {
         flags,
         details,
         cluster: this.#cluster?.name ?? '',
-        host,
+        host: this.#tried.at(-1) ?? null,
         upstream: this.#up,
         attempts: this.#attempts,
       }),
     );
+  }
+
+  /** One more line at each interval while the connection lives. */
+  #logAgain(intervalMs: number): void {
+    this.#interval = this.#runtime.timers.after(intervalMs, () => {
+      this.#log('', '');
+      this.#logAgain(intervalMs);
+    });
   }
 
   #countBytes(from: Stream, n: number): void {

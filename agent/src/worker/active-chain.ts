@@ -8,15 +8,19 @@ import type { FilterChainSpec, ListenerSpec, NetworkRbacSpec } from '../model/li
 import type { EdgeTable } from '../net/edge-table.ts';
 import type { Loop } from '../net/loop.ts';
 import type { SocketStream, StreamOwner } from '../net/socket-stream.ts';
-import type { CloseReason, Stream, StreamHandler } from '../net/stream.ts';
+import type { CloseReason, ConnectionInfo, Stream, StreamHandler } from '../net/stream.ts';
 import type { TlsContextSlot } from '../net/tls-contexts.ts';
 import { type CompiledRbac, compileRbac, deniedDetails } from '../policy/rbac.ts';
 import { listenerStat, rbacStat } from '../stats/layout.ts';
+import type { PreparedUpstream, ServerFirstProbe } from '../tcp/server-first.ts';
 import type { ChainContext } from './chain-context.ts';
 
 /** Takes over stream.handler. denied: details of the RBAC filter that refused; then it only logs and closes. */
 export interface Terminal {
-  accept(stream: Stream): void;
+  /** prepared: the connection that a guess of this terminal filter has opened. */
+  accept(stream: Stream, prepared: PreparedUpstream | null): void;
+  /** Opens a connection for a client that says nothing; absent where the client always speaks first. */
+  speculate?(client: ConnectionInfo, onSpoke: () => void): ServerFirstProbe | null;
   deny(stream: Stream, details: string): void;
 }
 
@@ -44,6 +48,8 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
   readonly tls: TlsContextSlot | null;
   /** Its rules ask for the server name, so the ClientHello must be read though the choice does not depend on it. */
   readonly readsServerName: boolean;
+  /** It decides by what a request says, which a connection that nobody can read as a request would escape. */
+  readonly hasRequestPolicy: boolean;
   draining = false;
   readonly #deps: ChainDependencies;
   readonly #rbac: readonly RbacFilter[];
@@ -61,6 +67,9 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
     this.bufferLimitBytes = listener.bufferLimitBytes;
     this.tls = deps.tls;
     this.readsServerName = JSON.stringify(spec.rbac).includes('"requested_server_name"');
+    const { terminal } = spec;
+    this.hasRequestPolicy =
+      terminal.kind === 'http_connection_manager' && terminal.filters.some((f) => f.kind !== 'router');
     this.#rbac = spec.rbac.map((r) => ({
       spec: r,
       rules: r.rules === null ? null : compileRbac(r.rules),
@@ -74,27 +83,27 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
   }
 
   /** Adopts an accepted connection: plain ones begin now, TLS ones when they are up. */
-  adopt(stream: SocketStream, known: boolean, registered: boolean): void {
+  adopt(stream: SocketStream, known: boolean, registered: boolean, prepared: PreparedUpstream | null): void {
     stream.owner = this;
     this.#streams.add(stream);
     this.#count(listenerStat.at.downstream_cx_total, 1);
     this.#count(listenerStat.at.downstream_cx_active, 1);
-    if (this.tls === null) this.#begin(stream);
+    if (this.tls === null) this.#begin(stream, prepared);
     if (stream.dead) return;
     stream.start(known, registered);
     if (this.tls !== null) stream.limitOpening(this.spec.transportSocketConnectTimeoutMs, 'tls-failed');
   }
 
-  #begin(stream: SocketStream): void {
+  #begin(stream: SocketStream, prepared: PreparedUpstream | null): void {
     if (this.direction !== 'outbound') {
       const { localPrincipal, peerPrincipal, tlsVersion } = stream.info;
       stream.edge = this.#deps.edges.obtain('inbound', localPrincipal, peerPrincipal, this.name, tlsVersion);
       stream.edge.connections++;
       stream.edge.active++;
     }
-    const refusedBy = this.#authorize(stream);
+    const refusedBy = this.#authorize(stream.info);
     if (refusedBy === null) {
-      this.#terminal.accept(stream);
+      this.#terminal.accept(stream, prepared);
       return;
     }
     if (stream.edge !== null) stream.edge.failures++;
@@ -102,18 +111,25 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
   }
 
   /** Name of the policy that refuses, or null. */
-  #authorize(stream: SocketStream): string | null {
+  #authorize(info: ConnectionInfo): string | null {
     for (const { spec, rules, shadow } of this.#rbac) {
       if (shadow !== null) {
-        const { allowed } = shadow.checkConnection(stream.info);
+        const { allowed } = shadow.checkConnection(info);
         this.#add(spec.stats + (allowed ? rbacStat.at.shadow_allowed : rbacStat.at.shadow_denied), 1);
       }
       if (rules === null) continue;
-      const { allowed, policy } = rules.checkConnection(stream.info);
+      const { allowed, policy } = rules.checkConnection(info);
       this.#add(spec.stats + (allowed ? rbacStat.at.allowed : rbacStat.at.denied), 1);
       if (!allowed) return policy;
     }
     return null;
+  }
+
+  /** Dials on a guess: only in plaintext, and only for whom every rule lets through. Counts nothing. */
+  speculate(client: ConnectionInfo, onSpoke: () => void): ServerFirstProbe | null {
+    if (this.tls !== null || this.#terminal.speculate === undefined) return null;
+    const allowed = this.#rbac.every(({ rules }) => rules === null || rules.checkConnection(client).allowed);
+    return allowed ? this.#terminal.speculate(client, onSpoke) : null;
   }
 
   onOpened(): void {
@@ -122,7 +138,7 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
 
   /** Only TLS connections come this way: until they are up, the chain itself is their handler. */
   onConnected(stream: Stream): void {
-    this.#begin(stream as SocketStream);
+    this.#begin(stream as SocketStream, null);
   }
 
   onReadable(): void {}

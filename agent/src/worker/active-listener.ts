@@ -8,13 +8,21 @@ import type { AddressSpec, FilterChainSpec, ListenerSpec } from '../model/listen
 import { type AcceptOwner, AcceptSocket } from '../net/accept-socket.ts';
 import { Connection } from '../net/connection.ts';
 import { FilterChainMatcher, type Needs } from '../net/filter-chain-match.ts';
-import { type Findings, type Inspected, Inspection, type InspectionOwner, noFindings } from '../net/inspection.ts';
+import {
+  type Findings,
+  type Guess,
+  type Inspected,
+  Inspection,
+  type InspectionOwner,
+  noFindings,
+} from '../net/inspection.ts';
 import type { Loop } from '../net/loop.ts';
 import { SocketStream } from '../net/socket-stream.ts';
 import { TlsEnd } from '../net/tls-end.ts';
 import { listenerStat } from '../stats/layout.ts';
 import * as libc from '../sys/libc.ts';
 import { localAddress, originalDestination, type SocketAddress } from '../sys/tcp.ts';
+import type { PreparedUpstream, ServerFirstProbe } from '../tcp/server-first.ts';
 import type { ActiveChain } from './active-chain.ts';
 
 export interface ListenerDependencies {
@@ -25,6 +33,15 @@ export interface ListenerDependencies {
   isOwnPort(port: number): boolean;
   report(level: 'warn' | 'info', msg: string, fields: Readonly<Record<string, string | number>>): void;
   readonly drainMs: number;
+}
+
+/** A client that is going to speak has done so by then; the dial is for those that wait. */
+const silenceMs = 50;
+
+/** Dialled for a silent client, on behalf of the chain that an opaque connection gets. */
+interface ServerFirstGuess extends Guess {
+  readonly chain: ActiveChain;
+  readonly probe: ServerFirstProbe;
 }
 
 const addressKey = ({ ip, port }: AddressSpec): string => `${ip} ${port}`;
@@ -122,13 +139,31 @@ export class ActiveListener implements AcceptOwner, InspectionOwner {
     const needs = this.#needs(local);
     const connection = { fd, remote, local };
     if (!needs.tls && !needs.http) {
-      this.#choose(connection, noFindings, false);
+      this.#choose(connection, noFindings, false, null);
       return;
     }
     this.#count(listenerStat.at.downstream_pre_cx_active, 1);
     const { listenerFiltersTimeoutMs, continueOnListenerFiltersTimeout } = this.#spec;
-    const limits = { timeoutMs: listenerFiltersTimeoutMs, continueOnTimeout: continueOnListenerFiltersTimeout };
+    const guarded = this.#hasRequestPolicy(local);
+    const limits = {
+      silenceMs: guarded ? 0 : silenceMs,
+      timeoutMs: listenerFiltersTimeoutMs,
+      continueOnTimeout: continueOnListenerFiltersTimeout && !guarded,
+    };
     new Inspection(this.#deps.loop, connection, needs, limits, this).start();
+  }
+
+  /** Whether a plaintext connection to there could fall under rules about requests. */
+  #hasRequestPolicy(local: SocketAddress): boolean {
+    return this.#matcher.plaintextCandidates(local.ip, local.port).some((c) => c.hasRequestPolicy);
+  }
+
+  onSilent(connection: Inspected, onConfirmed: () => void): ServerFirstGuess | null {
+    const chain = this.#find(connection, noFindings);
+    const { remote, local } = connection;
+    const probe = chain?.speculate(new Connection(remote, local, null, '', ''), onConfirmed) ?? null;
+    if (chain === null || probe === null) return null;
+    return { chain, probe, cancel: () => probe.cancel() };
   }
 
   #needs(local: SocketAddress): Needs {
@@ -151,10 +186,10 @@ export class ActiveListener implements AcceptOwner, InspectionOwner {
     return original.port >= reservedPorts.first && original.port <= reservedPorts.last ? null : original;
   }
 
-  onDecided(connection: Inspected, findings: Findings, registered: boolean): void {
+  onDecided(connection: Inspected, findings: Findings, registered: boolean, guess: ServerFirstGuess | null): void {
     this.#count(listenerStat.at.downstream_pre_cx_active, -1);
     this.#countFindings(findings);
-    this.#choose(connection, findings, registered);
+    this.#choose(connection, findings, registered, guess);
   }
 
   onAbandoned(cause: 'closed' | 'timeout'): void {
@@ -162,9 +197,8 @@ export class ActiveListener implements AcceptOwner, InspectionOwner {
     if (cause === 'timeout') this.#count(listenerStat.at.downstream_pre_cx_timeout, 1);
   }
 
-  #choose(connection: Inspected, findings: Findings, registered: boolean): void {
-    const { fd, remote, local } = connection;
-    const chain = this.#matcher.find({
+  #find({ remote, local }: Inspected, findings: Findings): ActiveChain | null {
+    return this.#matcher.find({
       destinationIp: local.ip,
       destinationPort: local.port,
       sourceIp: remote.ip,
@@ -173,6 +207,12 @@ export class ActiveListener implements AcceptOwner, InspectionOwner {
       transportProtocol: findings.tls === 'found' ? 'tls' : 'raw_buffer',
       applicationProtocols: findings.applicationProtocols,
     });
+  }
+
+  #choose(connection: Inspected, findings: Findings, registered: boolean, guess: ServerFirstGuess | null): void {
+    const { fd, remote, local } = connection;
+    const chain = this.#find(connection, findings);
+    const prepared = this.#settle(guess, chain);
     if (chain === null) {
       this.#count(listenerStat.at.no_filter_chain_match, 1);
       this.#deps.loop.forget(fd);
@@ -182,7 +222,15 @@ export class ActiveListener implements AcceptOwner, InspectionOwner {
     const end = chain.tls === null ? null : new TlsEnd(chain.tls, findings.serverName);
     const info = new Connection(remote, local, null, findings.serverName, findings.applicationProtocols[0] ?? '');
     const stream = new SocketStream(this.#deps.loop, fd, chain, info, end, false);
-    chain.adopt(stream, findings !== noFindings, registered);
+    chain.adopt(stream, findings !== noFindings, registered, prepared);
+  }
+
+  /** A guess for another chain is dropped. */
+  #settle(guess: ServerFirstGuess | null, chain: ActiveChain | null): PreparedUpstream | null {
+    if (guess === null) return null;
+    if (guess.chain === chain) return guess.probe.take();
+    guess.probe.cancel();
+    return null;
   }
 
   onExhausted(reason: string): void {

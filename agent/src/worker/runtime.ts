@@ -7,7 +7,7 @@ import type { LogRecord } from '../http/request-view.ts';
 import type { AddressSpec } from '../model/listener.ts';
 import type { AccessLogSpec } from '../model/log.ts';
 import type { UpstreamTlsSpec } from '../model/tls.ts';
-import type { Stream, StreamHandler } from '../net/stream.ts';
+import type { ConnectionInfo, Stream, StreamHandler } from '../net/stream.ts';
 import type { RouteTable } from '../route/route-table.ts';
 
 /** A timer of the wheel (resolution 10 ms, late rather than early). Cancel is O(1); handles are reused after firing. */
@@ -38,6 +38,8 @@ export interface DialOptions {
   readonly keepalive: { readonly probes: number; readonly timeS: number; readonly intervalS: number } | null;
   /** For the edge table: the cluster's name. */
   readonly target: string;
+  /** For whom: a cluster that sends a PROXY header needs to know. Absent where one connection serves many. */
+  readonly downstream?: ConnectionInfo;
 }
 
 export interface WorkerRuntime {

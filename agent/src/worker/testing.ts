@@ -33,6 +33,9 @@ export function tcpProxy(cluster: string, more: Partial<TcpProxySpec> = {}): Tcp
     clusters: [{ name: cluster, weight: 1 }],
     idleTimeoutMs: 3_600_000,
     maxConnectAttempts: 1,
+    maxConnectionDurationMs: 0,
+    flushLogOnConnected: false,
+    logIntervalMs: 0,
     accessLog: [],
     ...more,
   };
