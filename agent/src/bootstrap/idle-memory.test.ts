@@ -2,34 +2,57 @@ import { ManualClock } from '@chainmail/runtime';
 import test from 'ava';
 import { IdleMemory } from './idle-memory.ts';
 
-test('memory is given back once configuration has been quiet for a while, and again after the next', (t) => {
+const megabyte = 1024 * 1024;
+
+/** A process of a given size that writes down what is asked of it. */
+function rig() {
   const clock = new ManualClock();
-  let released = 0;
-  const idle = new IdleMemory(clock, () => {
-    released++;
+  const asked: string[] = [];
+  const size = { megabytes: 80 };
+  const idle = new IdleMemory(clock, {
+    residentBytes: () => size.megabytes * megabyte,
+    releaseConfiguration: () => void asked.push('release'),
+    trim: () => void asked.push('trim'),
   });
+  return { clock, asked, size, idle };
+}
+
+test('what configuration needed is given back once it has been quiet for a while, and again after the next', (t) => {
+  const { clock, asked, idle } = rig();
   idle.touched();
   clock.advance(2_000);
   idle.touched();
   clock.advance(2_000);
-  t.is(released, 0);
+  t.deepEqual(asked, []);
   clock.advance(1_000);
-  t.is(released, 1);
+  t.deepEqual(asked, ['release', 'trim']);
   clock.advance(60_000);
-  t.is(released, 1);
+  t.deepEqual(asked, ['release', 'trim']);
   idle.touched();
   clock.advance(3_000);
-  t.is(released, 2);
+  t.deepEqual(asked, ['release', 'trim', 'release', 'trim']);
+});
+
+test('a process that has grown is trimmed, one that has not is left alone', (t) => {
+  const { clock, asked, size, idle } = rig();
+  idle.touched();
+  clock.advance(3_000);
+  asked.length = 0;
+  size.megabytes = 84;
+  clock.advance(20_000);
+  t.deepEqual(asked, []);
+  size.megabytes = 85;
+  clock.advance(10_000);
+  t.deepEqual(asked, ['trim']);
+  clock.advance(60_000);
+  t.deepEqual(asked, ['trim']);
 });
 
 test('nothing is given back after the end', (t) => {
-  const clock = new ManualClock();
-  let released = 0;
-  const idle = new IdleMemory(clock, () => {
-    released++;
-  });
+  const { clock, asked, size, idle } = rig();
   idle.touched();
   idle.stop();
-  clock.advance(10_000);
-  t.is(released, 0);
+  size.megabytes = 500;
+  clock.advance(60_000);
+  t.deepEqual(asked, []);
 });

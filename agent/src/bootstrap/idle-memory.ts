@@ -1,38 +1,71 @@
 /**
- * Gives back what only compiling configuration needs: descriptors, what was parsed, and the pages that held them.
- * It runs when no configuration came for a while, since what it drops is built anew for the next one.
+ * Gives memory back. What only compiling configuration needs (descriptors, what was parsed) goes when no configuration
+ * came for a while, since it is built anew for the next one. What V8's compilers allocated and freed when traffic
+ * began (10 to 20 MB that malloc keeps) goes whenever the process has grown.
  */
 import type { Clock, Timer } from '@chainmail/runtime';
 import { releaseDescriptors } from '@chainmail/xds';
 import { trimHeap } from '../sys/heap.ts';
 
 const quietMs = 3_000;
+const lookEveryMs = 10_000;
+/** Less is not worth walking malloc's lists, some milliseconds in which an allocation of a worker waits. */
+const grownBytes = 4 * 1024 * 1024;
+
+/** What it acts on; the process, except in tests. */
+export interface MemoryHold {
+  residentBytes(): number;
+  releaseConfiguration(): void;
+  trim(): void;
+}
 
 export class IdleMemory {
   readonly #clock: Clock;
-  readonly #release: () => void;
-  #timer: Timer | null = null;
+  readonly #hold: MemoryHold;
+  #quiet: Timer | null = null;
+  #look: Timer | null = null;
+  #trimmedBytes = 0;
 
-  constructor(clock: Clock, release: () => void = releaseAll) {
+  constructor(clock: Clock, hold: MemoryHold = processMemory) {
     this.#clock = clock;
-    this.#release = release;
+    this.#hold = hold;
+    this.#lookAgain();
   }
 
   /** Configuration was compiled: wait for quiet, anew. */
   touched(): void {
-    this.#timer?.cancel();
-    this.#timer = this.#clock.after(quietMs, this.#release);
+    this.#quiet?.cancel();
+    this.#quiet = this.#clock.after(quietMs, () => {
+      this.#hold.releaseConfiguration();
+      this.#trim();
+    });
   }
 
   stop(): void {
-    this.#timer?.cancel();
+    this.#quiet?.cancel();
+    this.#look?.cancel();
+  }
+
+  #lookAgain(): void {
+    this.#look = this.#clock.after(lookEveryMs, () => {
+      if (this.#hold.residentBytes() > this.#trimmedBytes + grownBytes) this.#trim();
+      this.#lookAgain();
+    });
+  }
+
+  #trim(): void {
+    this.#hold.trim();
+    this.#trimmedBytes = this.#hold.residentBytes();
   }
 }
 
-function releaseAll(): void {
-  releaseDescriptors();
-  // There when Node runs with --expose-gc, as the command does; V8 alone would wait for an allocation that never comes.
-  const collect = (globalThis as { gc?: (options: { type: string; flavor: string }) => void }).gc;
-  collect?.({ type: 'major', flavor: 'last-resort' });
-  trimHeap();
-}
+const processMemory: MemoryHold = {
+  residentBytes: () => process.memoryUsage.rss(),
+  releaseConfiguration() {
+    releaseDescriptors();
+    // There when Node runs with --expose-gc, as the command does; V8 alone would wait for an allocation that never comes.
+    const collect = (globalThis as { gc?: (options: { type: string; flavor: string }) => void }).gc;
+    collect?.({ type: 'major', flavor: 'last-resort' });
+  },
+  trim: trimHeap,
+};
