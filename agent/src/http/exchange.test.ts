@@ -279,7 +279,7 @@ test('use_remote_address: x-forwarded-for, -proto, external address, request id'
   t.is(
     w.upstream().take(),
     'GET / HTTP/1.1\r\nhost: a\r\nx-forwarded-for: 1.1.1.1,10.0.0.9\r\nx-forwarded-proto: http\r\n' +
-      `x-envoy-external-address: 10.0.0.9\r\nx-request-id: ${id}\r\nx-envoy-expected-rq-timeout-ms: 15000\r\n\r\n`,
+      `x-request-id: ${id}\r\nx-envoy-external-address: 10.0.0.9\r\nx-envoy-expected-rq-timeout-ms: 15000\r\n\r\n`,
   );
 });
 
@@ -396,9 +396,9 @@ test('rewrites: prefix, host, added and removed headers of all levels', (t) => {
   client.feed('GET /v10?q HTTP/1.1\r\nHost: shop\r\nUser-Agent: curl\r\nX-Secret: s\r\n\r\n');
   t.is(
     w.upstream().take(),
-    `GET /v20?q HTTP/1.1\r\nhost: real.host\r\nuser-agent: agent\r\nx-forwarded-proto: http\r\nx-request-id: ${id}\r\n` +
+    `GET /v20?q HTTP/1.1\r\nhost: real.host\r\nx-forwarded-proto: http\r\nx-request-id: ${id}\r\n` +
       'x-envoy-expected-rq-timeout-ms: 15000\r\nx-envoy-original-path: /v10?q\r\nx-envoy-original-host: shop\r\n' +
-      'x-forwarded-host: shop\r\nx-static: one\r\nx-peer: from 10.0.0.9\r\n\r\n',
+      'x-forwarded-host: shop\r\nuser-agent: agent\r\nx-static: one\r\nx-peer: from 10.0.0.9\r\n\r\n',
   );
   w.upstream().feed('HTTP/1.1 201 Created\r\nX-Internal: i\r\ncontent-length: 0\r\n\r\n');
   const answer = client.take();

@@ -15,7 +15,7 @@ import { buildLocalReply, type LocalReply } from './local-reply.ts';
 import type { Manager } from './manager.ts';
 import { Request } from './request.ts';
 import type { LogRecord, RequestView } from './request-view.ts';
-import { addChunked, addConnectionClose } from './response-headers.ts';
+import { addChunked, addConnectionClose, addKeepAlive } from './response-headers.ts';
 import { ResponseWriter } from './response-writer.ts';
 import { Router } from './router.ts';
 import { statusText } from './status-text.ts';
@@ -214,7 +214,7 @@ export class Exchange implements LogRecord {
       method: requestHead.method,
       isGrpc: this.#parsed && this.view.isGrpc,
       date: manager.shared.date(),
-      server: manager.server,
+      server: manager.spec.serverHeader === 'pass_through' ? null : manager.server,
       close: this.#closeAfter,
       edit,
     });
@@ -279,6 +279,7 @@ export class Exchange implements LogRecord {
     this.#writer.framing = out;
     if (out === 'close') this.#closeAfter = true;
     if (this.#closeAfter) addConnectionClose(head);
+    else if (http10) addKeepAlive(head);
     const headWithoutLength = framing === 'none' && this.requestHead.method === method.HEAD && head.contentLength < 0;
     if (out === 'chunked' || (headWithoutLength && !http10)) addChunked(head);
   }

@@ -1,7 +1,7 @@
 /**
  * Headers that the configuration adds and removes, compiled once: a value without operators is encoded when the route
  * is, one with operators is a function of the request. Within a level removal comes first, then overwriting, then
- * appending, as in Envoy.
+ * adding, as in Envoy; a header that is overwritten goes to the end, but for Host.
  */
 
 import { type Head, type StaticHeader, staticHeader } from '../http1/head.ts';
@@ -38,11 +38,13 @@ export function compileEdits(
       remove: (side === 'request' ? level.requestRemove : level.responseRemove).map((n) => n.toLowerCase()),
       add: (side === 'request' ? level.requestAdd : level.responseAdd)
         .map((a) => compileAdd(a, compileFormat))
-        .toSorted((a, b) => Number(a.action === 'append') - Number(b.action === 'append')),
+        .toSorted((a, b) => Number(isAddition(a)) - Number(isAddition(b))),
     }))
     .filter((e) => e.remove.length + e.add.length > 0);
   return edits.length === 0 ? null : edits;
 }
+
+const isAddition = (a: HeaderAdd): boolean => a.action === 'append' || a.action === 'add_if_absent';
 
 function compileAdd(spec: HeaderAddSpec, compileFormat: FormatCompiler): HeaderAdd {
   const name = spec.name.toLowerCase();
@@ -81,14 +83,24 @@ function applyAdd(add: HeaderAdd, head: Head, record: LogRecord): void {
     case 'add_if_absent':
       if (head.findName(add.name) >= 0) return;
       break;
-    case 'overwrite':
-      if (head.findName(add.name) < 0) break;
-      head.set(add.name, value);
-      return;
     case 'overwrite_if_exists':
-      if (head.findName(add.name) >= 0) head.set(add.name, value);
-      return;
+      if (head.findName(add.name) < 0) return;
+      if (overwriteInPlace(add, head, value)) return;
+      break;
+    case 'overwrite':
+      if (overwriteInPlace(add, head, value)) return;
+      break;
   }
   if (add.fixed !== null) head.addStatic(add.fixed);
   else head.add(add.name, value);
+}
+
+/** False when the header is now absent and is to be added. */
+function overwriteInPlace(add: HeaderAdd, head: Head, value: string): boolean {
+  if (add.name === 'host' && head.findName(add.name) >= 0) {
+    head.set(add.name, value);
+    return true;
+  }
+  head.removeName(add.name);
+  return false;
 }

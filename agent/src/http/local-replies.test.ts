@@ -158,7 +158,7 @@ test('direct responses, with headers of the route', (t) => {
   });
   t.is(
     answer(w, get),
-    `HTTP/1.1 201 Created\r\ncontent-length: 5\r\ncontent-type: text/plain\r\nlocation: http://a/x?y\r\nx-code: c\r\n${common(w)}\r\nhello`,
+    `HTTP/1.1 201 Created\r\nlocation: http://a/x?y\r\nx-code: c\r\ncontent-length: 5\r\ncontent-type: text/plain\r\n${common(w)}\r\nhello`,
   );
 });
 

@@ -16,7 +16,8 @@ export interface LocalReplyContext {
   readonly method: number;
   readonly isGrpc: boolean;
   readonly date: ReturnType<typeof staticHeader>;
-  readonly server: ReturnType<typeof staticHeader>;
+  /** Null where only the upstream may say it. */
+  readonly server: ReturnType<typeof staticHeader> | null;
   /** The connection ends with this answer. */
   readonly close: boolean;
   /** Headers that the configuration adds, or null. */
@@ -60,12 +61,12 @@ export function buildLocalReply(head: Head, reply: LocalReply, context: LocalRep
   if (context.isGrpc) return buildGrpc(head, reply, context);
   head.status = reply.status;
   const isHead = context.method === method.HEAD;
+  addHeaders(head, reply);
+  context.edit?.();
   if (reply.body !== '') {
     head.add('content-length', String(Buffer.byteLength(reply.body)));
     head.addStatic(textPlain);
   }
-  addHeaders(head, reply);
-  context.edit?.();
   addCommon(head, context);
   if (reply.body === '') head.addStatic(isHead ? chunked : noLength);
   return isHead || reply.status === 204 || reply.status === 304 ? '' : reply.body;
@@ -73,11 +74,11 @@ export function buildLocalReply(head: Head, reply: LocalReply, context: LocalRep
 
 function buildGrpc(head: Head, reply: LocalReply, context: LocalReplyContext): string {
   head.status = 200;
+  addHeaders(head, reply);
+  context.edit?.();
   head.addStatic(grpcType);
   head.add('grpc-status', String(grpcStatusOf(reply.status)));
   if (reply.body !== '') head.add('grpc-message', grpcMessage(reply.body));
-  addHeaders(head, reply);
-  context.edit?.();
   addCommon(head, context);
   head.addStatic(noLength);
   return '';
@@ -89,6 +90,6 @@ function addHeaders(head: Head, reply: LocalReply): void {
 
 function addCommon(head: Head, context: LocalReplyContext): void {
   head.addStatic(context.date);
-  head.addStatic(context.server);
+  if (context.server !== null) head.addStatic(context.server);
   if (context.close) head.addStatic(close);
 }

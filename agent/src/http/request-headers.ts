@@ -230,7 +230,7 @@ function settleRequestId(request: Request, manager: Manager): void {
   const { head } = request;
   if (head.find(token['x-request-id']) >= 0) {
     if (!spec.useRemoteAddress || spec.preserveExternalRequestId || request.internal) return;
-    head.remove(token['x-request-id']);
+    if (!spec.generateRequestId) head.remove(token['x-request-id']);
   }
-  if (spec.generateRequestId) head.add('x-request-id', requestId(manager.runtime.random));
+  if (spec.generateRequestId) head.set('x-request-id', requestId(manager.runtime.random));
 }

@@ -16,6 +16,7 @@ const hopByHop = [
 ] as const;
 const hopLow = hopByHop.reduce((mask: number, t) => mask | (1 << t), 0);
 
+const connectionKeepAlive = staticHeader('connection', 'keep-alive');
 const connectionClose = staticHeader('connection', 'close');
 const transferChunked = staticHeader('transfer-encoding', 'chunked');
 
@@ -47,14 +48,18 @@ export function settleResponse(
 ): void {
   const { spec } = manager;
   if (!spec.suppressEnvoyHeaders) {
-    if (head.has(token['x-envoy-upstream-service-time'])) head.remove(token['x-envoy-upstream-service-time']);
-    head.addStatic(serviceTime);
+    if (head.find(token['x-envoy-upstream-service-time']) < 0) head.addStatic(serviceTime);
+    else head.set('x-envoy-upstream-service-time', textOf(serviceTime));
   }
   if (edits !== null) applyEdits(edits, head, record);
-  if (spec.alwaysSetRequestIdInResponse) addRequestId(head, record);
   if (!head.has(token.date)) head.addStatic(manager.shared.date());
   settleServer(head, manager);
+  if (spec.alwaysSetRequestIdInResponse) addRequestId(head, record);
   if (manager.via !== '') appendVia(head, manager.via);
+}
+
+function textOf(header: StaticHeader): string {
+  return Buffer.from(header.line.subarray(header.nameLength + 2, -2)).toString('latin1');
 }
 
 function addRequestId(head: Head, record: LogRecord): void {
@@ -71,6 +76,11 @@ function settleServer(head: Head, manager: Manager): void {
 
 export function addConnectionClose(head: Head): void {
   head.addStatic(connectionClose);
+}
+
+/** An HTTP/1.0 client takes a connection for closed unless it is told (RFC 9112 appendix C.2.2). */
+export function addKeepAlive(head: Head): void {
+  head.addStatic(connectionKeepAlive);
 }
 
 export function addChunked(head: Head): void {

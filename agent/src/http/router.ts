@@ -166,6 +166,7 @@ export class Router implements UpstreamUser, PickContext {
     }
     const pick = cluster.pick(this);
     if (pick.kind !== 'host') {
+      this.#attempt.countStatus(503);
       x.reply({ status: 503, body: 'no healthy upstream' }, 'UH', 'no_healthy_upstream');
       return;
     }
@@ -403,6 +404,7 @@ export class Router implements UpstreamUser, PickContext {
     }
     const headers = failure === 'overflow' ? ([['x-envoy-overloaded', 'true']] as const) : this.#told(failure);
     const details = failureDetails(failure, false, detail);
+    this.#attempt.countStatus(facts.status);
     x.reply({ status: facts.status, body: failureBody(failure, this.#retry.count > 0), headers }, facts.flag, details);
   }
 
@@ -467,7 +469,10 @@ export class Router implements UpstreamUser, PickContext {
     this.#attempt.count(at.upstream_rq_timeout);
     this.#attempt.record(timedOut);
     if (x.responseStarted) x.abort('UT', 'response_timeout');
-    else x.reply({ status: 504, body: 'upstream request timeout' }, 'UT', 'response_timeout');
+    else {
+      this.#attempt.countStatus(504);
+      x.reply({ status: 504, body: 'upstream request timeout' }, 'UT', 'response_timeout');
+    }
   }
 
   onTryTimeout(): void {

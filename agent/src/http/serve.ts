@@ -33,6 +33,12 @@ export function serve(x: Exchange, body: FirstBody, upgrade: string): void {
     return;
   }
   if (settled.kind === 'redirect') {
+    // No gRPC client follows a redirect.
+    if (x.view.isGrpc) {
+      x.closeAfter();
+      x.reply({ status: 400, body: '' }, '', 'path_normalization_failed');
+      return;
+    }
     x.reply({ status: 307, body: '', headers: [['location', settled.path]] }, '', 'path_normalization_redirect');
     return;
   }

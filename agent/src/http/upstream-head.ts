@@ -14,12 +14,12 @@ export function prepareUpstreamHead(x: Exchange, route: CompiledRoute, action: R
   if (route.rewritesPath) {
     const before = view.path;
     const after = rewritePath(route.matched, view);
+    x.rewrittenFrom = before;
     if (after !== before) {
-      x.rewrittenFrom = before;
       head.setTarget(after);
       view.forget();
-      if (envoyHeaders) head.set('x-envoy-original-path', before);
     }
+    if (envoyHeaders) head.set('x-envoy-original-path', before);
   }
   if (route.rewritesHost && !action.autoHostRewrite) setUpstreamHost(x, route, action, '');
   if (route.requestEdits !== null) {

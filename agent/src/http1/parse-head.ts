@@ -83,7 +83,8 @@ function requestLine(b: Uint8Array, start: number, end: number, head: Head): num
   if (after <= 0) return after;
   if (head.version !== 11 && head.version !== 10) return rejected.lowVersion;
   const single = methodEnd + 1 === start + head.targetStart && start + head.targetEnd + 1 === p;
-  head.lineCanonical = single && head.version === 11;
+  const spaced = b[methodEnd] === space && b[p - 1] === space;
+  head.lineCanonical = single && spaced && head.version === 11;
   return after;
 }
 
