@@ -38,14 +38,24 @@ test('a process that has grown is trimmed, one that has not is left alone', (t) 
   idle.touched();
   clock.advance(3_000);
   asked.length = 0;
+  clock.advance(10_000);
   size.megabytes = 84;
   clock.advance(20_000);
   t.deepEqual(asked, []);
   size.megabytes = 85;
   clock.advance(10_000);
   t.deepEqual(asked, ['trim']);
+});
+
+test('what comes back after a trim counts as usual: a busy process is not trimmed over and over', (t) => {
+  const { clock, asked, size, idle } = rig();
+  idle.touched();
+  size.megabytes = 40;
+  clock.advance(3_000);
+  asked.length = 0;
+  size.megabytes = 70;
   clock.advance(60_000);
-  t.deepEqual(asked, ['trim']);
+  t.deepEqual(asked, []);
 });
 
 test('nothing is given back after the end', (t) => {

@@ -5,7 +5,7 @@
  */
 import type { Clock, Timer } from '@chainmail/runtime';
 import { releaseDescriptors } from '@chainmail/xds';
-import { trimHeap } from '../sys/heap.ts';
+import { forgetColdCode, trimHeap } from '../sys/heap.ts';
 
 const quietMs = 3_000;
 const lookEveryMs = 10_000;
@@ -24,7 +24,8 @@ export class IdleMemory {
   readonly #hold: MemoryHold;
   #quiet: Timer | null = null;
   #look: Timer | null = null;
-  #trimmedBytes = 0;
+  /** Size at the first look after a trim: by then what is still in use has come back. */
+  #usualBytes: number | null = 0;
 
   constructor(clock: Clock, hold: MemoryHold = processMemory) {
     this.#clock = clock;
@@ -48,14 +49,16 @@ export class IdleMemory {
 
   #lookAgain(): void {
     this.#look = this.#clock.after(lookEveryMs, () => {
-      if (this.#hold.residentBytes() > this.#trimmedBytes + grownBytes) this.#trim();
+      const bytes = this.#hold.residentBytes();
+      if (this.#usualBytes === null) this.#usualBytes = bytes;
+      else if (bytes > this.#usualBytes + grownBytes) this.#trim();
       this.#lookAgain();
     });
   }
 
   #trim(): void {
     this.#hold.trim();
-    this.#trimmedBytes = this.#hold.residentBytes();
+    this.#usualBytes = null;
   }
 }
 
@@ -67,5 +70,8 @@ const processMemory: MemoryHold = {
     const collect = (globalThis as { gc?: (options: { type: string; flavor: string }) => void }).gc;
     collect?.({ type: 'major', flavor: 'last-resort' });
   },
-  trim: trimHeap,
+  trim() {
+    trimHeap();
+    forgetColdCode();
+  },
 };

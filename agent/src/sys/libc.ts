@@ -20,6 +20,7 @@ export const epollCreate = bindInt('epoll_create1', 2);
 export const epollCtl = bindInt('epoll_ctl', 4);
 export const epollWait = bindInt('epoll_wait', 4);
 export const eventfd = bindInt('eventfd', 2);
+export const madvise = bindInt('madvise', 3);
 
 const errnoWord = new Int32Array(nativeView(bindPointer('__errno_location', 2)(0n, 0n), 4));
 
