@@ -261,6 +261,12 @@ async function certificatesRotate(shop: Shop, rotation: RotationWatch): Promise<
   };
 }
 
+async function isConnected(shop: Shop, pod: DevPod): Promise<boolean> {
+  const ref = { namespace: pod.namespace, pod: pod.name };
+  const page = await shop.dev.proxy(ref, 'admin', '/stats?filter=^control_plane.connected_state$');
+  return page.body.trim() === 'control_plane.connected_state: 1';
+}
+
 async function controlPlaneMayDie(shop: Shop): Promise<Outcome> {
   const pids = async (): Promise<readonly number[]> => {
     const { components } = await shop.dev.status();
@@ -269,16 +275,20 @@ async function controlPlaneMayDie(shop: Shop): Promise<Outcome> {
   const before = await pids();
   const window = await shop.during(async () => {
     await Promise.all([shop.dev.component('control', 'kill', 3000), shop.dev.component('ca', 'kill', 3000)]);
+    const killedAt = Date.now();
     return waitFor(async () => {
       const now = await pids();
-      return now.length === 2 && now.every((pid) => pid > 0 && !before.includes(pid)) ? true : undefined;
-    }, 20_000);
+      const back = now.length === 2 && now.every((pid) => pid > 0 && !before.includes(pid));
+      if (!back) return undefined;
+      const connected = await Promise.all((await shop.pods('shop')).map((p) => isConnected(shop, p)));
+      return connected.every(Boolean) ? Date.now() - killedAt : undefined;
+    }, 30_000);
   });
   const after = await pids();
   const renewed = after.length === 2 && after.every((pid) => pid > 0 && !before.includes(pid));
   return {
-    passed: window.value === true && renewed && window.failed === 0 && window.sent > 50,
-    evidence: `control and CA killed (pids ${before.join(', ')}), away for 3 s, back (pids ${after.join(', ')}); ${window.sent} requests meanwhile, ${window.failed} failed${window.reasons.length > 0 ? `: ${window.reasons.join('; ')}` : ''}`,
+    passed: window.value !== undefined && renewed && window.failed === 0 && window.sent > 50,
+    evidence: `control and CA killed (pids ${before.join(', ')}), away for 3 s, back (pids ${after.join(', ')}); all agents connected again ${window.value ?? 'never, or too late: '} ms after the kill; ${window.sent} requests meanwhile, ${window.failed} failed${window.reasons.length > 0 ? `: ${window.reasons.join('; ')}` : ''}`,
   };
 }
 
