@@ -27,6 +27,7 @@ const COMMANDS = {
   nsenter: 'util-linux',
   unshare: 'util-linux',
   setpriv: 'util-linux',
+  flock: 'util-linux',
   mount: 'mount',
   tcpdump: 'tcpdump',
 };
@@ -147,7 +148,9 @@ async function generatedTypes() {
   const inputs = ['lib/xds/generate.ts', 'lib/xds/roots.txt', 'lib/xds/buf.gen.yaml', 'lib/xds/package.json', ...files];
   const want = fingerprint(inputs);
   if (stamped('xds', want) && fs.existsSync(path.join(root, 'lib/xds/gen/set.js'))) return;
-  await step('generating the xDS types', pinnedNode(), ['--no-warnings', 'lib/xds/generate.ts']);
+  // Two at a time would write into each other's folders.
+  const lock = path.join(stampDir, 'lock');
+  await step('generating the xDS types', 'flock', [lock, pinnedNode(), '--no-warnings', 'lib/xds/generate.ts']);
   stamp('xds', want);
 }
 

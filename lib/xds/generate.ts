@@ -103,6 +103,7 @@ export const registry = {
   getExtensionFor: (extendee, no) => all().getExtensionFor(extendee, no),
   getService: (name) => all().getService(name),
 };
+export const registryIsBuilt = () => built !== undefined;
 export const releaseRegistry = () => { built = undefined; };
 export const fileOf = (name) => registry.getFile(name) ?? (() => { throw new Error("no descriptor: " + name); })();
 `;
@@ -111,6 +112,7 @@ const setDts = `import type { DescFile, FileRegistry } from "@bufbuild/protobuf"
 export declare const registry: FileRegistry;
 /** Lets the descriptors go until one is asked for again (about 50 ms); what holds a descriptor keeps its own. */
 export declare function releaseRegistry(): void;
+export declare function registryIsBuilt(): boolean;
 export declare function fileOf(name: string): DescFile;
 `;
 

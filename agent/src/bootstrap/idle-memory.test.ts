@@ -8,10 +8,14 @@ const megabyte = 1024 * 1024;
 function rig() {
   const clock = new ManualClock();
   const asked: string[] = [];
-  const size = { megabytes: 80 };
+  const size = { megabytes: 80, holds: false };
   const idle = new IdleMemory(clock, {
     residentBytes: () => size.megabytes * megabyte,
-    releaseConfiguration: () => void asked.push('release'),
+    holdsConfiguration: () => size.holds,
+    releaseConfiguration: () => {
+      size.holds = false;
+      asked.push('release');
+    },
     trim: () => void asked.push('trim'),
   });
   return { clock, asked, size, idle };
@@ -56,6 +60,17 @@ test('what comes back after a trim counts as usual: a busy process is not trimme
   size.megabytes = 70;
   clock.advance(60_000);
   t.deepEqual(asked, []);
+});
+
+test('what was built again without an update, for an acknowledgement, goes as well', (t) => {
+  const { clock, asked, size } = rig();
+  clock.advance(20_000);
+  asked.length = 0;
+  size.holds = true;
+  clock.advance(13_000);
+  t.deepEqual(asked, ['release', 'trim']);
+  clock.advance(60_000);
+  t.deepEqual(asked, ['release', 'trim']);
 });
 
 test('nothing is given back after the end', (t) => {

@@ -4,7 +4,7 @@
  * began (10 to 20 MB that malloc keeps) goes whenever the process has grown.
  */
 import type { Clock, Timer } from '@chainmail/runtime';
-import { releaseDescriptors } from '@chainmail/xds';
+import { holdsDescriptors, releaseDescriptors } from '@chainmail/xds';
 import { forgetColdCode, trimHeap } from '../sys/heap.ts';
 
 const quietMs = 3_000;
@@ -15,6 +15,8 @@ const grownBytes = 4 * 1024 * 1024;
 /** What it acts on; the process, except in tests. */
 export interface MemoryHold {
   residentBytes(): number;
+  /** Something asked for a descriptor since the last release: an acknowledgement or /config_dump, say. */
+  holdsConfiguration(): boolean;
   releaseConfiguration(): void;
   trim(): void;
 }
@@ -37,6 +39,7 @@ export class IdleMemory {
   touched(): void {
     this.#quiet?.cancel();
     this.#quiet = this.#clock.after(quietMs, () => {
+      this.#quiet = null;
       this.#hold.releaseConfiguration();
       this.#trim();
     });
@@ -49,6 +52,7 @@ export class IdleMemory {
 
   #lookAgain(): void {
     this.#look = this.#clock.after(lookEveryMs, () => {
+      if (this.#quiet === null && this.#hold.holdsConfiguration()) this.touched();
       const bytes = this.#hold.residentBytes();
       if (this.#usualBytes === null) this.#usualBytes = bytes;
       else if (bytes > this.#usualBytes + grownBytes) this.#trim();
@@ -64,6 +68,7 @@ export class IdleMemory {
 
 const processMemory: MemoryHold = {
   residentBytes: () => process.memoryUsage.rss(),
+  holdsConfiguration: holdsDescriptors,
   releaseConfiguration() {
     releaseDescriptors();
     // There when Node runs with --expose-gc, as the command does; V8 alone would wait for an allocation that never comes.

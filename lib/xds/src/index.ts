@@ -2,5 +2,5 @@
 export { typeNameOf, type UnpackedAny, unpackAny } from './any.ts';
 export { describeProblem, FieldError, type FieldProblem, joinPath } from './field-error.ts';
 export { parseEnvoyJson } from './json.ts';
-export { releaseDescriptors } from './release-descriptors.ts';
+export { holdsDescriptors, releaseDescriptors } from './release-descriptors.ts';
 export { validateMessage } from './validate.ts';

@@ -4,7 +4,7 @@ import type { DescMessage } from '@bufbuild/protobuf';
 import test from 'ava';
 import { registry } from '../gen/set.js';
 import { parseEnvoyJson } from './json.ts';
-import { releaseDescriptors } from './release-descriptors.ts';
+import { holdsDescriptors, releaseDescriptors } from './release-descriptors.ts';
 import { validateMessage } from './validate.ts';
 
 const text = {
@@ -41,10 +41,12 @@ test.serial('descriptors are collected after a release, though messages made wit
 test.serial('what was released is there again when it is asked for, and works with older messages', (t) => {
   const message = parseEnvoyJson(clusterSchema(), text);
   releaseDescriptors();
+  t.false(holdsDescriptors());
   t.deepEqual(validateMessage(clusterSchema(), message), []);
   const wrong = parseEnvoyJson(clusterSchema(), { connect_timeout: '0s' });
   t.deepEqual(
     validateMessage(clusterSchema(), wrong).map((p) => p.path),
     ['name', 'connect_timeout'],
   );
+  t.true(holdsDescriptors());
 });

@@ -1,8 +1,13 @@
 /** Lets go of what a process needs only while it reads configuration: 10 MB that are built again when they are missed. */
-import { releaseRegistry } from '../gen/set.js';
+import { registryIsBuilt, releaseRegistry } from '../gen/set.js';
 import { forgetUnpacked } from './any.ts';
 
 export function releaseDescriptors(): void {
   forgetUnpacked();
   releaseRegistry();
+}
+
+/** Whether there is something to release. */
+export function holdsDescriptors(): boolean {
+  return registryIsBuilt();
 }
