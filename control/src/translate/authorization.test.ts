@@ -69,9 +69,11 @@ function firstMatch(p: SecurityPolicy, r: Request): string | undefined {
   for (const [i, rule] of rules.entries()) {
     const accounts = rule.principal?.serviceAccounts?.map((s) => `spiffe://cluster.local/ns/shop/sa/${s}`);
     const namespaces = rule.principal?.namespaces?.map((n) => `spiffe://cluster.local/ns/${n}/`);
+    const asked = accounts !== undefined || namespaces !== undefined;
+    const known =
+      (accounts?.includes(r.identity ?? '') ?? true) && (namespaces?.some((n) => r.identity?.startsWith(n)) ?? true);
     const matches =
-      (accounts?.includes(r.identity ?? '') ?? true) &&
-      (namespaces?.some((n) => r.identity?.startsWith(n)) ?? true) &&
+      (known || (asked && rule.action === 'Deny' && r.identity === undefined)) &&
       (rule.operation?.methods?.includes(r.method) ?? true) &&
       (rule.operation?.ports?.includes(r.port) ?? true) &&
       (rule.operation?.paths?.some((x) => x === r.path) ?? true);
@@ -142,6 +144,26 @@ test('denials mean what the ordered rules mean, and the right policy is among th
 test('a caller without an identity is never allowed by a rule about identity', (t) => {
   const p = policy([{ name: 'web', action: 'Allow', principal: { namespaces: ['shop'] } }]);
   t.deepEqual(refusedBy(p, { ...request, identity: undefined }), ['SecurityPolicy/shop/p/default']);
+});
+
+test('a caller without an identity is refused by every rule that denies an identity, whatever else is allowed', (t) => {
+  const plaintext = { ...request, identity: undefined };
+  const named = { serviceAccounts: ['intruder'] };
+  for (const principal of [named, { namespaces: ['outside'] }, { identities: [web] }]) {
+    const p = policy([{ name: 'keep-out', action: 'Deny', principal }], 'Allow');
+    t.deepEqual(refusedBy(p, plaintext), ['SecurityPolicy/shop/p/rule/keep-out'], JSON.stringify(principal));
+  }
+  const first = policy([
+    { name: 'keep-out', action: 'Deny', principal: named },
+    { action: 'Allow', operation: { methods: ['GET'] } },
+  ]);
+  t.deepEqual(refusedBy(first, plaintext), ['SecurityPolicy/shop/p/rule/keep-out']);
+  t.deepEqual(refusedBy(first, request), []);
+  const after = policy([
+    { action: 'Allow', operation: { methods: ['GET'] } },
+    { action: 'Deny', principal: named },
+  ]);
+  t.deepEqual(refusedBy(after, plaintext), [], 'what a rule before it allows to everybody stays allowed');
 });
 
 test('names are compared whole: dots are no wildcards, a namespace is no prefix', (t) => {

@@ -36,19 +36,27 @@ function cidr(text: string): Expression {
   };
 }
 
-function principalIs(principal: Principal, namespace: string, trustDomain: string): Expression {
-  const parts: Expression[] = [];
-  const { identities, namespaces, serviceAccounts, clientCIDRs } = principal;
-  if (identities !== undefined) parts.push(any(identities.map((exact) => ({ is: 'identity', exact }))));
-  if (namespaces !== undefined) {
-    parts.push(any(namespaces.map((n) => ({ is: 'identity-below', prefix: `spiffe://${trustDomain}/ns/${n}/` }))));
-  }
-  if (serviceAccounts !== undefined) {
-    const ids = serviceAccounts.map((s) => spiffeIdOf(trustDomain, s.includes('/') ? s : `${namespace}/${s}`));
-    parts.push(any(ids.map((exact) => ({ is: 'identity', exact }))));
-  }
-  if (clientCIDRs !== undefined) parts.push(any(clientCIDRs.map(cidr)));
-  return all(parts);
+/** Whoever came without a certificate. */
+const anonymous = not({ is: 'identity-below', prefix: 'spiffe://' });
+
+/** One condition for each field about who the caller is. */
+function identityIs(principal: Principal, namespace: string, trustDomain: string): Expression[] {
+  const { identities, namespaces, serviceAccounts } = principal;
+  const ids = serviceAccounts?.map((s) => spiffeIdOf(trustDomain, s.includes('/') ? s : `${namespace}/${s}`));
+  const below = namespaces?.map((n): Expression => {
+    return { is: 'identity-below', prefix: `spiffe://${trustDomain}/ns/${n}/` };
+  });
+  const named = [identities, ids].map((list) => list?.map((exact): Expression => ({ is: 'identity', exact })));
+  return [...named, below].flatMap((list) => (list === undefined ? [] : [any(list)]));
+}
+
+/** A caller without an identity may be anybody: it is nobody whom a rule allows, and anybody whom a rule denies. */
+function principalIs(rule: AuthorizationRule, principal: Principal, namespace: string, place: Place): Expression {
+  const who = identityIs(principal, namespace, place.trustDomain);
+  const known = all(who);
+  const identity = rule.action === 'Deny' && who.length > 0 ? any([known, anonymous]) : known;
+  const { clientCIDRs } = principal;
+  return clientCIDRs === undefined ? identity : all([identity, any(clientCIDRs.map(cidr))]);
 }
 
 /** A prefix of the Gateway API ends at a segment: /items holds for /items and /items/1, not for /itemsets. */
@@ -123,7 +131,7 @@ function operationIs(operation: Operation, rule: AuthorizationRule, place: Place
 
 function ruleMatches(rule: AuthorizationRule, namespace: string, place: Place): Expression {
   return all([
-    rule.principal === undefined ? always : principalIs(rule.principal, namespace, place.trustDomain),
+    rule.principal === undefined ? always : principalIs(rule, rule.principal, namespace, place),
     rule.operation === undefined ? always : operationIs(rule.operation, rule, place),
   ]);
 }
