@@ -9,7 +9,15 @@ import { loadBootstrap } from './load-config.ts';
 import type { ServeOptions } from './options.ts';
 import { createProcessLog } from './process-log.ts';
 
-const noStats = { listener: () => 0, http: () => 0, cluster: () => 0, tcp: () => 0, rbac: () => 0 };
+const noStats = {
+  listener: () => 0,
+  http: () => 0,
+  cluster: () => 0,
+  tcp: () => 0,
+  rbac: () => 0,
+  proxyProto: () => 0,
+  listenerFilters: () => 0,
+};
 
 /** Envoy leaves at once; connections in flight may finish here, for a while. */
 const stopTiming: StopTiming = { deadlineMs: 5_000, acceptMs: 0, idleMs: 0 };

@@ -1,4 +1,5 @@
 import test from 'ava';
+import type { ClusterSpec } from '../model/cluster.ts';
 import { adsSource, clusterOf, type Json, types } from './testing/compile.ts';
 
 const endpoint = (host: string, port = 80, more: Json = {}): Json => ({
@@ -246,3 +247,21 @@ for (const [what, json, message] of refused) {
     t.is(t.throws(() => clusterOf({ name: 'c', ...json }))?.message, message);
   });
 }
+
+test('a socket that sends a PROXY header, around plaintext or TLS', (t) => {
+  const socket = (inner: string, version: string): Json => ({
+    name: 'p',
+    typed_config: {
+      '@type': types.upstreamProxy,
+      config: { version },
+      transport_socket: { name: 'x', typed_config: { '@type': inner } },
+    },
+  });
+  const of = (inner: string, version: string): ClusterSpec =>
+    clusterOf({ name: 'c', type: 'STATIC', transport_socket: socket(inner, version) }).spec;
+  t.like(of(types.rawBuffer, 'V2'), { proxyProtocol: 'v2', tls: null });
+  const wrapped = of(types.upstreamTls, 'V1');
+  t.is(wrapped.proxyProtocol, 'v1');
+  t.not(wrapped.tls, null);
+  t.is(clusterOf({ name: 'c', type: 'STATIC' }).spec.proxyProtocol, null);
+});

@@ -4,6 +4,7 @@ import { isIPv6 } from 'node:net';
 import type {
   Cluster,
   Cluster_CommonLbConfig,
+  Cluster_TransportSocketMatch,
   UpstreamConnectionOptions,
 } from '@chainmail/xds/proto/envoy/config/cluster/v3/cluster';
 import type { BindConfig, SocketAddress } from '@chainmail/xds/proto/envoy/config/core/v3/address';
@@ -15,7 +16,9 @@ import type { CompileContext } from './compile-context.ts';
 import { readAdsSource } from './config-source.ts';
 import { type NamedEndpoint, readAssignment } from './endpoints.ts';
 import { type MessageReader, readMessage } from './message-reader.ts';
-import { readUpstreamSocket } from './tls-context.ts';
+import { readUpstreamSocket, type UpstreamSocket } from './tls-context.ts';
+
+const plaintext: UpstreamSocket = { tls: null, proxyProtocol: null };
 
 export interface DnsSpec {
   readonly endpoints: readonly NamedEndpoint[];
@@ -85,7 +88,7 @@ function readCluster(r: MessageReader<Cluster>, options: ClusterOptions, context
     panicThreshold: r.inside('commonLbConfig', readPanicThreshold) ?? 50,
     connectTimeoutMs: r.durationMs('connectTimeout') ?? 5_000,
     bufferLimitBytes: r.take('perConnectionBufferLimitBytes') ?? 1024 * 1024,
-    tls: r.inside('transportSocket', (s) => readUpstreamSocket(s, autoSni, context)) ?? null,
+    ...(r.inside('transportSocket', (s) => readUpstreamSocket(s, autoSni, context)) ?? plaintext),
     tlsMatches: readSocketMatches(r, autoSni, context),
     circuit: r.inside('circuitBreakers', readCircuitBreakers) ?? defaultCircuit,
     outlier: r.inside('outlierDetection', readOutlierDetection) ?? null,
@@ -165,9 +168,21 @@ function readSocketMatches(
     return {
       name: m.take('name'),
       match: Object.fromEntries(labels),
-      tls: m.inside('transportSocket', (s) => readUpstreamSocket(s, autoSni, context)) ?? null,
+      tls: readMatchedSocket(m, autoSni, context),
     };
   });
+}
+
+/** A PROXY header is a matter of the whole cluster here. */
+function readMatchedSocket(
+  r: MessageReader<Cluster_TransportSocketMatch>,
+  autoSni: boolean,
+  context: CompileContext,
+): TransportSocketMatchSpec['tls'] {
+  const { tls, proxyProtocol } =
+    r.inside('transportSocket', (s) => readUpstreamSocket(s, autoSni, context)) ?? plaintext;
+  if (proxyProtocol === null) return tls;
+  throw r.unsupported('transportSocket', 'a PROXY header is implemented in transport_socket, not in a match');
 }
 
 function readBind(r: MessageReader<BindConfig>): Pick<ClusterSpec, 'bindV4' | 'bindV6'> {

@@ -13,6 +13,9 @@ export interface StatBlocks {
   cluster(name: string): number;
   tcp(prefix: string): number;
   rbac(prefix: string): number;
+  proxyProto(prefix: string): number;
+  /** The one block of listener filters without a prefix. */
+  listenerFilters(): number;
 }
 
 export interface CompileEnvironment {

@@ -69,6 +69,27 @@ test('the TLS inspector is added where a chain needs it', (t) => {
   t.deepEqual(spec.chains[0]?.match.serverNames, ['a.example']);
 });
 
+test('the PROXY protocol filter', (t) => {
+  const filter = {
+    name: 'p',
+    typed_config: {
+      '@type': types.proxyProtocol,
+      allow_requests_without_proxy_protocol: true,
+      disallowed_versions: ['V1'],
+      stat_prefix: 'edge',
+    },
+  };
+  const { spec } = listenerOf(listenerWith([tcpProxy()], {}, { listener_filters: [filter] }));
+  t.like(spec.proxyProtocol, { allowWithout: true, disallowed: ['v1'] });
+});
+
+test('tcp_proxy: duration and log options', (t) => {
+  const options = { flush_access_log_on_connected: true, access_log_flush_interval: '2s' };
+  const config = { max_downstream_connection_duration: '3s', access_log_options: options };
+  const { spec } = listenerOf(listenerWith([tcpProxy(config)]));
+  t.like(spec.chains[0]?.terminal, { maxConnectionDurationMs: 3_000, flushLogOnConnected: true, logIntervalMs: 2_000 });
+});
+
 test('RDS names are collected once', (t) => {
   const rds = { rds: { route_config_name: 'r', config_source: adsSource } };
   const chain = (port: number): Json => ({ filter_chain_match: { destination_port: port }, filters: [hcm(rds)] });
@@ -119,8 +140,33 @@ const refused: readonly (readonly [string, Json, string])[] = [
   ],
   [
     'a listener filter that is not implemented',
-    listenerWith([tcpProxy()], {}, { listener_filters: [inspector(types.proxyProtocol)] }),
-    'listener_filters[0].typed_config: extension envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol is not implemented (envoy.extensions.filters.listener.original_dst.v3.OriginalDst, envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector, envoy.extensions.filters.listener.http_inspector.v3.HttpInspector)',
+    listenerWith([tcpProxy()], {}, { listener_filters: [inspector(types.lua)] }),
+    'listener_filters[0].typed_config: extension envoy.extensions.filters.http.lua.v3.Lua is not implemented (envoy.extensions.filters.listener.original_dst.v3.OriginalDst, envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector, envoy.extensions.filters.listener.http_inspector.v3.HttpInspector, envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol)',
+  ],
+  [
+    'a PROXY header behind an inspector',
+    listenerWith(
+      [tcpProxy()],
+      {},
+      { listener_filters: [inspector(types.tlsInspector), inspector(types.proxyProtocol)] },
+    ),
+    'listener_filters: proxy_protocol must come before the inspectors, which would see its header',
+  ],
+  [
+    'TLVs of a PROXY header',
+    listenerWith(
+      [tcpProxy()],
+      {},
+      {
+        listener_filters: [
+          {
+            name: 'p',
+            typed_config: { '@type': types.proxyProtocol, rules: [{ tlv_type: 1, on_tlv_present: { key: 'k' } }] },
+          },
+        ],
+      },
+    ),
+    'listener_filters[0].typed_config.rules: not implemented by this agent (field of envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol)',
   ],
   ['no filter chain', { name: 'l', address }, 'filter_chains: no filter chains specified'],
   [

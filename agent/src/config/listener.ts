@@ -4,8 +4,9 @@ import type { Listener } from '@chainmail/xds/proto/envoy/config/listener/v3/lis
 import type { ListenerFilter } from '@chainmail/xds/proto/envoy/config/listener/v3/listener_components';
 import type { HttpInspector } from '@chainmail/xds/proto/envoy/extensions/filters/listener/http_inspector/v3/http_inspector';
 import type { OriginalDst } from '@chainmail/xds/proto/envoy/extensions/filters/listener/original_dst/v3/original_dst';
+import type { ProxyProtocol } from '@chainmail/xds/proto/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol';
 import type { TlsInspector } from '@chainmail/xds/proto/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector';
-import type { AddressSpec, FilterChainSpec, ListenerSpec } from '../model/listener.ts';
+import type { AddressSpec, FilterChainSpec, ListenerSpec, ProxyProtocolSpec } from '../model/listener.ts';
 import { addressText, readIpAddress } from './address.ts';
 import type { CompileContext } from './compile-context.ts';
 import { readFilterChain } from './filter-chain.ts';
@@ -34,7 +35,7 @@ function readListener(r: MessageReader<Listener>, context: CompileContext): List
   const defaultChain = r.inside('defaultFilterChain', (c) => readFilterChain(c, `${name}/default`, context)) ?? null;
   if (chains.length === 0 && defaultChain === null) throw r.invalid('filterChains', 'no filter chains specified');
   refuseEqualMatches(r, chains);
-  const filters = new Set(r.each('listenerFilters', readListenerFilter));
+  const filters = readListenerFilters(r, context);
   const statPrefix = r.take('statPrefix') || statPrefixOf(addresses[0]);
   return {
     name,
@@ -43,6 +44,7 @@ function readListener(r: MessageReader<Listener>, context: CompileContext): List
     addresses,
     direction: r.oneOf('trafficDirection', directions),
     originalDst: filters.has('original_dst'),
+    proxyProtocol: filters.get('proxy_protocol') ?? null,
     // Envoy too adds the inspector by itself where a chain needs it.
     tlsInspector: filters.has('tls_inspector') || chains.some(needsTlsInspector),
     httpInspector: filters.has('http_inspector'),
@@ -66,29 +68,57 @@ function refuseOtherBehaviour(r: MessageReader<Listener>): void {
   r.oneOf('drainType', { DEFAULT: null });
 }
 
-type ListenerFilterKind = 'original_dst' | 'tls_inspector' | 'http_inspector';
+type ListenerFilterKind = 'original_dst' | 'tls_inspector' | 'http_inspector' | 'proxy_protocol';
+type ReadFilter = readonly [ListenerFilterKind, ProxyProtocolSpec | null];
 
-function readListenerFilter(r: MessageReader<ListenerFilter>): ListenerFilterKind {
+function readListenerFilters(
+  r: MessageReader<Listener>,
+  context: CompileContext,
+): ReadonlyMap<ListenerFilterKind, ProxyProtocolSpec | null> {
+  const filters = r.each('listenerFilters', (f) => readListenerFilter(f, context));
+  const at = filters.findIndex(([kind]) => kind === 'proxy_protocol');
+  if (at > 0 && filters.slice(0, at).some(([kind]) => kind !== 'original_dst')) {
+    throw r.invalid('listenerFilters', 'proxy_protocol must come before the inspectors, which would see its header');
+  }
+  return new Map(filters);
+}
+
+function readListenerFilter(r: MessageReader<ListenerFilter>, context: CompileContext): ReadFilter {
   const config = r.take('configType');
   if (config.case === undefined) throw r.invalid('typedConfig', 'is required');
   if (config.case !== 'typedConfig') throw r.unsupported(config.case);
-  return r.extension<ListenerFilterKind>('typedConfig', config.value, [
-    extension<OriginalDst, ListenerFilterKind>(
-      'envoy.extensions.filters.listener.original_dst.v3.OriginalDst',
-      () => 'original_dst',
-    ),
-    extension<TlsInspector, ListenerFilterKind>(
-      'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector',
-      (t) => {
-        t.only('enableJa3Fingerprinting', false);
-        return 'tls_inspector';
-      },
-    ),
-    extension<HttpInspector, ListenerFilterKind>(
-      'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector',
-      () => 'http_inspector',
-    ),
+  return r.extension<ReadFilter>('typedConfig', config.value, [
+    extension<OriginalDst, ReadFilter>('envoy.extensions.filters.listener.original_dst.v3.OriginalDst', () => [
+      'original_dst',
+      null,
+    ]),
+    extension<TlsInspector, ReadFilter>('envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector', (t) => {
+      t.only('enableJa3Fingerprinting', false);
+      return ['tls_inspector', null];
+    }),
+    extension<HttpInspector, ReadFilter>('envoy.extensions.filters.listener.http_inspector.v3.HttpInspector', () => [
+      'http_inspector',
+      null,
+    ]),
+    extension<ProxyProtocol, ReadFilter>('envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol', (p) => [
+      'proxy_protocol',
+      readProxyProtocol(p, context),
+    ]),
   ]);
+}
+
+const proxyVersions = { V1: 'v1', V2: 'v2' } as const;
+
+function readProxyProtocol(r: MessageReader<ProxyProtocol>, context: CompileContext): ProxyProtocolSpec {
+  return {
+    stats: context.env.stats.proxyProto(r.take('statPrefix').replace(/\.$/, '')),
+    errorStats: context.env.stats.listenerFilters(),
+    allowWithout: r.take('allowRequestsWithoutProxyProtocol'),
+    disallowed: r.take('disallowedVersions').map((v) => {
+      const name = r.enumNameOf('disallowedVersions', v);
+      return proxyVersions[name as keyof typeof proxyVersions];
+    }),
+  };
 }
 
 function needsTlsInspector(chain: FilterChainSpec): boolean {

@@ -4,6 +4,7 @@
  */
 import type { Any } from '@bufbuild/protobuf/wkt';
 import type { TransportSocket } from '@chainmail/xds/proto/envoy/config/core/v3/base';
+import type { ProxyProtocolUpstreamTransport } from '@chainmail/xds/proto/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol';
 import type { RawBuffer } from '@chainmail/xds/proto/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer';
 import type { TlsParameters } from '@chainmail/xds/proto/envoy/extensions/transport_sockets/tls/v3/common';
 import type {
@@ -33,19 +34,43 @@ export function readDownstreamSocket(
   ]);
 }
 
-/** null is plaintext. */
+export interface UpstreamSocket {
+  /** null is plaintext. */
+  readonly tls: UpstreamTlsSpec | null;
+  readonly proxyProtocol: 'v1' | 'v2' | null;
+}
+
+/** A socket by itself, or wrapped into one that sends a PROXY header first. */
 export function readUpstreamSocket(
   r: MessageReader<TransportSocket>,
   autoSni: boolean,
   context: CompileContext,
-): UpstreamTlsSpec | null {
-  return r.extension('typedConfig', socketConfig(r), [
+): UpstreamSocket {
+  return r.extension<UpstreamSocket>('typedConfig', socketConfig(r), [
+    ...innerSockets(autoSni, context).map((e) => ({
+      typeName: e.typeName,
+      read: (m: Parameters<typeof e.read>[0]) => ({ tls: e.read(m), proxyProtocol: null }),
+    })),
+    extension<ProxyProtocolUpstreamTransport, UpstreamSocket>(
+      'envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport',
+      (p) => ({
+        tls: p.required('transportSocket', (s) =>
+          s.extension('typedConfig', socketConfig(s), innerSockets(autoSni, context)),
+        ),
+        proxyProtocol: p.inside('config', (c) => c.oneOf('version', { V1: 'v1', V2: 'v2' } as const)) ?? 'v1',
+      }),
+    ),
+  ]);
+}
+
+function innerSockets(autoSni: boolean, context: CompileContext): readonly Extension<UpstreamTlsSpec | null>[] {
+  return [
     rawBuffer,
     extension<UpstreamTlsContext, UpstreamTlsSpec>(
       'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
       (t) => readUpstreamTls(t, autoSni, context),
     ),
-  ]);
+  ];
 }
 
 const rawBuffer: Extension<null> = extension<RawBuffer, null>(

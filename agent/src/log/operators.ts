@@ -53,8 +53,10 @@ const plain: Readonly<Record<string, Operator>> = {
   DOWNSTREAM_REMOTE_ADDRESS: text((r) => labelOf({ ip: remoteIp(r), port: remotePort(r) })),
   DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: text(remoteIp),
   DOWNSTREAM_REMOTE_PORT: number(remotePort),
-  DOWNSTREAM_DIRECT_REMOTE_ADDRESS: text((r) => labelOf({ ip: r.connection.remoteIp, port: r.connection.remotePort })),
-  DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: text((r) => r.connection.remoteIp),
+  DOWNSTREAM_DIRECT_REMOTE_ADDRESS: text(({ connection: c }) =>
+    labelOf({ ip: c.directRemoteIp ?? c.remoteIp, port: c.directRemotePort ?? c.remotePort }),
+  ),
+  DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: text((r) => r.connection.directRemoteIp ?? r.connection.remoteIp),
   DOWNSTREAM_DIRECT_REMOTE_PORT: number((r) => r.connection.remotePort),
   DOWNSTREAM_LOCAL_ADDRESS: text((r) => labelOf({ ip: r.connection.localIp, port: r.connection.localPort })),
   DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: text((r) => r.connection.localIp),

@@ -18,6 +18,8 @@ export interface ClusterSpec {
   readonly tls: UpstreamTlsSpec | null;
   /** First one whose labels are all in the endpoint's envoy.transport_socket_match wins. */
   readonly tlsMatches: readonly TransportSocketMatchSpec[];
+  /** Tells each host about the client with this version's header, before anything else; null without. */
+  readonly proxyProtocol?: 'v1' | 'v2' | null;
   readonly circuit: CircuitSpec;
   readonly outlier: OutlierSpec | null;
   /** Source addresses for connections to hosts of each family, or null. */

@@ -23,6 +23,8 @@ export interface ListenerSpec {
   readonly direction: 'inbound' | 'outbound' | 'unspecified';
   /** Listener filter original_dst: look up SO_ORIGINAL_DST; a connection that was not redirected is closed. */
   readonly originalDst: boolean;
+  /** Listener filter proxy_protocol; null without. It comes before every inspector. */
+  readonly proxyProtocol?: ProxyProtocolSpec | null;
   readonly tlsInspector: boolean;
   readonly httpInspector: boolean;
   /** 0 waits for ever (Envoy: default 15 s). */
@@ -34,6 +36,14 @@ export interface ListenerSpec {
   readonly backlog: number;
   readonly chains: readonly FilterChainSpec[];
   readonly defaultChain: FilterChainSpec | null;
+}
+
+export interface ProxyProtocolSpec {
+  /** First slots of the ProxyProtoStat and ListenerFilterStat blocks. */
+  readonly stats: number;
+  readonly errorStats: number;
+  readonly allowWithout: boolean;
+  readonly disallowed: readonly ('v1' | 'v2')[];
 }
 
 /** Envoy's FilterChainMatch; empty lists and null match everything. Criteria are tried in Envoy's order, without going back. */

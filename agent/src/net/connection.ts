@@ -1,5 +1,6 @@
 /** ConnectionInfo as data: made once when the connection is ready, read by policies, logs and header rules. */
 import { writePem } from '@chainmail/pki/verify';
+import type { SocketAddress } from '../sys/sockaddr.ts';
 import type { PeerCertificate } from './peer-certificate.ts';
 import type { ConnectionInfo } from './stream.ts';
 
@@ -20,6 +21,8 @@ const none: readonly Buffer[] = [];
 export class Connection implements ConnectionInfo {
   readonly remoteIp: string;
   readonly remotePort: number;
+  declare readonly directRemoteIp?: string;
+  declare readonly directRemotePort?: number;
   readonly localIp: string;
   readonly localPort: number;
   readonly peerPrincipal: string;
@@ -37,7 +40,12 @@ export class Connection implements ConnectionInfo {
     tls: TlsFacts | null,
     sni: string,
     alpn: string,
+    direct: SocketAddress | null = null,
   ) {
+    if (direct !== null) {
+      this.directRemoteIp = direct.ip;
+      this.directRemotePort = direct.port;
+    }
     this.remoteIp = remote.ip;
     this.remotePort = remote.port;
     this.localIp = local.ip;

@@ -5,6 +5,7 @@ import { connectTcp, localAddress } from '../sys/tcp.ts';
 import type { DialOptions } from '../worker/runtime.ts';
 import { Connection } from './connection.ts';
 import type { Loop } from './loop.ts';
+import { type ProxyVersion, writeProxyHeader } from './proxy-protocol.ts';
 import { SocketStream, type StreamOwner } from './socket-stream.ts';
 import type { CloseReason, Stream, StreamHandler } from './stream.ts';
 import type { TlsContexts } from './tls-contexts.ts';
@@ -28,7 +29,8 @@ export class Dialer {
     this.#ownerOf = ownerOf;
   }
 
-  dial(options: DialOptions, handler: StreamHandler): Stream {
+  /** proxy: the version of the PROXY header that goes first; null without. */
+  dial(options: DialOptions, proxy: ProxyVersion | null, handler: StreamHandler): Stream {
     const { address, tls } = options;
     const { fd, problem } = this.#connect(options);
     const end = tls === null ? null : new TlsEnd(this.#contexts.slot('client', tls.key, tls), options.sni);
@@ -39,6 +41,18 @@ export class Dialer {
     if (fd < 0) {
       stream.abort(reasonOf(-fd), problem);
       return stream;
+    }
+    if (proxy !== null) {
+      const { downstream } = options;
+      if (downstream === undefined) {
+        // One connection for many clients could not tell whose it is; saying nothing would make it the agent's own.
+        stream.abort('connect-failed', 'a PROXY header needs one client per connection, which tcp_proxy has');
+        return stream;
+      }
+      stream.preface = writeProxyHeader(proxy, {
+        remote: { ip: downstream.remoteIp, port: downstream.remotePort },
+        local: { ip: downstream.localIp, port: downstream.localPort },
+      });
     }
     stream.start(false, false);
     stream.limitOpening(options.connectTimeoutMs, 'connect-timeout');

@@ -24,6 +24,8 @@ export interface Inspected {
   readonly fd: number;
   readonly remote: SocketAddress;
   readonly local: SocketAddress;
+  /** The socket's own peer, when a PROXY header has named another; otherwise null. */
+  readonly direct: SocketAddress | null;
 }
 
 /** A guess at what a silent client waits for. It may end by itself; cancel() is harmless then. */

@@ -5,6 +5,7 @@
  * the end of the turn, never inside a call of its own.
  */
 
+import { addressOf } from '../sys/ffi.ts';
 import * as libc from '../sys/libc.ts';
 import { setResetOnClose, shutdownWrite, socketError } from '../sys/tcp.ts';
 import { type TlsSession, tlsFailed, tlsWantRead, tlsWantWrite } from '../sys/tls-session.ts';
@@ -63,6 +64,8 @@ export class SocketStream implements Stream, EventTarget, Resumable {
   bytesSent = 0;
   lastActiveMs: number;
   owner: StreamOwner | null = null;
+  /** Sent in plaintext as soon as TCP is up, before TLS. Small: it must fit into an empty socket. */
+  preface: Buffer | null = null;
   readonly #loop: Loop;
   readonly #fd: number;
   readonly #handle: bigint;
@@ -186,7 +189,7 @@ export class SocketStream implements Stream, EventTarget, Resumable {
       this.#fail(reason, libc.errnoText(code));
       return;
     }
-    if ((events & OUT) === 0) return;
+    if ((events & OUT) === 0 || !this.#sendPreface()) return;
     if (this.#end === null) {
       this.#opened();
       if (this.#open && (events & (IN | RDHUP | HUP)) !== 0) this.#onOpenEvents(events);
@@ -194,6 +197,14 @@ export class SocketStream implements Stream, EventTarget, Resumable {
     }
     this.#phase = 'handshake';
     this.#startTls();
+  }
+
+  #sendPreface(): boolean {
+    const { preface } = this;
+    this.preface = null;
+    if (preface === null || this.#sendPlain(addressOf(preface), preface.length) === preface.length) return true;
+    this.#fail('connect-failed', 'the first bytes did not fit');
+    return false;
   }
 
   #startTls(): void {

@@ -28,9 +28,12 @@ export type CloseReason =
 
 /** Who is at the other end and how we know. Filled once, when the connection is ready for its handler. */
 export interface ConnectionInfo {
-  /** Peer's address as the socket says. */
+  /** The client's address: what a PROXY header says, otherwise the socket. */
   readonly remoteIp: string;
   readonly remotePort: number;
+  /** The peer of the socket itself, where a PROXY header speaks for another; absent where it is the same. */
+  readonly directRemoteIp?: string;
+  readonly directRemotePort?: number;
   /** Where the peer wanted to go: the original destination if there is one. */
   readonly localIp: string;
   readonly localPort: number;

@@ -75,6 +75,8 @@ export class TlsEnd implements HandshakeOwner {
       peer: this.#peer,
       intermediates: this.#intermediates,
     };
-    return new Connection(remote, local, facts, '', '');
+    const { directRemoteIp, directRemotePort } = before;
+    const direct = directRemoteIp === undefined ? null : { ip: directRemoteIp, port: directRemotePort ?? 0 };
+    return new Connection(remote, local, facts, '', '', direct);
   }
 }

@@ -26,7 +26,7 @@ export function compilePrincipal(spec: PrincipalSpec, side: Side, inAllow: boole
       return authenticated(spec.name, inAllow && side === 'denies');
     case 'direct_remote_ip': {
       const inside = compileCidr(spec.cidr);
-      return (_, connection) => inside(connection.remoteIp);
+      return (_, connection) => inside(connection.directRemoteIp ?? connection.remoteIp);
     }
     case 'remote_ip': {
       const inside = compileCidr(spec.cidr);

@@ -10,13 +10,23 @@ import {
   httpBlockSlots,
   httpHistogram,
   httpStat,
+  listenerFilterStat,
   listenerStat,
+  proxyProtoStat,
   rbacStat,
   tcpStat,
   workerStat,
 } from './layout.ts';
 
-export type BlockKind = 'listener' | 'http' | 'cluster' | 'tcp' | 'rbac' | 'worker';
+export type BlockKind =
+  | 'proxy_proto'
+  | 'listener_filters'
+  | 'listener'
+  | 'http'
+  | 'cluster'
+  | 'tcp'
+  | 'rbac'
+  | 'worker';
 
 export interface Label {
   readonly name: string;
@@ -82,6 +92,12 @@ export const blockSorts: Readonly<Record<BlockKind, BlockSort>> = {
     family: 'tcp_',
     labels: [{ name: 'envoy_tcp_prefix', value: name }],
   })),
+  proxy_proto: simple(proxyProtoStat.layout, (name) => ({
+    prefix: name === '' ? 'proxy_proto.' : `proxy_proto.${name}.`,
+    family: 'proxy_proto_',
+    labels: name === '' ? [] : [{ name: 'envoy_proxy_protocol_prefix', value: name }],
+  })),
+  listener_filters: simple(listenerFilterStat.layout, () => ({ prefix: '', family: '', labels: [] })),
   rbac: simple(rbacStat.layout, rbacNames),
   worker: simple(workerStat.layout, () => ({ prefix: 'server.worker.', family: 'server_worker_', labels: [] })),
 };

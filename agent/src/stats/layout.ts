@@ -85,6 +85,7 @@ export const httpStat = block({
   downstream_rq_failed_path_normalization: 'counter',
   downstream_rq_redirected_with_normalized_path: 'counter',
   downstream_rq_rejected_via_ip_detection: 'counter',
+  downstream_rq_max_duration_reached: 'counter',
   no_route: 'counter',
   no_cluster: 'counter',
   rq_direct_response: 'counter',
@@ -165,6 +166,21 @@ export const tcpStat = block({
   idle_timeout: 'counter',
   max_downstream_connection_duration: 'counter',
 });
+
+/** `proxy_proto.<stat_prefix>.` */
+export const proxyProtoStat = block({
+  not_found_disallowed: 'counter',
+  not_found_allowed: 'counter',
+  'versions.v1.found': 'counter',
+  'versions.v1.disallowed': 'counter',
+  'versions.v1.error': 'counter',
+  'versions.v2.found': 'counter',
+  'versions.v2.disallowed': 'counter',
+  'versions.v2.error': 'counter',
+});
+
+/** Without a prefix, over all listeners, as in Envoy. */
+export const listenerFilterStat = block({ downstream_cx_proxy_proto_error: 'counter' });
 
 /** `<prefix>.rbac.` */
 export const rbacStat = block({

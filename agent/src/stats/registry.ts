@@ -67,6 +67,12 @@ export class StatRegistry {
   tcp(prefix: string): number {
     return this.block('tcp', prefix);
   }
+  proxyProto(prefix: string): number {
+    return this.block('proxy_proto', prefix);
+  }
+  listenerFilters(): number {
+    return this.block('listener_filters', '');
+  }
   rbac(prefix: string): number {
     return this.block('rbac', prefix);
   }

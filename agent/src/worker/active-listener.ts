@@ -4,7 +4,7 @@
  * connection without a chain is closed before a byte of it is read.
  */
 import { reservedPorts } from '@chainmail/runtime/well-known';
-import type { AddressSpec, FilterChainSpec, ListenerSpec } from '../model/listener.ts';
+import type { AddressSpec, FilterChainSpec, ListenerSpec, ProxyProtocolSpec } from '../model/listener.ts';
 import { type AcceptOwner, AcceptSocket } from '../net/accept-socket.ts';
 import { Connection } from '../net/connection.ts';
 import { FilterChainMatcher, type Needs } from '../net/filter-chain-match.ts';
@@ -17,13 +17,15 @@ import {
   noFindings,
 } from '../net/inspection.ts';
 import type { Loop } from '../net/loop.ts';
+import { ProxyHeaderReader, type ProxyOutcome } from '../net/proxy-header-reader.ts';
 import { SocketStream } from '../net/socket-stream.ts';
 import { TlsEnd } from '../net/tls-end.ts';
-import { listenerStat } from '../stats/layout.ts';
+import { listenerFilterStat, listenerStat, proxyProtoStat } from '../stats/layout.ts';
 import * as libc from '../sys/libc.ts';
 import { localAddress, originalDestination, type SocketAddress } from '../sys/tcp.ts';
 import type { PreparedUpstream, ServerFirstProbe } from '../tcp/server-first.ts';
 import type { ActiveChain } from './active-chain.ts';
+import { judgeProxyHeader } from './proxy-header-verdict.ts';
 
 export interface ListenerDependencies {
   readonly loop: Loop;
@@ -136,18 +138,50 @@ export class ActiveListener implements AcceptOwner, InspectionOwner {
       libc.close(BigInt(fd), 0n);
       return;
     }
+    const connection = { fd, remote, local, direct: null };
+    const { proxyProtocol, listenerFiltersTimeoutMs } = this.#spec;
+    if (proxyProtocol === undefined || proxyProtocol === null) {
+      this.#inspect(connection, listenerFiltersTimeoutMs);
+      return;
+    }
+    this.#count(listenerStat.at.downstream_pre_cx_active, 1);
+    const begunMs = this.#deps.loop.nowMs;
+    const left = (): number =>
+      listenerFiltersTimeoutMs <= 0 ? 0 : Math.max(1, listenerFiltersTimeoutMs - (this.#deps.loop.nowMs - begunMs));
+    const onHeader = (outcome: ProxyOutcome): boolean => this.#onProxyHeader(connection, proxyProtocol, outcome, left);
+    new ProxyHeaderReader(this.#deps.loop, fd, { onHeader }).start(listenerFiltersTimeoutMs);
+  }
+
+  /** False: the connection is refused, and its descriptor is the reader's to close. */
+  #onProxyHeader(c: Inspected, spec: ProxyProtocolSpec, outcome: ProxyOutcome, left: () => number): boolean {
+    this.#count(listenerStat.at.downstream_pre_cx_active, -1);
+    if (outcome.kind === 'timeout') this.#count(listenerStat.at.downstream_pre_cx_timeout, 1);
+    const verdict = judgeProxyHeader(spec, outcome);
+    if (verdict.count !== null) this.#add(spec.stats + proxyProtoStat.at[verdict.count], 1);
+    if (verdict.isError) this.#add(spec.errorStats + listenerFilterStat.at.downstream_cx_proxy_proto_error, 1);
+    if (!verdict.goesOn) return false;
+    const { addresses } = verdict;
+    if (addresses === null) this.#inspect(c, left());
+    else if (!this.#mayReach(addresses.local.port)) {
+      this.#count(listenerStat.at.downstream_cx_not_redirected, 1);
+      return false;
+    } else this.#inspect({ fd: c.fd, ...addresses, direct: c.remote }, left());
+    return true;
+  }
+
+  #inspect(connection: Inspected, timeoutMs: number): void {
+    const { local } = connection;
     const needs = this.#needs(local);
-    const connection = { fd, remote, local };
     if (!needs.tls && !needs.http) {
       this.#choose(connection, noFindings, false, null);
       return;
     }
     this.#count(listenerStat.at.downstream_pre_cx_active, 1);
-    const { listenerFiltersTimeoutMs, continueOnListenerFiltersTimeout } = this.#spec;
+    const { continueOnListenerFiltersTimeout } = this.#spec;
     const guarded = this.#hasRequestPolicy(local);
     const limits = {
       silenceMs: guarded ? 0 : silenceMs,
-      timeoutMs: listenerFiltersTimeoutMs,
+      timeoutMs,
       continueOnTimeout: continueOnListenerFiltersTimeout && !guarded,
     };
     new Inspection(this.#deps.loop, connection, needs, limits, this).start();
@@ -160,8 +194,9 @@ export class ActiveListener implements AcceptOwner, InspectionOwner {
 
   onSilent(connection: Inspected, onConfirmed: () => void): ServerFirstGuess | null {
     const chain = this.#find(connection, noFindings);
-    const { remote, local } = connection;
-    const probe = chain?.speculate(new Connection(remote, local, null, '', ''), onConfirmed) ?? null;
+    const { remote, local, direct } = connection;
+    const client = new Connection(remote, local, null, '', '', direct);
+    const probe = chain?.speculate(client, onConfirmed) ?? null;
     if (chain === null || probe === null) return null;
     return { chain, probe, cancel: () => probe.cancel() };
   }
@@ -182,8 +217,13 @@ export class ActiveListener implements AcceptOwner, InspectionOwner {
     }
     // A connection that was not redirected gives the listener's own address: own ports cover that case, too.
     const original = originalDestination(BigInt(fd), family);
-    if (original === null || this.#deps.isOwnPort(original.port)) return null;
-    return original.port >= reservedPorts.first && original.port <= reservedPorts.last ? null : original;
+    return original !== null && this.#mayReach(original.port) ? original : null;
+  }
+
+  /** Whether a connection that names its own destination may name this port: none of ours. */
+  #mayReach(port: number): boolean {
+    if (!this.#spec.originalDst) return true;
+    return !this.#deps.isOwnPort(port) && !(port >= reservedPorts.first && port <= reservedPorts.last);
   }
 
   onDecided(connection: Inspected, findings: Findings, registered: boolean, guess: ServerFirstGuess | null): void {
@@ -210,7 +250,7 @@ export class ActiveListener implements AcceptOwner, InspectionOwner {
   }
 
   #choose(connection: Inspected, findings: Findings, registered: boolean, guess: ServerFirstGuess | null): void {
-    const { fd, remote, local } = connection;
+    const { fd, remote, local, direct } = connection;
     const chain = this.#find(connection, findings);
     const prepared = this.#settle(guess, chain);
     if (chain === null) {
@@ -220,7 +260,8 @@ export class ActiveListener implements AcceptOwner, InspectionOwner {
       return;
     }
     const end = chain.tls === null ? null : new TlsEnd(chain.tls, findings.serverName);
-    const info = new Connection(remote, local, null, findings.serverName, findings.applicationProtocols[0] ?? '');
+    const [protocol = ''] = findings.applicationProtocols;
+    const info = new Connection(remote, local, null, findings.serverName, protocol, direct);
     const stream = new SocketStream(this.#deps.loop, fd, chain, info, end, false);
     chain.adopt(stream, findings !== noFindings, registered, prepared);
   }
@@ -251,7 +292,10 @@ export class ActiveListener implements AcceptOwner, InspectionOwner {
   }
 
   #count(offset: number, by: number): void {
-    const slot = this.#spec.stats + offset;
+    this.#add(this.#spec.stats + offset, by);
+  }
+
+  #add(slot: number, by: number): void {
     this.#deps.slots[slot] = (this.#deps.slots[slot] ?? 0) + by;
   }
 }

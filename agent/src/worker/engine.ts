@@ -100,7 +100,7 @@ export class Engine implements WorkerRuntime {
   }
 
   dial(options: DialOptions, handler: StreamHandler): Stream {
-    return this.#dialer.dial(options, handler);
+    return this.#dialer.dial(options, this.cluster(options.target)?.spec.proxyProtocol ?? null, handler);
   }
 
   logAccess(sinks: readonly AccessLogSpec[], record: LogRecord): void {

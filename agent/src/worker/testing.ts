@@ -23,7 +23,14 @@ export const anyMatch: FilterChainMatchSpec = {
 };
 
 /** Where the blocks of the tests' listeners, proxies and clusters begin. */
-export const slotsAt = { listener: 100, tcp: 200, rbac: 300, cluster: 1000 } as const;
+export const slotsAt = {
+  listener: 100,
+  tcp: 200,
+  rbac: 300,
+  proxyProto: 400,
+  listenerFilters: 450,
+  cluster: 1000,
+} as const;
 
 export function tcpProxy(cluster: string, more: Partial<TcpProxySpec> = {}): TcpProxySpec {
   return {
@@ -62,6 +69,7 @@ export function listener(chains: readonly FilterChainSpec[], more: Partial<Liste
     addresses: [{ ip: '127.0.0.1', port: 0 }],
     direction: 'inbound',
     originalDst: false,
+    proxyProtocol: null,
     tlsInspector: false,
     httpInspector: false,
     listenerFiltersTimeoutMs: 15_000,
@@ -86,6 +94,7 @@ export function cluster(name: string, index: number, more: Partial<ClusterSpec> 
     bufferLimitBytes: 1_048_576,
     tls: null,
     tlsMatches: [],
+    proxyProtocol: null,
     circuit: { maxConnections: 1024, maxPendingRequests: 1024, maxRequests: 1024, maxRetries: 3 },
     outlier: null,
     bindV4: null,

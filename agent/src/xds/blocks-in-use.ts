@@ -16,6 +16,11 @@ export function blocksInUse(live: LiveConfig): ReadonlySet<number> {
 
 function addListener(bases: Set<number>, listener: ListenerSpec): void {
   bases.add(listener.stats);
+  const proxy = listener.proxyProtocol ?? null;
+  if (proxy !== null) {
+    bases.add(proxy.stats);
+    bases.add(proxy.errorStats);
+  }
   for (const chain of listener.chains) addChain(bases, chain);
   if (listener.defaultChain !== null) addChain(bases, listener.defaultChain);
 }

@@ -33,6 +33,8 @@ export const types = {
   stdoutLog: any('access_loggers.stream.v3.StdoutAccessLog'),
   tlsInspector: any('filters.listener.tls_inspector.v3.TlsInspector'),
   originalDst: any('filters.listener.original_dst.v3.OriginalDst'),
+  upstreamProxy: any('transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport'),
+  rawBuffer: any('transport_sockets.raw_buffer.v3.RawBuffer'),
   proxyProtocol: any('filters.listener.proxy_protocol.v3.ProxyProtocol'),
 } as const;
 
@@ -46,6 +48,8 @@ export function environment(more: Partial<CompileEnvironment> = {}): CompileEnvi
       cluster: block('c'),
       tcp: block('t'),
       rbac: block('r'),
+      proxyProto: block('p'),
+      listenerFilters: () => block('f')(''),
     },
     readFile: (path) => {
       throw new Error(`ENOENT: ${path}`);
