@@ -13,7 +13,7 @@ import { addUserAgent, appendVia } from './forwarding-headers.ts';
 import type { Manager } from './manager.ts';
 import { normalizePath } from './path-normalization.ts';
 import type { Request } from './request.ts';
-import { requestId } from './request-id.ts';
+import { setRequestId } from './request-id.ts';
 
 export type Settled =
   | { readonly kind: 'ok' }
@@ -232,5 +232,5 @@ function settleRequestId(request: Request, manager: Manager): void {
     if (!spec.useRemoteAddress || spec.preserveExternalRequestId || request.internal) return;
     if (!spec.generateRequestId) head.remove(token['x-request-id']);
   }
-  if (spec.generateRequestId) head.set('x-request-id', requestId(manager.runtime.random));
+  if (spec.generateRequestId) setRequestId(head, manager.runtime.random);
 }

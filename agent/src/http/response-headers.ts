@@ -26,7 +26,7 @@ const ownWords: ReadonlySet<string> = new Set(['close', 'keep-alive', 'upgrade',
 export function dropHopByHop(head: Head, upgrade: boolean): void {
   if ((head.seenLow & hopLow) === 0) return;
   if (head.connectionNames) dropNamed(head);
-  for (const t of hopByHop) if (!upgrade || t !== token.upgrade) head.remove(t);
+  head.removeLow(upgrade ? hopLow & ~(1 << token.upgrade) : hopLow);
   if (upgrade) head.add('connection', 'upgrade');
 }
 
@@ -68,10 +68,10 @@ function addRequestId(head: Head, record: LogRecord): void {
 }
 
 function settleServer(head: Head, manager: Manager): void {
-  const { serverHeader, serverName } = manager.spec;
+  const { serverHeader } = manager.spec;
   if (serverHeader === 'pass_through') return;
-  if (head.find(token.server) < 0) head.addStatic(manager.server);
-  else if (serverHeader === 'overwrite') head.set('server', serverName);
+  if (serverHeader === 'overwrite') head.setLine(manager.server);
+  else if (head.find(token.server) < 0) head.addStatic(manager.server);
 }
 
 export function addConnectionClose(head: Head): void {

@@ -60,7 +60,7 @@ export class ResponseWriter {
   }
 
   #writeHead(head: Head, out: Buffer): number {
-    let n = writeStatusLine(head.status, statusText(head.status), out, 0);
+    let n = writeStatusLine(head.status, statusText, out, 0);
     n = writeAllFields(head, out, n);
     return writeBytes(crlf, out, n);
   }

@@ -131,7 +131,7 @@ export class UpstreamPool implements HostPool {
   }
 
   #offer(connection: UpstreamConnection, reused: boolean): void {
-    const user = this.#pending.find((u) => u.sni === connection.sni);
+    const user = this.#pending.length === 0 ? undefined : this.#pending.find((u) => u.sni === connection.sni);
     if (user !== undefined) {
       this.cancel(user);
       connection.serve(user, reused);

@@ -220,6 +220,18 @@ export class Head {
     else this.seenHigh &= ~(1 << (token - 32));
   }
 
+  /** Removes every field whose token is in the mask of tokens below 32, in one pass. */
+  removeLow(mask: number): void {
+    if ((this.seenLow & mask) === 0) return;
+    const f = this.fields;
+    const end = this.count * fieldStride;
+    for (let at = 0; at < end; at += fieldStride) {
+      const token = f[at] as number;
+      if (token > 0 && token < 32 && (mask & (1 << token)) !== 0) f[at] = removedToken;
+    }
+    this.seenLow &= ~mask;
+  }
+
   /** Removes every field of this lower-case name. */
   removeName(name: string): void {
     for (let i = this.findName(name); i >= 0; i = this.findName(name, i + 1)) this.removeAt(i);
@@ -232,13 +244,19 @@ export class Head {
   }
 
   addStatic(header: StaticHeader): void {
-    const { line, nameLength } = header;
+    const { nameLength } = header;
+    const start = this.#writeStatic(header);
+    this.push(header.token, start, start + nameLength, start + nameLength + 2, this.used - 2, this.used);
+  }
+
+  #writeStatic(header: StaticHeader): number {
+    const { line } = header;
     this.#reserve(line.length);
     const start = this.used;
     const to = this.bytes;
     for (let i = 0; i < line.length; i++) to[start + i] = line[i] as number;
     this.used = start + line.length;
-    this.push(header.token, start, start + nameLength, start + nameLength + 2, this.used - 2, this.used);
+    return start;
   }
 
   /** Replaces the value of one field and keeps its place. */
@@ -252,6 +270,24 @@ export class Head {
     f[at + 3] = start + name.length + 2;
     f[at + 4] = this.used - 2;
     f[at + 5] = this.used;
+  }
+
+  /** Sets the field of a line that never changes: the first one there is in place, others go, or it is appended. */
+  setLine(header: StaticHeader): void {
+    const index = this.find(header.token);
+    if (index < 0) {
+      this.addStatic(header);
+      return;
+    }
+    const start = this.#writeStatic(header);
+    const at = index * fieldStride;
+    const f = this.fields;
+    f[at + 1] = start;
+    f[at + 2] = start + header.nameLength;
+    f[at + 3] = start + header.nameLength + 2;
+    f[at + 4] = this.used - 2;
+    f[at + 5] = this.used;
+    for (let i = this.find(header.token, index + 1); i >= 0; i = this.find(header.token, i + 1)) this.removeAt(i);
   }
 
   /** Sets the first field of that name in place and drops the others, or appends one. */

@@ -81,14 +81,14 @@ export function writeAllFields(head: Head, to: Buffer, at: number): number {
   return writeFields(head, to, at, 0, 0);
 }
 
-const statusLines = new Map<number, Uint8Array>();
+const statusLines: (Uint8Array | undefined)[] = new Array(1000).fill(undefined);
 
-/** Status line with the phrase of the registry; the peer's own phrase is kept by writeResponse. */
-export function writeStatusLine(status: number, reason: string, to: Buffer, at: number): number {
-  let line = statusLines.get(status);
+/** Status line with the registry's phrase, asked for once for each status. */
+export function writeStatusLine(status: number, phraseOf: (status: number) => string, to: Buffer, at: number): number {
+  let line = statusLines[status];
   if (line === undefined) {
-    line = encoder.encode(`HTTP/1.1 ${status} ${reason}\r\n`);
-    if (statusLines.size < 1000) statusLines.set(status, line);
+    line = encoder.encode(`HTTP/1.1 ${status} ${phraseOf(status)}\r\n`);
+    if (status < 1000) statusLines[status] = line;
   }
   return writeBytes(line, to, at);
 }

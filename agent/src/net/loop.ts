@@ -36,7 +36,10 @@ export class Loop implements LoopClock, Timers {
   onFault: (error: unknown) => void = (error) => {
     throw error;
   };
-  readonly region: libc.Region = new libc.Region(readHeadroom + readCapacity + readTailroom, readHeadroom);
+  readonly region: libc.Region = new libc.Region(
+    readHeadroom + readCapacity + readTailroom,
+    readHeadroom - 2048, // heads are written in front of what was read
+  );
   readonly chunks: ChunkPool = new ChunkPool();
   readonly #epoll: bigint;
   readonly #openFds: Uint8Array;

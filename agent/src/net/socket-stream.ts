@@ -32,6 +32,8 @@ const turnBudgetBytes = 262_144;
 const flushDeadlineMs = 1000;
 
 const { in: IN, out: OUT, err: ERR, hup: HUP, rdhup: RDHUP, edge: EDGE } = libc.epoll;
+const wholeCapacity = BigInt(readCapacity);
+const noSignal = 0x4000n; // MSG_NOSIGNAL
 const plainEvents = IN | OUT | RDHUP | EDGE;
 
 type Phase = 'connecting' | 'handshake' | 'open';
@@ -275,7 +277,7 @@ export class SocketStream implements Stream, EventTarget, Resumable {
   }
 
   #readPlain(at: bigint, capacity: number): number {
-    const n = libc.read(this.#handle, at, BigInt(capacity));
+    const n = libc.recv(this.#handle, at, capacity === readCapacity ? wholeCapacity : BigInt(capacity), 0n);
     if (n > 0) {
       // A short read has emptied the socket, and the next byte makes a new event, unless FIN was announced before.
       if (n < capacity && !this.#peerGone) this.#mayRead = false;
@@ -292,7 +294,7 @@ export class SocketStream implements Stream, EventTarget, Resumable {
 
   #readTls(tls: TlsSession, offset: number, capacity: number): number {
     const region = this.#loop.region;
-    const n = tls.read(region.at(offset), BigInt(capacity));
+    const n = tls.read(region.at(offset), capacity === readCapacity ? wholeCapacity : BigInt(capacity));
     if (n <= 0) return this.#tlsReadResult(tls, n);
     let total = n;
     // Records that lie decrypted or at hand come along, so that one write downstream carries them all.
@@ -397,7 +399,7 @@ export class SocketStream implements Stream, EventTarget, Resumable {
   }
 
   #sendPlain(address: bigint, length: number): number {
-    const n = libc.write(this.#handle, address, BigInt(length));
+    const n = libc.send(this.#handle, address, libc.big(length), noSignal);
     if (n >= 0) return n;
     const code = libc.errno();
     if (code === libc.errnos.EAGAIN) return 0;
@@ -409,7 +411,7 @@ export class SocketStream implements Stream, EventTarget, Resumable {
   #sendTls(tls: TlsSession, address: bigint, length: number): number {
     let sent = 0;
     while (sent < length) {
-      const n = tls.write(sent === 0 ? address : address + BigInt(sent), BigInt(length - sent));
+      const n = tls.write(sent === 0 ? address : address + BigInt(sent), libc.big(length - sent));
       if (n > 0) {
         sent += n;
         continue;

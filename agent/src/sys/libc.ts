@@ -4,6 +4,7 @@ import { addressOf, bindInt, bindPointer, nativeView } from './ffi.ts';
 export const read = bindInt('read', 3);
 export const write = bindInt('write', 3);
 export const recv = bindInt('recv', 4);
+export const send = bindInt('send', 4);
 export const close = bindInt('close', 2);
 export const socket = bindInt('socket', 3);
 export const socketpair = bindInt('socketpair', 4);
@@ -21,6 +22,13 @@ export const epollCtl = bindInt('epoll_ctl', 4);
 export const epollWait = bindInt('epoll_wait', 4);
 export const eventfd = bindInt('eventfd', 2);
 export const madvise = bindInt('madvise', 3);
+
+const smallBigints: readonly bigint[] = Array.from({ length: 4096 }, (_, n) => BigInt(n));
+
+/** A number as a native argument: making a bigint allocates, and most lengths are small. */
+export function big(n: number): bigint {
+  return n < 4096 ? (smallBigints[n] ?? BigInt(n)) : BigInt(n);
+}
 
 const errnoWord = new Int32Array(nativeView(bindPointer('__errno_location', 2)(0n, 0n), 4));
 
