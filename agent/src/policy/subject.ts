@@ -6,6 +6,7 @@
 import type { RequestView } from '../http/request-view.ts';
 import type { StringMatchSpec } from '../model/tls.ts';
 import type { ConnectionInfo } from '../net/stream.ts';
+import { readingsOf } from './path-readings.ts';
 import { asciiLower, compileStringMatch } from './string-match.ts';
 
 export type Side = 'grants' | 'denies';
@@ -39,13 +40,19 @@ export function anyOf(rules: readonly Rule[]): Rule {
   };
 }
 
-/** Envoy's url_path: the path without query and fragment. */
+/**
+ * Envoy's url_path: the path without query and fragment. Stricter than Envoy where an application may read another
+ * path out of it: a prohibition fires on any reading, a permission needs every reading that leads elsewhere.
+ */
 export function pathRule(side: Side, spec: StringMatchSpec): Rule {
   const matches = compileStringMatch(spec);
   return httpRule(side, (view) => {
     const path = view.pathOnly;
     const fragment = path.indexOf('#');
-    return matches(fragment < 0 ? path : path.slice(0, fragment));
+    const sent = fragment < 0 ? path : path.slice(0, fragment);
+    const readings = readingsOf(sent);
+    if (readings === null) return matches(sent);
+    return side === 'denies' ? readings.possible.some(matches) : readings.binding.every(matches);
   });
 }
 
