@@ -30,9 +30,14 @@ const connection = {
   downstream_remote_address: '%DOWNSTREAM_REMOTE_ADDRESS%',
 } as const;
 
+/**
+ * On the way in the path is the one that the policy has judged: x-envoy-original-path is written by whoever calls, and
+ * a caller could have any path logged. On the way out it is what the application asked for, before a rewrite.
+ */
+const paths = { inbound: '%REQ(:PATH)%', outbound: '%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%' } as const;
+
 const request = {
   method: '%REQ(:METHOD)%',
-  path: '%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%',
   authority: '%REQ(:AUTHORITY)%',
   protocol: '%PROTOCOL%',
   response_code: '%RESPONSE_CODE%',
@@ -55,7 +60,7 @@ function logger(format: Readonly<Record<string, string>>): {
 }
 
 const of = (direction: Direction) => ({
-  http: logger({ direction, ...request, ...connection, ...principals[direction] }),
+  http: logger({ direction, path: paths[direction], ...request, ...connection, ...principals[direction] }),
   tcp: logger({ direction, protocol: 'tcp', ...connection, ...principals[direction] }),
 });
 
