@@ -231,6 +231,9 @@ export class Exchange implements LogRecord {
     const rejection = rejectionOf(code);
     const { manager } = this;
     if (rejection.protocolError) manager.count(manager.at.downstream_cx_protocol_error);
+    if (rejection.details === 'path_normalization_failed') {
+      manager.count(manager.at.downstream_rq_failed_path_normalization);
+    }
     this.#closeAfter = true;
     const body = rejection.phraseBody ? statusText(rejection.status) : '';
     this.reply({ status: rejection.status, body }, rejection.protocolError ? 'DPE' : '', rejection.details);

@@ -129,14 +129,8 @@ function settlePath(request: Request, manager: Manager): Settled {
   if (suspects === 0 || head.bytes[head.targetStart] !== 47) return ok;
   const before = request.path;
   const result = normalizePath(before, manager.spec);
-  if (result.kind === 'reject') {
-    manager.count(manager.at.downstream_rq_failed_path_normalization);
-    return badPath;
-  }
-  if (result.kind === 'redirect') {
-    manager.count(manager.at.downstream_rq_redirected_with_normalized_path);
-    return result;
-  }
+  if (result.kind === 'reject') return badPath;
+  if (result.kind === 'redirect') return result;
   if (result.path !== before) {
     head.setTarget(result.path);
     request.forget();
@@ -159,7 +153,10 @@ function settleHost(request: Request, manager: Manager): void {
   if (head.authorityEnd > head.authorityStart && head.find(token.host) < 0) {
     head.add('host', head.text(head.authorityStart, head.authorityEnd));
   }
-  if (head.targetStart === head.queryStart && head.authorityEnd > 0) head.setTarget(`/${request.path}`);
+  if (head.targetStart === head.queryStart && head.authorityEnd > 0) {
+    head.setTarget(`/${request.path}`);
+    request.forget();
+  }
   const { stripPort } = manager.spec;
   if (manager.spec.stripTrailingHostDot === true) stripTrailingDot(request);
   if (stripPort === 'none') return;

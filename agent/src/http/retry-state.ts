@@ -71,7 +71,7 @@ export class RetryState {
 
   #decide(spec: RetrySpec, replayable: boolean): RetryDecision {
     this.release();
-    if (spec.numRetries === 0 || !methodMayRetry(spec, this.#method)) return 'no';
+    if (!methodMayRetry(spec, this.#method)) return 'no';
     if (this.count >= spec.numRetries) return 'limit-exceeded';
     if (!replayable) return 'not-replayable';
     if (this.#cluster?.admitRetry() !== true) return 'overflow';

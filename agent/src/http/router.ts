@@ -303,14 +303,15 @@ export class Router implements UpstreamUser, PickContext {
     const x = this.#exchange;
     const { status } = x.responseHead;
     x.deadlines.touch();
-    this.#attempt.countStatus(status);
-    if (this.#mayTryAgain(this.#decideOnAnswer(status))) {
+    const decision = this.#decideOnAnswer(status);
+    if (this.#mayTryAgain(decision)) {
       this.#attempt.recordStatus(status);
       this.#giveUpAttempt(last);
       this.#scheduleRetry();
       return;
     }
-    if (this.#retry.count > 0) this.#attempt.count(at.upstream_rq_retry_success);
+    this.#attempt.countStatus(status);
+    if (this.#retry.count > 0 && decision === 'no') this.#attempt.count(at.upstream_rq_retry_success);
     x.deadlines.clearAttempt();
     x.details = 'via_upstream';
     x.status = status;
@@ -368,7 +369,6 @@ export class Router implements UpstreamUser, PickContext {
   }
 
   onReset(failure: UpstreamFailure, detail: string): void {
-    this.#attempt.count(at.upstream_rq_rx_reset);
     if (this.#isKeepAliveRace(failure)) {
       this.#connection = null;
       this.#endAttempt();
@@ -480,7 +480,6 @@ export class Router implements UpstreamUser, PickContext {
     this.#attempt.count(at.upstream_rq_per_try_timeout);
     const connection = this.#connection;
     this.#pool?.cancel(this);
-    if (connection !== null) this.#attempt.count(at.upstream_rq_tx_reset);
     const failed = connection;
     this.#fail('per-try-timeout', '');
     failed?.closeLocal();
@@ -491,10 +490,8 @@ export class Router implements UpstreamUser, PickContext {
     const connection = this.#connection;
     this.#connection = null;
     this.#pool?.cancel(this);
-    if (connection !== null) {
-      this.#attempt.count(at.upstream_rq_tx_reset);
-      if (!this.#exchange.responseStarted) this.#attempt.count(at.upstream_rq_cancelled);
-    }
+    // It was waiting for a connection. HTTP/1 has no reset of a single request, so the other counters stay as they are.
+    if (connection === null && this.#pool !== null) this.#attempt.count(at.upstream_rq_cancelled);
     this.#endAttempt();
     this.#retry.release();
     connection?.closeLocal();

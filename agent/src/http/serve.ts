@@ -35,10 +35,10 @@ export function serve(x: Exchange, body: FirstBody, upgrade: string): void {
   if (settled.kind === 'redirect') {
     // No gRPC client follows a redirect.
     if (x.view.isGrpc) {
-      x.closeAfter();
-      x.reply({ status: 400, body: '' }, '', 'path_normalization_failed');
+      x.reject(rejected.badPath);
       return;
     }
+    manager.count(manager.at.downstream_rq_redirected_with_normalized_path);
     x.reply({ status: 307, body: '', headers: [['location', settled.path]] }, '', 'path_normalization_redirect');
     return;
   }
@@ -137,7 +137,7 @@ function act(x: Exchange, result: RouteResult, body: FirstBody): void {
 }
 
 function redirect(x: Exchange, status: number, location: string, route: CompiledRoute | null): void {
-  x.manager.count(x.manager.at.rq_redirect);
+  x.manager.count(x.manager.at.rq_direct_response);
   x.reply({ status, body: '', headers: [['location', location]] }, '', 'direct_response', editor(x, route));
 }
 

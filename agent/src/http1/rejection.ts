@@ -41,7 +41,7 @@ const table: Readonly<Record<number, Rejection>> = {
   [rejected.fragment]: { status: 400, phraseBody: false, details: 'path_normalization_failed', protocolError: false },
   [rejected.badPath]: { status: 400, phraseBody: false, details: 'path_normalization_failed', protocolError: false },
   [rejected.underscore]: { ...bad, details: 'http1.unexpected_underscore' },
-  [rejected.badConnectionHeader]: { ...bad, details: 'http1.connection_header_rejected' },
+  [rejected.badConnectionHeader]: { ...bad, phraseBody: false, details: 'http1.connection_header_rejected' },
 };
 
 /** The answer to a negative result of a parser. */

@@ -1,0 +1,67 @@
+/** One static configuration for both proxies: a listener and a cluster for each group. */
+import { deadCluster, filterType, type Group, type Json, type JsonObject, upstreamOf } from './case.ts';
+
+const address = (port: number): JsonObject => ({ socket_address: { address: '127.0.0.1', port_value: port } });
+
+const router: JsonObject = { name: 'router', typed_config: { '@type': filterType('router.v3.Router') } };
+
+/** A connection for each request: which cases share one would be chance, and a broken one of its own is no race. */
+const single: JsonObject = {
+  typed_extension_protocol_options: {
+    'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+      '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+      common_http_protocol_options: { max_requests_per_connection: 1 },
+      explicit_http_config: { http_protocol_options: { enable_trailers: true } },
+    },
+  },
+};
+
+function cluster(name: string, port: number, more: JsonObject = {}): JsonObject {
+  return {
+    name,
+    type: 'STATIC',
+    connect_timeout: '1s',
+    load_assignment: {
+      cluster_name: name,
+      endpoints: [{ lb_endpoints: [{ endpoint: { address: address(port) } }] }],
+    },
+    ...single,
+    ...more,
+  };
+}
+
+export function managerOf(group: Group): JsonObject {
+  const every: Json = [{ match: { prefix: '/' }, route: { cluster: upstreamOf(group.name) } }];
+  const hosts: Json = [{ name: 'all', domains: ['*'], routes: group.routes ?? every }];
+  return {
+    '@type': 'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+    stat_prefix: group.name,
+    route_config: { name: group.name, virtual_hosts: group.virtualHosts ?? hosts, ...group.routeConfig },
+    http_filters: [...(group.filters ?? []), router],
+    ...group.manager,
+  };
+}
+
+export interface Ports {
+  readonly admin: number;
+  readonly upstream: number;
+  readonly dead: number;
+  readonly listen: (group: string) => number;
+}
+
+export function configuration(groups: readonly Group[], ports: Ports): JsonObject {
+  return {
+    admin: { address: address(ports.admin) },
+    static_resources: {
+      listeners: groups.map((g) => ({
+        name: g.name,
+        address: address(ports.listen(g.name)),
+        filter_chains: [{ filters: [{ name: 'hcm', typed_config: managerOf(g) }] }],
+      })),
+      clusters: [
+        ...groups.map((g) => cluster(upstreamOf(g.name), ports.upstream, g.cluster)),
+        cluster(deadCluster, ports.dead),
+      ],
+    },
+  };
+}

@@ -1,0 +1,71 @@
+/**
+ * `npm run test:oracle [-- FILTER]`: the same file and the same bytes to the agent and to the real Envoy, and what came
+ * of them side by side. A difference that differences.ts does not list fails, and so does a listed one that is not seen.
+ */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { ask } from './ask.ts';
+import type { Case, Group } from './case.ts';
+import { headerGroups } from './cases/headers.ts';
+import { inputGroups } from './cases/input.ts';
+import { refused } from './cases/refused.ts';
+import { retryGroups } from './cases/retries.ts';
+import { routingGroups } from './cases/routing.ts';
+import { type Findings, findings, parts } from './compare.ts';
+import { Judge } from './judge.ts';
+import { Candidate, commandOf } from './proxy.ts';
+import { checkRefused } from './refusal.ts';
+
+const all: readonly Group[] = [...headerGroups, ...routingGroups, ...inputGroups, ...retryGroups];
+const [filter = ''] = process.argv.slice(2);
+const groups = filter === '' ? all : all.filter((g) => g.name === filter || filter.startsWith(`${g.name}/`));
+
+/** Cases of a group side by side, so that waiting for a close costs its time once. */
+async function run(proxy: Candidate, group: Group): Promise<ReadonlyMap<string, Findings>> {
+  const one = async (test: Case): Promise<readonly [string, Findings]> => {
+    const key = `${group.name}/${test.name}`;
+    const outcome = await ask(proxy.port(group.name), test, key);
+    return [key, findings(outcome, proxy.upstream.seen(key))];
+  };
+  return new Map(await Promise.all(group.cases.map(one)));
+}
+
+async function runAll(proxy: Candidate): Promise<ReadonlyMap<string, Findings>> {
+  const found = new Map<string, Findings>();
+  const results = await Promise.all(groups.map((g) => run(proxy, g)));
+  for (const result of results) for (const [key, value] of result) found.set(key, value);
+  return found;
+}
+
+async function main(): Promise<number> {
+  const envoy = commandOf('envoy', '');
+  if ('missing' in envoy) {
+    console.log(`skipped: there is no Envoy to compare with: ${envoy.missing}`);
+    console.log('0 passed, 0 failed');
+    return 0;
+  }
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'oracle-'));
+  const proxies: Candidate[] = [];
+  try {
+    const agent = await Candidate.start('agent', groups, dir);
+    proxies.push(agent);
+    const oracle = await Candidate.start('envoy', groups, dir);
+    proxies.push(oracle);
+    const [ours, theirs] = await Promise.all([runAll(agent), runAll(oracle)]);
+    const judge = new Judge();
+    for (const [key, mine] of ours) {
+      const other = theirs.get(key);
+      if (other === undefined) throw new Error(`${key} was asked of one proxy only`);
+      for (const part of parts) judge.compare(key, part, mine[part], other[part]);
+    }
+    judge.statistics(groups, await agent.stats(), await oracle.stats());
+    if (filter === '') for (const r of refused) await checkRefused(r, dir, judge);
+    return judge.report(filter === '');
+  } finally {
+    for (const proxy of proxies) await proxy.stop();
+    fs.rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+process.exitCode = await main();

@@ -1,0 +1,67 @@
+/** The server behind a proxy under test: records each request byte by byte and answers as its case says. */
+import net from 'node:net';
+import { type Answer, type Case, plain } from './case.ts';
+import { type Message, takeRequest } from './message.ts';
+
+export const caseHeader = 'x-case';
+/** Told by the upstream alone, so that what a proxy adds is seen behind it. */
+const unknown = 'without a case';
+
+const lineEnds = (text: string): string => text.replaceAll(/\r?\n/g, '\r\n');
+
+export class Upstream {
+  readonly #cases: ReadonlyMap<string, Case>;
+  readonly #seen = new Map<string, Message[]>();
+  readonly #server: net.Server;
+  readonly #sockets = new Set<net.Socket>();
+
+  constructor(cases: readonly (readonly [key: string, test: Case])[]) {
+    this.#cases = new Map(cases);
+    this.#server = net.createServer((socket) => this.#serve(socket));
+  }
+
+  listen(): Promise<number> {
+    return new Promise((done) => {
+      this.#server.listen(0, '127.0.0.1', () => done((this.#server.address() as net.AddressInfo).port));
+    });
+  }
+
+  close(): void {
+    for (const s of this.#sockets) s.destroy();
+    this.#server.close();
+  }
+
+  /** The requests of a case, in the order in which they came. */
+  seen(key: string): readonly Message[] {
+    return this.#seen.get(key) ?? [];
+  }
+
+  #serve(socket: net.Socket): void {
+    this.#sockets.add(socket);
+    let buffer: Buffer = Buffer.alloc(0);
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => this.#sockets.delete(socket));
+    socket.on('data', (chunk: Buffer) => {
+      buffer = Buffer.concat([buffer, chunk]);
+      for (let taken = takeRequest(buffer); taken !== null; taken = takeRequest(buffer)) {
+        buffer = buffer.subarray(taken.size);
+        this.#answer(socket, taken.message);
+      }
+    });
+  }
+
+  #answer(socket: net.Socket, message: Message): void {
+    const key = message.headers.find(([n]) => n.toLowerCase() === caseHeader)?.[1] ?? unknown;
+    const before = this.#seen.get(key) ?? [];
+    this.#seen.set(key, [...before, message]);
+    const answers = this.#cases.get(key)?.answers ?? [plain];
+    const answer: Answer = answers[before.length] ?? answers.at(-1) ?? plain;
+    if (typeof answer === 'string') {
+      socket.write(Buffer.from(lineEnds(answer), 'latin1'));
+      return;
+    }
+    if (answer.first !== undefined) socket.write(Buffer.from(lineEnds(answer.first), 'latin1'));
+    if (answer.ending === 'fin') socket.end();
+    else if (answer.ending === 'reset') socket.resetAndDestroy();
+  }
+}
