@@ -8,11 +8,11 @@ import { Agent, type AgentSetup } from './agent.ts';
 import { type App, startApp } from './app.ts';
 import { send } from './wire.ts';
 
-const deny = (...permissions: readonly object[]): AgentSetup['rbac'] => ({
+const deny = (...permissions: readonly object[]): NonNullable<AgentSetup['rbac']> => ({
   action: 'DENY',
   policies: { p: { permissions, principals: [{ any: true }] } },
 });
-const allow = (...permissions: readonly object[]): AgentSetup['rbac'] => ({
+const allow = (...permissions: readonly object[]): NonNullable<AgentSetup['rbac']> => ({
   action: 'ALLOW',
   policies: { p: { permissions, principals: [{ any: true }] } },
 });

@@ -173,7 +173,7 @@ const probes: readonly Probe[] = [
   },
 ];
 
-const split = (bytes: string): string[] => bytes.match(/[^]{1,7}/g) ?? [];
+const split = (bytes: string): string[] => bytes.match(/[\s\S]{1,7}/g) ?? [];
 
 test('no byte of an ambiguous message passes the agent, in one piece or in many', async (t) => {
   const app = await startApp();
