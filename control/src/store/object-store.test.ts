@@ -30,6 +30,18 @@ test('a mistake keeps the last good state and says file, line and remedy', (t) =
   t.deepEqual(recordIn(mended)?.problems, []);
 });
 
+test('a folder that can no longer be read keeps the policies in it, and no others', (t) => {
+  const store = new ObjectStore();
+  apply(store, { '/etc/mesh/p.yaml': catalogPolicy, '/etc/mesh-old/shop.yaml': shop });
+  const problems = [{ origin: { file: '/etc/mesh', line: 1 }, reason: 'the folder is not there' }];
+  const state = store.apply({ objects: [], problems });
+  t.deepEqual(
+    state.objects.map((o) => o.kind),
+    ['SecurityPolicy'],
+  );
+  t.true(recordIn(state)?.keepsLastGood);
+});
+
 test('a file that can no longer be read keeps its objects; a file that is gone does not', (t) => {
   const store = new ObjectStore();
   apply(store, { 'p.yaml': catalogPolicy, 'shop.yaml': shop });

@@ -1,6 +1,6 @@
 /**
  * The objects that hold now. Invariant: an object that is broken keeps the last state in which it was sound, also
- * when the whole file around it can no longer be read; it says so in its record.
+ * when the whole file or folder around it can no longer be read; it says so in its record.
  */
 import {
   decodeObject,
@@ -118,7 +118,7 @@ export class ObjectStore {
     }
     for (const [key, held] of this.#good) {
       if (fresh.has(key)) continue;
-      const problem = loaded.problems.find((p) => p.origin.file === held.origin.file);
+      const problem = loaded.problems.find((p) => covers(p, held.origin.file));
       if (problem === undefined) continue; // deleted
       good.set(key, held);
       records.push(lostRecord(key, held, problem));
@@ -129,11 +129,16 @@ export class ObjectStore {
   }
 }
 
+/** The file itself, or a folder around it, cannot be read: its objects are not deleted, only out of sight. */
+function covers({ origin }: FileProblem, file: string): boolean {
+  return origin.file === file || file.startsWith(origin.file.endsWith('/') ? origin.file : `${origin.file}/`);
+}
+
 function brokenPolicy(record: ObjectRecord, text: LoadedObject): BrokenSecurityPolicy {
   return { namespace: record.namespace ?? 'default', name: record.name, services: readableTargets(text) };
 }
 
-/** The record of an object whose file became unreadable. */
+/** The record of an object whose file or folder became unreadable. */
 function lostRecord(key: string, held: Good, problem: FileProblem): ObjectRecord {
   const { metadata, kind } = held.object;
   return {
@@ -142,7 +147,7 @@ function lostRecord(key: string, held: Good, problem: FileProblem): ObjectRecord
     namespace: 'namespace' in metadata ? metadata.namespace : undefined,
     name: metadata.name,
     origin: held.origin,
-    problems: [{ origin: problem.origin, path: '', reason: `the file cannot be read: ${problem.reason}` }],
+    problems: [{ origin: problem.origin, path: '', reason: `cannot be read now: ${problem.reason}` }],
     keepsLastGood: true,
   };
 }

@@ -52,6 +52,45 @@ test('folders are read in order; hidden and other files are passed over', (t) =>
   );
 });
 
+test('a folder that is not there and a file just emptied are problems, not nothing', (t) => {
+  const dir = folder(t);
+  fs.writeFileSync(path.join(dir, 'a.yaml'), '');
+  const nowhere = path.join(dir, 'nowhere');
+  t.deepEqual(
+    readObjects([dir, nowhere]).problems.map((p) => [p.origin.file, p.reason]),
+    [
+      [nowhere, 'the folder is not there'],
+      [path.join(dir, 'a.yaml'), 'the file is empty; remove it if its objects are to go'],
+    ],
+  );
+});
+
+test('an empty folder is told at once, and a folder that goes away is a problem', async (t) => {
+  const dir = folder(t);
+  const seen: Loaded[] = [];
+  let more = (): void => {};
+  const watch = watchObjects(
+    [dir],
+    (l) => {
+      seen.push(l);
+      more();
+    },
+    { settleMs: 1, pollMs: 20 },
+  );
+  const alive = setInterval(() => {}, 1000);
+  t.teardown(() => {
+    watch.close();
+    clearInterval(alive);
+  });
+  t.deepEqual(seen, [{ objects: [], problems: [] }]);
+  const next = new Promise<void>((resolve) => {
+    more = resolve;
+  });
+  fs.rmdirSync(dir);
+  await next;
+  t.is(seen.at(-1)?.problems[0]?.reason, 'the folder is not there');
+});
+
 test('a change and a removal are seen', async (t) => {
   const dir = folder(t);
   const file = path.join(dir, 'a.yaml');

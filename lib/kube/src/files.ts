@@ -33,21 +33,36 @@ export interface Loaded {
 /** A file above this is refused: nobody writes it by hand, and parsing it would stall the process. */
 const maxFileBytes = 8 * 1024 * 1024;
 
-function yamlFiles(dir: string): string[] {
+interface Listing {
+  readonly files: readonly string[];
+  /** Folders that cannot be listed: what they hold is unknown, which is not the same as nothing. */
+  readonly problems: readonly FileProblem[];
+}
+
+function listYaml(dir: string, within = false): Listing {
   let entries: fs.Dirent[];
   try {
     entries = fs.readdirSync(dir, { withFileTypes: true });
-  } catch {
-    return []; // a folder that is not there yet holds no objects; the watcher looks again
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (within && code === 'ENOENT') return { files: [], problems: [] }; // removed while we were reading
+    const reason = code === 'ENOENT' ? 'the folder is not there' : `the folder cannot be read: ${code}`;
+    return { files: [], problems: [{ origin: { file: dir, line: 1 }, reason }] };
   }
-  return entries
-    .flatMap((e) => {
-      const name = path.join(dir, e.name);
-      if (e.isDirectory()) return e.name.startsWith('.') ? [] : yamlFiles(name);
-      return /^[^.].*\.(ya?ml|json)$/.test(e.name) ? [name] : [];
-    })
-    .sort();
+  const parts = entries.sort(byName).map((e): Listing => {
+    const name = path.join(dir, e.name);
+    if (e.isDirectory()) return e.name.startsWith('.') ? { files: [], problems: [] } : listYaml(name, true);
+    return { files: /^[^.].*\.(ya?ml|json)$/.test(e.name) ? [name] : [], problems: [] };
+  });
+  return joinListings(parts);
 }
+
+const byName = (a: fs.Dirent, b: fs.Dirent): number => (a.name < b.name ? -1 : 1);
+
+const joinListings = (parts: readonly Listing[]): Listing => ({
+  files: parts.flatMap((p) => p.files),
+  problems: parts.flatMap((p) => p.problems),
+});
 
 function shapeError(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'not an object';
@@ -111,7 +126,10 @@ export function parseObjects(text: string, file: string): Loaded {
 function readFile(file: string): Loaded {
   const problem = (reason: string): Loaded => ({ objects: [], problems: [{ origin: { file, line: 1 }, reason }] });
   try {
-    if (fs.statSync(file).size > maxFileBytes) return problem(`larger than ${maxFileBytes} bytes`);
+    const { size } = fs.statSync(file);
+    if (size > maxFileBytes) return problem(`larger than ${maxFileBytes} bytes`);
+    // An editor empties a file before it writes it anew; taken at its word, it would have deleted a policy.
+    if (size === 0) return problem('the file is empty; remove it if its objects are to go');
     return parseObjects(fs.readFileSync(file, 'utf8'), file);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
@@ -123,8 +141,23 @@ function readFile(file: string): Loaded {
 
 /** Everything below the folders, in the order of folders and file names; hidden files are passed over. */
 export function readObjects(dirs: readonly string[]): Loaded {
-  const all = dirs.flatMap((dir) => yamlFiles(dir).map(readFile));
-  return { objects: all.flatMap((l) => l.objects), problems: all.flatMap((l) => l.problems) };
+  const { files, problems } = joinListings(dirs.map((dir) => listYaml(dir)));
+  return joinLoaded(files.map(readFile), problems);
+}
+
+const joinLoaded = (all: readonly Loaded[], problems: readonly FileProblem[]): Loaded => ({
+  objects: all.flatMap((l) => l.objects),
+  problems: [...problems, ...all.flatMap((l) => l.problems)],
+});
+
+/** Changes when the file's content may have. */
+function versionOf(file: string): string {
+  try {
+    const { ino, size, mtimeMs } = fs.statSync(file);
+    return `${file}\0${ino}\0${size}\0${mtimeMs}`;
+  } catch (error) {
+    return `${file}\0${(error as NodeJS.ErrnoException).code}`;
+  }
 }
 
 export interface Watch {
@@ -142,15 +175,12 @@ export function watchObjects(
   options: { readonly settleMs?: number; readonly pollMs?: number } = {},
 ): Watch {
   const cache = new Map<string, { readonly key: string; readonly loaded: Loaded }>();
-  let last = '';
+  let last: string | undefined;
   let settle: NodeJS.Timeout | undefined;
   const scan = (): void => {
-    const files = dirs.flatMap(yamlFiles);
-    const keys = files.map((f) => {
-      const s = fs.statSync(f, { throwIfNoEntry: false });
-      return `${f}\0${s?.ino}\0${s?.size}\0${s?.mtimeMs}`;
-    });
-    const now = keys.join('\n');
+    const { files, problems } = joinListings(dirs.map((dir) => listYaml(dir)));
+    const keys = files.map(versionOf);
+    const now = [...keys, ...problems.map((p) => `${p.origin.file}\0${p.reason}`)].join('\n');
     if (now === last) return;
     last = now;
     const live = new Set(files);
@@ -162,7 +192,7 @@ export function watchObjects(
       cache.set(f, { key, loaded });
       return loaded;
     });
-    onChange({ objects: all.flatMap((l) => l.objects), problems: all.flatMap((l) => l.problems) });
+    onChange(joinLoaded(all, problems));
   };
   const soon = (): void => {
     clearTimeout(settle);
