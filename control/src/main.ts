@@ -1,7 +1,7 @@
 /** chainmail-control: reads the command line, holds an identity of its own, serves until it is told to stop. */
 import { WorkloadIdentity } from '@chainmail/pki';
 import { createLogger, describeFatal, Lifecycle, system, systemClock, UserError } from '@chainmail/runtime';
-import { createCaSigner } from '@chainmail/xds/grpc';
+import { createCaSigner, followBundleFile } from '@chainmail/xds/grpc';
 import { startControlPlane } from './serve/control-plane.ts';
 import { type ControlOptions, parseOptions, usage } from './serve/options.ts';
 import { fileSource } from './source/source.ts';
@@ -37,6 +37,8 @@ async function main(args: readonly string[]): Promise<void> {
   life.onStop('identity', () => identity.stop());
   identity.start();
   const { listen, metricsListen, trustDomain, statusDir } = options;
+  const clock = systemClock;
+  life.onStop('bundle', followBundleFile({ path: options.trustBundle, trustDomain, identity, clock, log }));
   const source = fileSource(options.sources);
   const plane = await startControlPlane({
     source,
@@ -45,7 +47,7 @@ async function main(args: readonly string[]): Promise<void> {
     listen,
     metricsListen,
     statusDir,
-    clock: systemClock,
+    clock,
     log,
   });
   life.onStop('control plane', () => plane.close());

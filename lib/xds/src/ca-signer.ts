@@ -2,18 +2,16 @@
  * The CSR service over gRPC as a CsrSigner. Invariant: the token and the trust bundle are read from their files for
  * every request (Kubernetes rotates both), and the token is sent only to a server that has the CA's SPIFFE ID.
  */
-import fs from 'node:fs/promises';
 import { create } from '@bufbuild/protobuf';
 import {
   type CsrSigner,
   formatSpiffeId,
-  parseTrustBundle,
   type SignedCertificate,
   type SigningRequest,
   type TrustBundle,
   workloadId,
 } from '@chainmail/pki';
-import { type Clock, messageOf, system, UserError } from '@chainmail/runtime';
+import { type Clock, system, UserError } from '@chainmail/runtime';
 import { Client, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import {
   type IstioCertificateRequest,
@@ -21,6 +19,7 @@ import {
   type IstioCertificateResponse,
   IstioCertificateService,
 } from '../gen/istio/v1/auth/ca_pb.js';
+import { parseBundle, readBundleFile, readSmallFile } from './bundle-file.ts';
 import { serviceDefinition } from './service-definition.ts';
 import { meshChannelOptions, spiffeChannelCredentials } from './spiffe-credentials.ts';
 
@@ -38,33 +37,13 @@ export interface CaSignerOptions {
   readonly clock?: Clock;
 }
 
-const maxFileBytes = 256 * 1024;
 const maxResponseBytes = 512 * 1024;
 const service = serviceDefinition(IstioCertificateService);
 
-async function readBounded(path: string, code: string, what: string): Promise<string> {
-  try {
-    const { size } = await fs.stat(path);
-    if (size > maxFileBytes) throw new Error(`larger than ${maxFileBytes} bytes`);
-    const text = (await fs.readFile(path, 'utf8')).trim();
-    if (text === '') throw new Error('empty');
-    return text;
-  } catch (error) {
-    throw new UserError(code, `cannot read the ${what} ${path}: ${messageOf(error)}`, { cause: error });
-  }
-}
-
-async function readBundle(options: CaSignerOptions): Promise<TrustBundle> {
-  const { trustBundle } = options;
-  const text =
-    'pem' in trustBundle
-      ? trustBundle.pem
-      : await readBounded(trustBundle.path, 'CA_BUNDLE_UNREADABLE', 'trust bundle');
-  try {
-    return parseTrustBundle(text, options.trustDomain);
-  } catch (error) {
-    throw new UserError('CA_BUNDLE_INVALID', messageOf(error), { cause: error });
-  }
+function readBundle({ trustBundle, trustDomain }: CaSignerOptions): TrustBundle | Promise<TrustBundle> {
+  return 'pem' in trustBundle
+    ? parseBundle(trustBundle.pem, trustDomain)
+    : readBundleFile(trustBundle.path, trustDomain);
 }
 
 function refusal(error: ServiceError, address: string): UserError {
@@ -120,7 +99,7 @@ export function createCaSigner(options: CaSignerOptions): CsrSigner {
   const { address, deadlineMs = 10_000 } = options;
   return {
     async sign({ csrPem, ttlSeconds = 0 }: SigningRequest): Promise<SignedCertificate> {
-      const token = await readBounded(options.tokenPath, 'CA_TOKEN_UNREADABLE', 'service-account token');
+      const token = await readSmallFile(options.tokenPath, 'CA_TOKEN_UNREADABLE', 'service-account token');
       const client = connect(options, await readBundle(options));
       try {
         const metadata = new Metadata();

@@ -1,4 +1,5 @@
 /** @chainmail/xds/grpc: grpc-js with generated services, SPIFFE credentials and the CA as a signer. */
+export { type BundleFileOptions, followBundleFile } from './bundle-file.ts';
 export { type CaSignerOptions, createCaSigner } from './ca-signer.ts';
 export { type ServiceMethods, serviceDefinition } from './service-definition.ts';
 export {
