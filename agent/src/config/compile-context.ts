@@ -53,7 +53,9 @@ export class CompileContext {
 
   /** Registers material that stands in the configuration itself, under a name made of its content. */
   inlineSecret(
-    secret: { kind: 'certificate'; chainPem: string; keyPem: string } | { kind: 'trust'; bundlePem: string },
+    secret:
+      | { kind: 'certificate'; chainPem: string; keyPem: string }
+      | { kind: 'trust'; bundlePem: string; crlPem?: string },
   ): string {
     const name = `inline/${contentHash(secret)}`;
     this.secrets.set(name, { ...secret, name });

@@ -123,6 +123,7 @@ function readProxyProtocol(r: MessageReader<ProxyProtocol>, context: CompileCont
 
 function needsTlsInspector(chain: FilterChainSpec): boolean {
   const { serverNames, transportProtocol, applicationProtocols } = chain.match;
+  if ((chain.tls?.certificates.length ?? 0) > 1) return true; // the name chooses the certificate
   return serverNames.length > 0 || transportProtocol !== '' || applicationProtocols.length > 0;
 }
 

@@ -2,6 +2,7 @@
  * Transport sockets: TLS contexts of either side, and raw_buffer. Material in the configuration becomes a secret of a
  * made-up name; SDS names stay, and the secret arrives apart.
  */
+import { getCiphers } from 'node:tls';
 import type { Any } from '@bufbuild/protobuf/wkt';
 import type { TransportSocket } from '@chainmail/xds/proto/envoy/config/core/v3/base';
 import type { ProxyProtocolUpstreamTransport } from '@chainmail/xds/proto/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol';
@@ -12,7 +13,13 @@ import type {
   DownstreamTlsContext,
   UpstreamTlsContext,
 } from '@chainmail/xds/proto/envoy/extensions/transport_sockets/tls/v3/tls';
-import type { DownstreamTlsSpec, SubjectAltNameMatchSpec, TlsCommonSpec, UpstreamTlsSpec } from '../model/tls.ts';
+import type {
+  DownstreamTlsSpec,
+  PeerRulesSpec,
+  SubjectAltNameMatchSpec,
+  TlsCommonSpec,
+  UpstreamTlsSpec,
+} from '../model/tls.ts';
 import { type CompileContext, contentHash } from './compile-context.ts';
 import { type Extension, extension, type MessageReader } from './message-reader.ts';
 import { readCertificate, readSds, readValidation } from './tls-secret.ts';
@@ -96,10 +103,14 @@ function readDownstreamTls(r: MessageReader<DownstreamTlsContext>, context: Comp
   const common = r.required('commonTlsContext', (c) => readCommon(c, 'TLSv1_3', context));
   if (common.certificates.length === 0)
     throw r.invalid('commonTlsContext', 'No TLS certificates found for server context');
-  if (requireClientCertificate && common.trustedCa === null) {
+  if (requireClientCertificate && common.trustedCa === null && !isPinned(common)) {
     throw r.invalid('requireClientCertificate', 'needs a trusted_ca: without one every certificate would do');
   }
   return { ...common, requireClientCertificate };
+}
+
+function isPinned({ peerRules }: TlsCommonSpec): boolean {
+  return peerRules !== undefined && peerRules.certificateHashes.length + peerRules.spkiHashes.length > 0;
 }
 
 function readUpstreamTls(
@@ -140,7 +151,10 @@ function readCommon(r: MessageReader<CommonTlsContext>, autoMax: Version, contex
   };
 }
 
-type Trust = Pick<TlsCommonSpec, 'trustedCa' | 'subjectAltNames' | 'requireSvid'>;
+type Trust = Pick<TlsCommonSpec, 'trustedCa' | 'subjectAltNames' | 'requireSvid' | 'peerRules'>;
+
+const withRules = (peerRules: PeerRulesSpec | undefined): Pick<Trust, 'peerRules'> =>
+  peerRules === undefined ? {} : { peerRules };
 
 function readTrust(r: MessageReader<CommonTlsContext>, context: CompileContext): Trust {
   const type = r.take('validationContextType');
@@ -149,10 +163,11 @@ function readTrust(r: MessageReader<CommonTlsContext>, context: CompileContext):
       return { trustedCa: null, subjectAltNames: [], requireSvid: false };
     case 'validationContext':
       return r.within('validationContext', type.value, (v) => {
-        const { bundlePem, subjectAltNames } = readValidation(v, context);
+        const { bundlePem, crlPem, subjectAltNames, peerRules } = readValidation(v, context);
         if (bundlePem === null) refuseNamesWithoutAnchor(v, subjectAltNames);
-        const trustedCa = bundlePem === null ? null : context.inlineSecret({ kind: 'trust', bundlePem });
-        return { trustedCa, subjectAltNames, requireSvid: false };
+        const crl = crlPem === null ? {} : { crlPem };
+        const trustedCa = bundlePem === null ? null : context.inlineSecret({ kind: 'trust', bundlePem, ...crl });
+        return { trustedCa, subjectAltNames, requireSvid: false, ...withRules(peerRules) };
       });
     case 'validationContextSdsSecretConfig': {
       const { name, mesh } = r.within('validationContextSdsSecretConfig', type.value, (s) => readSds(s, context));
@@ -162,10 +177,15 @@ function readTrust(r: MessageReader<CommonTlsContext>, context: CompileContext):
       return r.within('combinedValidationContext', type.value, (c) => {
         const base = c.required('defaultValidationContext', (v) => {
           if (v.isSet('trustedCa')) throw v.unsupported('trustedCa', 'comes from the SDS secret here');
+          if (v.isSet('crl')) throw v.unsupported('crl', 'comes from the SDS secret here');
           return readValidation(v, context);
         });
         const { name, mesh } = c.required('validationContextSdsSecretConfig', (s) => readSds(s, context));
-        return { trustedCa: name, subjectAltNames: base.subjectAltNames, requireSvid: mesh };
+        const { peerRules, subjectAltNames } = base;
+        if (mesh && (peerRules?.allowExpired === true || peerRules?.acceptUntrusted === true)) {
+          throw c.invalid('defaultValidationContext', 'a peer of the mesh must have a certificate that is valid now');
+        }
+        return { trustedCa: name, subjectAltNames, requireSvid: mesh, ...withRules(peerRules) };
       });
     default:
       throw r.unsupported(type.case);
@@ -190,17 +210,23 @@ function readParameters(r: MessageReader<TlsParameters>, autoMax: Version): Vers
   return { minVersion, maxVersion, ciphers: cipherList(r), groups: groupList(r) };
 }
 
+/** OpenSSL itself would pass over names it does not know, as long as one is good. */
+const knownCiphers: ReadonlySet<string> = new Set(getCiphers());
+const knownGroups = [
+  ...['X25519MLKEM768', 'SecP256r1MLKEM768', 'SecP384r1MLKEM1024', 'X25519', 'X448', 'P-256', 'P-384', 'P-521'],
+];
+
 /** BoringSSL's groups of equal preference, `[A|B]`, become a plain order. */
 function cipherList(r: MessageReader<TlsParameters>): string {
   const names = r.take('cipherSuites').flatMap((c) => c.replace(/^\[(.*)\]$/, '$1').split('|'));
-  const bad = names.find((n) => !/^[A-Za-z0-9_-]+$/.test(n));
+  const bad = names.find((n) => !knownCiphers.has(n.toLowerCase()));
   if (bad !== undefined) throw r.invalid('cipherSuites', `'${bad}' is not the name of a cipher suite`);
   return names.join(':');
 }
 
 function groupList(r: MessageReader<TlsParameters>): string {
   const names = r.take('ecdhCurves');
-  const bad = names.find((n) => !/^[A-Za-z0-9_-]+$/.test(n));
-  if (bad !== undefined) throw r.invalid('ecdhCurves', `'${bad}' is not the name of a group`);
+  const bad = names.find((n) => !knownGroups.includes(n));
+  if (bad !== undefined) throw r.invalid('ecdhCurves', `'${bad}' is not one of ${knownGroups.join(', ')}`);
   return names.join(':');
 }

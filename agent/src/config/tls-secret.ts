@@ -7,7 +7,7 @@ import type {
   TlsCertificate,
 } from '@chainmail/xds/proto/envoy/extensions/transport_sockets/tls/v3/common';
 import type { SdsSecretConfig, Secret } from '@chainmail/xds/proto/envoy/extensions/transport_sockets/tls/v3/secret';
-import type { SecretSpec, SubjectAltNameMatchSpec } from '../model/tls.ts';
+import type { PeerRulesSpec, SecretSpec, SubjectAltNameMatchSpec } from '../model/tls.ts';
 import type { CompileContext } from './compile-context.ts';
 import { grpcClusterOf } from './config-source.ts';
 import { readDataSource } from './data-source.ts';
@@ -23,6 +23,7 @@ export interface CertificateText {
 
 /** The key must be that of the leaf: found here, not at the first handshake. */
 export function readCertificate(r: MessageReader<TlsCertificate>, context: CompileContext): CertificateText {
+  if (r.isSet('ocspStaple')) throw r.unsupported('ocspStaple');
   const chainPem = r.required('certificateChain', (d) => readDataSource(d, context)).toString();
   const keyPem = r.required('privateKey', (d) => readDataSource(d, context)).toString();
   let fits: boolean;
@@ -37,21 +38,46 @@ export function readCertificate(r: MessageReader<TlsCertificate>, context: Compi
 
 export interface ValidationText {
   readonly bundlePem: string | null;
+  readonly crlPem: string | null;
+  /** undefined where Envoy's defaults hold. */
+  readonly peerRules: PeerRulesSpec | undefined;
   readonly subjectAltNames: readonly SubjectAltNameMatchSpec[];
 }
 
-/** Every further rule of the message (hashes, CRLs, expired certificates, ...) is refused. */
+/** Every further rule of the message is refused. */
 export function readValidation(
   r: MessageReader<CertificateValidationContext>,
   context: CompileContext,
 ): ValidationText {
-  r.only('allowExpiredCertificate', false);
-  r.only('onlyVerifyLeafCertCrl', false);
   r.only('requireSignedCertificateTimestamp', false);
-  r.oneOf('trustChainVerification', { VERIFY_TRUST_CHAIN: null });
   const bundlePem = r.inside('trustedCa', (d) => readDataSource(d, context))?.toString() ?? null;
   if (bundlePem !== null) checkBundle(r, bundlePem);
-  return { bundlePem, subjectAltNames: r.each('matchTypedSubjectAltNames', readSan) };
+  const crlPem = r.inside('crl', (d) => readDataSource(d, context))?.toString() ?? null;
+  if (crlPem !== null && bundlePem === null) throw r.invalid('crl', 'Failed to load CRL without trusted CA');
+  if (crlPem !== null && !crlPem.includes('-----BEGIN X509 CRL-----')) throw r.invalid('crl', 'holds no PEM CRL');
+  return { bundlePem, crlPem, subjectAltNames: r.each('matchTypedSubjectAltNames', readSan), peerRules: readRules(r) };
+}
+
+const chainChecks = { VERIFY_TRUST_CHAIN: false, ACCEPT_UNTRUSTED: true } as const;
+
+function readRules(r: MessageReader<CertificateValidationContext>): PeerRulesSpec | undefined {
+  const rules: PeerRulesSpec = {
+    allowExpired: r.take('allowExpiredCertificate'),
+    acceptUntrusted: r.oneOf('trustChainVerification', chainChecks),
+    leafCrlOnly: r.take('onlyVerifyLeafCertCrl'),
+    certificateHashes: r.take('verifyCertificateHash').map((text) => {
+      const hex = text.replaceAll(':', '').toLowerCase();
+      if (!/^[0-9a-f]{64}$/.test(hex)) throw r.invalid('verifyCertificateHash', `Invalid hex-encoded SHA-256 ${text}`);
+      return hex;
+    }),
+    spkiHashes: r.take('verifyCertificateSpki').map((text) => {
+      if (Buffer.from(text, 'base64').length === 32 && /^[A-Za-z0-9+/]{43}=$/.test(text)) return text;
+      throw r.invalid('verifyCertificateSpki', `Invalid base64-encoded SHA-256 ${text}`);
+    }),
+  };
+  const { certificateHashes, spkiHashes } = rules;
+  const isDefault = !rules.allowExpired && !rules.acceptUntrusted && !rules.leafCrlOnly;
+  return isDefault && certificateHashes.length + spkiHashes.length === 0 ? undefined : rules;
 }
 
 function checkBundle(r: MessageReader<CertificateValidationContext>, pem: string): void {
@@ -109,17 +135,17 @@ export function readSecret(r: MessageReader<Secret>, context: CompileContext): S
         ...r.within('tlsCertificate', type.value, (c) => readCertificate(c, context)),
       };
     case 'validationContext': {
-      const { bundlePem, subjectAltNames } = r.within('validationContext', type.value, (v) =>
+      const { bundlePem, crlPem, subjectAltNames, peerRules } = r.within('validationContext', type.value, (v) =>
         readValidation(v, context),
       );
       if (bundlePem === null) throw r.invalid('validationContext', 'trusted_ca is required');
-      if (subjectAltNames.length > 0) {
+      if (subjectAltNames.length > 0 || peerRules !== undefined) {
         throw r.unsupported(
           'validationContext',
-          'match_typed_subject_alt_names belongs in a combined_validation_context',
+          'only trusted_ca and crl are implemented in a secret; match_typed_subject_alt_names and the rest belong in a combined_validation_context',
         );
       }
-      return { name, kind: 'trust', bundlePem };
+      return { name, kind: 'trust', bundlePem, ...(crlPem === null ? {} : { crlPem }) };
     }
     case 'sessionTicketKeys':
     case 'genericSecret':

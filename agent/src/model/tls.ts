@@ -29,8 +29,22 @@ export interface TlsCommonSpec {
   readonly trustedCa: string | null;
   /** Any of them must match a SAN of the peer; empty accepts every certificate that chains to the anchors. */
   readonly subjectAltNames: readonly SubjectAltNameMatchSpec[];
+  /** Rules about the peer's certificate beyond its chain and names; absent where Envoy's defaults hold. */
+  readonly peerRules?: PeerRulesSpec;
   /** The peer must be a well-formed X.509-SVID (every rule): true wherever the secrets come from the mesh identity. */
   readonly requireSvid: boolean;
+}
+
+export interface PeerRulesSpec {
+  /** allow_expired_certificate: the time of no certificate counts. */
+  readonly allowExpired: boolean;
+  /** trust_chain_verification ACCEPT_UNTRUSTED: a chain that does not verify is let in, as nobody. */
+  readonly acceptUntrusted: boolean;
+  /** CRLs are asked about the leaf only, not about its issuers. */
+  readonly leafCrlOnly: boolean;
+  /** SHA-256 of the certificate in lower-case hexadecimal; of its public key (SPKI) in base64. Any of both lists must fit. */
+  readonly certificateHashes: readonly string[];
+  readonly spkiHashes: readonly string[];
 }
 
 export interface DownstreamTlsSpec extends TlsCommonSpec {
@@ -47,4 +61,4 @@ export interface UpstreamTlsSpec extends TlsCommonSpec {
 /** What a secret name stands for now. Held in memory only. */
 export type SecretSpec =
   | { readonly name: string; readonly kind: 'certificate'; readonly chainPem: string; readonly keyPem: string }
-  | { readonly name: string; readonly kind: 'trust'; readonly bundlePem: string };
+  | { readonly name: string; readonly kind: 'trust'; readonly bundlePem: string; readonly crlPem?: string };

@@ -13,6 +13,8 @@ export class PeerCertificate {
   readonly fields: CertificateFields;
   /** The first URI SAN, or ''. */
   readonly principal: string;
+  /** What it has presented above its leaf, when it was first seen. */
+  issuers: readonly Buffer[] = [];
   #subject: string | null = null;
   #pem: string | null = null;
 

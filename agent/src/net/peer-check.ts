@@ -2,6 +2,7 @@
  * Whether a peer whose chain OpenSSL has verified may talk to us: the X.509-SVID rules and the names that are allowed.
  * Invariant: no byte of the peer reaches a handler before accepts() said yes; whatever cannot be read is refused.
  */
+import { hash, X509Certificate } from 'node:crypto';
 import {
   createTrustBundle,
   readPemCertificates,
@@ -16,13 +17,16 @@ import { type PeerCertificate, peerCertificateOf } from './peer-certificate.ts';
 
 export type PeerVerdict =
   | { readonly ok: true; readonly peer: PeerCertificate }
-  /** `san` for a name that is not allowed, `verify` for a certificate that breaks a rule. */
-  | { readonly ok: false; readonly cause: 'san' | 'verify'; readonly reason: string };
+  /** `san` for a name that is not allowed, `hash` for a certificate that is not pinned, `verify` for a broken rule. */
+  | { readonly ok: false; readonly cause: 'san' | 'hash' | 'verify'; readonly reason: string };
 
 export interface PeerCheckOptions {
   readonly subjectAltNames: readonly SubjectAltNameMatchSpec[];
   /** The anchors' PEM and our own trust domain, when the peer must be an SVID; else null. */
   readonly svid: { readonly anchorsPem: string; readonly trustDomain: string } | null;
+  /** The certificate or its public key must be one of these; both empty: any. */
+  readonly certificateHashes?: readonly string[];
+  readonly spkiHashes?: readonly string[];
   readonly nowMs: () => number;
 }
 
@@ -35,6 +39,8 @@ interface NameMatch {
 
 export class PeerCheck {
   readonly #names: readonly NameMatch[];
+  readonly #certificateHashes: ReadonlySet<string>;
+  readonly #spkiHashes: ReadonlySet<string>;
   readonly #bundle: TrustBundle | null;
   readonly #nowMs: () => number;
   /** By certificate: OpenSSL verifies chain and validity on every handshake, the rest cannot change. */
@@ -44,6 +50,8 @@ export class PeerCheck {
   constructor(options: PeerCheckOptions) {
     this.#names = options.subjectAltNames.map((n) => ({ type: n.type, matches: compileStringMatch(n.match) }));
     this.#nowMs = options.nowMs;
+    this.#certificateHashes = new Set(options.certificateHashes);
+    this.#spkiHashes = new Set(options.spkiHashes);
     this.#bundle =
       options.svid === null
         ? null
@@ -69,17 +77,29 @@ export class PeerCheck {
     return verdict;
   }
 
+  #isPinned(peer: PeerCertificate): boolean {
+    if (this.#certificateHashes.size === 0 && this.#spkiHashes.size === 0) return true;
+    if (this.#certificateHashes.has(peer.sha256)) return true;
+    return this.#spkiHashes.size > 0 && this.#spkiHashes.has(spkiHashOf(peer.fields.der));
+  }
+
   #judge(peer: PeerCertificate, chain: readonly Buffer[]): PeerVerdict {
     if (this.#bundle !== null) {
       const svid = verifySvid({ chain, bundles: [this.#bundle], nowMs: this.#nowMs() });
       if (!svid.ok) return { ok: false, cause: 'verify', reason: svid.reason };
     }
     if (this.#names.length === 0 || this.#names.some((n) => namesOf(peer, n.type).some((v) => n.matches(v)))) {
-      return { ok: true, peer };
+      if (this.#isPinned(peer)) return { ok: true, peer };
+      return { ok: false, cause: 'hash', reason: `the certificate ${peer.sha256} is not one of those pinned here` };
     }
     const presented = [...peer.fields.uris, ...peer.fields.dnsNames].slice(0, 4).join(', ') || 'no name';
     return { ok: false, cause: 'san', reason: `the peer is ${presented}, which is not among the names allowed here` };
   }
+}
+
+function spkiHashOf(der: Uint8Array): string {
+  const spki = new X509Certificate(der).publicKey.export({ type: 'spki', format: 'der' });
+  return hash('sha256', spki, 'base64');
 }
 
 function namesOf(peer: PeerCertificate, type: SubjectAltNameMatchSpec['type']): readonly string[] {

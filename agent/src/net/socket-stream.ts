@@ -55,6 +55,8 @@ const ignoring: StreamHandler = {
   onClosed() {},
 };
 
+const ignoringEvents: EventTarget = { onEvents() {} };
+
 export class SocketStream implements Stream, EventTarget, Resumable {
   handler: StreamHandler;
   info: ConnectionInfo;
@@ -137,6 +139,11 @@ export class SocketStream implements Stream, EventTarget, Resumable {
     }
     if (this.#phase === 'handshake') this.#startTls();
     else if (known && this.#phase === 'open') this.#readLater();
+  }
+
+  /** The descriptor is in epoll for an earlier target, and start() comes later: until then it is not looked at. */
+  hold(): void {
+    this.#loop.change(this.#fd, ignoringEvents, EDGE);
   }
 
   /** Fails the stream unless it is open by then. */

@@ -6,11 +6,15 @@
 import { readCertificate, readPemCertificates } from '@chainmail/pki/verify';
 import type { SecretSpec, TlsCommonSpec } from '../model/tls.ts';
 import { TlsContextHandle, type TlsMaterial } from '../sys/tls-context.ts';
+import { Anchors } from './anchors.ts';
+import { CertificateChoice } from './certificate-choice.ts';
 import { PeerCheck, trustDomainOf } from './peer-check.ts';
+import type { TlsEnd } from './tls-end.ts';
 
 /** Everything one handshake needs. */
 export interface TlsContext {
-  readonly handle: TlsContextHandle;
+  /** The handle with the certificates that fit the name a client asks for ('' for none). */
+  handleFor(serverName: string): TlsContextHandle;
   /** null when no peer certificate is verified. */
   readonly check: PeerCheck | null;
   /** URI SAN of our own certificate, or ''. */
@@ -31,7 +35,9 @@ export class TlsContextSlot {
   readonly #role: 'client' | 'server';
   #version = -1;
   #inputs: readonly SecretSpec[] = [];
-  #current: TlsContext | null = null;
+  /** Open connections that were made with it. */
+  readonly connections = new Set<TrackedConnection>();
+  #current: MadeContext | null = null;
   #problem = '';
 
   constructor(contexts: TlsContexts, role: 'client' | 'server', spec: TlsSpec) {
@@ -47,6 +53,22 @@ export class TlsContextSlot {
     return this.#current;
   }
 
+  #freeCurrent(): void {
+    for (const handle of this.#current?.handles ?? []) handle.free();
+    this.#current = null;
+  }
+
+  /** Connections whose peer is no longer vouched for by the anchors of now. */
+  *orphans(): Iterable<TrackedConnection> {
+    const { trustedCa } = this.#spec;
+    if (trustedCa === null || this.connections.size === 0) return;
+    const anchors = new Anchors(this.#contexts.trust(trustedCa).bundlePem);
+    for (const connection of this.connections) {
+      const peer = connection.tlsEnd?.peer ?? null;
+      if (peer !== null && !anchors.vouchFor(peer)) yield connection;
+    }
+  }
+
   uses(secret: string): boolean {
     return this.#spec.certificates.includes(secret) || this.#spec.trustedCa === secret;
   }
@@ -58,13 +80,12 @@ export class TlsContextSlot {
       if (this.#current !== null && inputs.every((s, i) => s === this.#inputs[i])) return;
       if (inputs.some(isWithdrawn)) {
         // Unlike a bad secret, which leaves the old one in use, an expired one ends it: nothing of it is presented.
-        this.#current?.handle.free();
-        this.#current = null;
+        this.#freeCurrent();
         this.#inputs = [];
         throw new Error('the certificate has expired and there is no other yet');
       }
       const made = this.#make(inputs);
-      this.#current?.handle.free();
+      this.#freeCurrent();
       this.#current = made;
       this.#inputs = inputs;
       this.#problem = '';
@@ -80,18 +101,26 @@ export class TlsContextSlot {
     return trustedCa === null ? own : [...own, this.#contexts.trust(trustedCa)];
   }
 
-  #make(inputs: readonly SecretSpec[]): TlsContext {
+  #make(inputs: readonly SecretSpec[]): MadeContext {
     const spec = this.#spec;
     const certificates = inputs.filter((s) => s.kind === 'certificate');
-    const anchors = inputs.find((s) => s.kind === 'trust')?.bundlePem ?? null;
+    const trust = inputs.find((s) => s.kind === 'trust');
+    const anchors = trust?.bundlePem ?? null;
+    const rules = spec.peerRules;
+    const pinned = rules !== undefined && rules.certificateHashes.length + rules.spkiHashes.length > 0;
     const localPrincipal = principalOf(certificates[0]);
     if (spec.requireSvid && anchors === null) throw new Error('a peer must be an SVID, but there are no trust anchors');
     const check =
-      anchors === null
+      anchors === null && !pinned
         ? null
         : new PeerCheck({
             subjectAltNames: spec.subjectAltNames,
-            svid: spec.requireSvid ? { anchorsPem: anchors, trustDomain: trustDomainOf(localPrincipal) } : null,
+            certificateHashes: rules?.certificateHashes ?? [],
+            spkiHashes: rules?.spkiHashes ?? [],
+            svid:
+              spec.requireSvid && anchors !== null
+                ? { anchorsPem: anchors, trustDomain: trustDomainOf(localPrincipal) }
+                : null,
             nowMs: this.#contexts.nowMs,
           });
     const material: TlsMaterial = {
@@ -99,18 +128,22 @@ export class TlsContextSlot {
       certificates,
       anchorsPem: anchors,
       requirePeerCertificate: this.#role === 'client' || spec.requireClientCertificate === true,
+      crlPem: trust?.crlPem ?? null,
+      leafCrlOnly: rules?.leafCrlOnly ?? false,
+      allowExpired: rules?.allowExpired ?? false,
+      acceptUntrusted: rules?.acceptUntrusted ?? false,
+      pinned,
       minVersion: spec.minVersion,
       maxVersion: spec.maxVersion,
       ciphers: spec.ciphers,
       groups: spec.groups,
       alpn: spec.alpn,
     };
-    return { handle: new TlsContextHandle(material), check, localPrincipal };
+    return makeContext(material, check, localPrincipal);
   }
 
   free(): void {
-    this.#current?.handle.free();
-    this.#current = null;
+    this.#freeCurrent();
     this.#problem = 'the TLS context is no longer configured';
   }
 }
@@ -118,6 +151,41 @@ export class TlsContextSlot {
 /** The main thread withdraws a certificate by giving it no content. */
 function isWithdrawn(secret: SecretSpec): boolean {
   return secret.kind === 'certificate' && secret.chainPem === '';
+}
+
+/** A context and everything of it that must be freed. */
+interface MadeContext extends TlsContext {
+  readonly handles: readonly TlsContextHandle[];
+}
+
+/** One handle with all certificates (OpenSSL chooses by key type), and one for each name that calls for fewer. */
+function makeContext(material: TlsMaterial, check: PeerCheck | null, localPrincipal: string): MadeContext {
+  const handles = [new TlsContextHandle(material)];
+  const [all] = handles;
+  if (all === undefined) throw new Error('unreachable');
+  if (material.role === 'client' || material.certificates.length < 2) {
+    return { handles, handleFor: () => all, check, localPrincipal };
+  }
+  const choice = new CertificateChoice(material.certificates.map((c) => c.chainPem));
+  const made = new Map<string, TlsContextHandle>([[choice.everything.join(), all]]);
+  const handleFor = (serverName: string): TlsContextHandle => {
+    const fitting = choice.for(serverName);
+    let handle = made.get(fitting.join());
+    if (handle === undefined) {
+      const certificates = fitting.flatMap((i) => material.certificates[i] ?? []);
+      handle = new TlsContextHandle({ ...material, certificates });
+      made.set(fitting.join(), handle);
+      handles.push(handle);
+    }
+    return handle;
+  };
+  return { handles, handleFor, check, localPrincipal };
+}
+
+/** What is kept of a connection to look after it when trust changes. */
+export interface TrackedConnection {
+  readonly tlsEnd: TlsEnd | null;
+  abort(reason: 'local', detail: string): void;
 }
 
 function principalOf(certificate: Certificate | undefined): string {
@@ -165,6 +233,12 @@ export class TlsContexts {
       this.#slots.set(id, slot);
     }
     return slot;
+  }
+
+  /** Open connections whose peers the trust anchors in this secret no longer vouch for. */
+  orphansOf(secret: string): readonly TrackedConnection[] {
+    if (this.#secrets.get(secret)?.kind !== 'trust') return [];
+    return [...this.#slots.values()].filter((s) => s.uses(secret)).flatMap((s) => [...s.orphans()]);
   }
 
   /** Frees the contexts of this role whose keys are used no more; live connections keep theirs. */

@@ -8,13 +8,14 @@ import type { ConnectionInfo } from './stream.ts';
 import type { TlsContext, TlsContextSlot } from './tls-contexts.ts';
 
 /** Why a handshake failed, as Envoy's ssl.* counters tell it apart. */
-export type TlsRefusal = 'none' | 'no-certificate' | 'verify' | 'san' | 'other';
+export type TlsRefusal = 'none' | 'no-certificate' | 'verify' | 'san' | 'hash' | 'other';
 
 export class TlsEnd implements HandshakeOwner {
   refusal: TlsRefusal = 'none';
   readonly #slot: TlsContextSlot;
   readonly #sni: string;
   #context: TlsContext | null = null;
+  #handle: TlsContextHandle | null = null;
   #peer: PeerCertificate | null = null;
   #intermediates: readonly Buffer[] = [];
   #reason = '';
@@ -25,15 +26,25 @@ export class TlsEnd implements HandshakeOwner {
     this.#sni = sni;
   }
 
+  get slot(): TlsContextSlot {
+    return this.#slot;
+  }
+
+  /** The peer that was verified, or null. */
+  get peer(): PeerCertificate | null {
+    return this.#peer;
+  }
+
   get context(): TlsContextHandle {
-    if (this.#context === null) throw new Error('the TLS connection has not been started');
-    return this.#context.handle;
+    if (this.#handle === null) throw new Error('the TLS connection has not been started');
+    return this.#handle;
   }
 
   /** @throws Error when a secret is missing: the connection is refused. */
   start(fd: bigint): TlsSession {
     this.refusal = 'other';
     this.#context = this.#slot.get();
+    this.#handle = this.#context.handleFor(this.#sni);
     return new TlsSession(this, fd, this.context.role === 'client' ? this.#sni : '');
   }
 
@@ -46,6 +57,7 @@ export class TlsEnd implements HandshakeOwner {
     const verdict = this.#context?.check?.accepts(chain);
     if (verdict?.ok === true) {
       this.#peer = verdict.peer;
+      if (this.#peer.issuers.length === 0) this.#peer.issuers = chain.slice(1);
       this.#intermediates = chain.slice(1);
       return true;
     }
@@ -62,7 +74,8 @@ export class TlsEnd implements HandshakeOwner {
 
   /** After a handshake that went well. */
   describe(tls: TlsSession, before: ConnectionInfo): ConnectionInfo {
-    this.refusal = 'none';
+    // Let in though its chain did not verify: counted as that, and without a name.
+    if (this.refusal !== 'verify') this.refusal = 'none';
     const local = { ip: before.localIp, port: before.localPort };
     const remote = { ip: before.remoteIp, port: before.remotePort };
     const isServer = this.context.role === 'server';

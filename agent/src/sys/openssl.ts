@@ -42,6 +42,8 @@ export const sslPeerChain = bindPointer('SSL_get_peer_cert_chain', 2);
 export const sslVerifyResult = bindInt('SSL_get_verify_result', 2);
 
 export const storeAdd = bindInt('X509_STORE_add_cert', 2);
+export const storeAddCrl = bindInt('X509_STORE_add_crl', 2);
+export const crlFree = bindVoid('X509_CRL_free', 2);
 export const storeSetFlags = bindInt('X509_STORE_set_flags', 2);
 export const verifyCertificate = bindInt('X509_verify_cert', 2);
 export const verifyLeaf = bindPointer('X509_STORE_CTX_get0_cert', 2);
@@ -65,6 +67,7 @@ export const bioFree = bindInt('BIO_free', 2);
 export const bioRead = bindInt('BIO_read', 3);
 export const bioWrite = bindInt('BIO_write', 3);
 export const pemReadX509 = bindPointer('PEM_read_bio_X509', 4);
+export const pemReadCrl = bindPointer('PEM_read_bio_X509_CRL', 4);
 export const pemReadKey = bindPointer('PEM_read_bio_PrivateKey', 4);
 export const errorGet = bindPointer('ERR_get_error', 2);
 export const errorClear = bindVoid('ERR_clear_error', 2);

@@ -12,6 +12,14 @@ export interface TlsMaterial {
   /** PEM of the anchors, or null: then no certificate is asked for (server) or anybody's is accepted (client). */
   readonly anchorsPem: string | null;
   readonly requirePeerCertificate: boolean;
+  /** Revocation lists in PEM, or null; then asked about the whole chain, or the leaf only. */
+  readonly crlPem?: string | null;
+  readonly leafCrlOnly?: boolean;
+  readonly allowExpired?: boolean;
+  /** A peer whose chain does not verify is let in without being asked further. */
+  readonly acceptUntrusted?: boolean;
+  /** Without anchors: the peer's certificate is asked for and left to acceptPeer alone. */
+  readonly pinned?: boolean;
   readonly minVersion: 'TLSv1_2' | 'TLSv1_3';
   readonly maxVersion: 'TLSv1_2' | 'TLSv1_3';
   readonly ciphers: string;
@@ -36,6 +44,9 @@ const modes = 1n | 2n | 16n; // PARTIAL_WRITE | MOVING_WRITE_BUFFER | RELEASE_BU
  */
 const options = (1n << 14n) | (1n << 17n) | (1n << 22n) | (1n << 30n) | (1n << 32n) | (1n << 33n);
 const partialChain = 0x80000n;
+const crlCheck = 0x4n;
+const crlCheckAll = 0x8n;
+const noCheckTime = 0x200000n;
 const noPassword = pin(Buffer.alloc(8));
 
 function cString(text: string): Buffer {
@@ -101,8 +112,32 @@ function trust(ctx: bigint, material: TlsMaterial, anchorsPem: string): void {
     }
   });
   ssl.storeSetFlags(store, partialChain); // an intermediate may be the anchor, as in Envoy
+  if (material.allowExpired === true) ssl.storeSetFlags(store, noCheckTime);
+  if (typeof material.crlPem === 'string') revoke(store, material.crlPem, material.leafCrlOnly === true);
+  askForCertificate(ctx, material);
+}
+
+function askForCertificate(ctx: bigint, material: TlsMaterial): void {
   ssl.ctxSetVerify(ctx, material.requirePeerCertificate ? 3n : 1n, 0n);
   ssl.ctxSetVerifyCallback(ctx, verifyCallback, 0n);
+}
+
+/** From now on a certificate without a list of its issuer is refused, too: a missing list must not be a way in. */
+function revoke(store: bigint, crlPem: string, leafOnly: boolean): void {
+  const count = withPem(crlPem, (bio) => {
+    let n = 0;
+    for (;;) {
+      const crl = ssl.pemReadCrl(bio, 0n, 0n, noPassword);
+      if (crl === 0n) return n;
+      const added = ssl.storeAddCrl(store, crl);
+      ssl.crlFree(crl, 0n);
+      check(added === 1, 'revocation list');
+      n++;
+    }
+  });
+  ssl.errorClear(0n, 0n); // the end of the text counts as an error
+  check(count > 0, 'no revocation list in the PEM');
+  ssl.storeSetFlags(store, leafOnly ? crlCheck : crlCheck | crlCheckAll);
 }
 
 /** ALPN names in wire form: each with its length in front. */
@@ -137,11 +172,15 @@ export class TlsContextHandle {
   /** Our ALPN list in our order, in wire form; stays put for OpenSSL. */
   readonly alpn: Buffer;
   readonly alpnAddress: bigint;
+  readonly acceptsUntrusted: boolean;
+  readonly isPinned: boolean;
   #ctx: bigint;
 
   /** @throws TlsMaterialError saying which part is bad; never with key material in it. */
   constructor(material: TlsMaterial) {
     this.role = material.role;
+    this.acceptsUntrusted = material.acceptUntrusted === true;
+    this.isPinned = material.anchorsPem === null && material.pinned === true;
     this.alpn = alpnWire(material.alpn);
     this.alpnAddress = this.alpn.length > 0 ? addressOf(this.alpn) : 0n;
     ssl.errorClear(0n, 0n);
@@ -164,6 +203,7 @@ export class TlsContextHandle {
     setProtocol(ctx, material);
     for (const c of [...material.certificates].reverse()) useCertificate(ctx, c.chainPem, c.keyPem);
     if (material.anchorsPem !== null) trust(ctx, material, material.anchorsPem);
+    else if (this.isPinned) askForCertificate(ctx, material);
     if (this.alpn.length === 0) return;
     const length = BigInt(this.alpn.length);
     if (material.role === 'server') ssl.ctxSetAlpnSelect(ctx, alpnCallback, 0n);
@@ -232,10 +272,10 @@ const refusedByUs = 9999n;
 function verify(store: bigint): number {
   const owner = current;
   if (owner === null) return 0;
-  if (ssl.verifyCertificate(store, 0n) !== 1) {
+  if (!owner.context.isPinned && ssl.verifyCertificate(store, 0n) !== 1) {
     const code = BigInt(ssl.verifyGetError(store, 0n));
     owner.chainRefused(textAt(ssl.verifyErrorText(code, 0n)));
-    return 0;
+    return owner.context.acceptsUntrusted ? 1 : 0;
   }
   if (owner.acceptPeer(presentedChain(store))) return 1;
   ssl.verifySetError(store, refusedByUs);

@@ -6,6 +6,7 @@
 
 import type { FilterChainSpec, ListenerSpec, NetworkRbacSpec } from '../model/listener.ts';
 import type { EdgeTable } from '../net/edge-table.ts';
+import type { HandshakeGate } from '../net/handshake-gate.ts';
 import type { Loop } from '../net/loop.ts';
 import type { SocketStream, StreamOwner } from '../net/socket-stream.ts';
 import type { CloseReason, ConnectionInfo, Stream, StreamHandler } from '../net/stream.ts';
@@ -35,6 +36,7 @@ export interface ChainDependencies {
   readonly slots: Float64Array;
   readonly edges: EdgeTable;
   readonly tls: TlsContextSlot | null;
+  readonly handshakes: HandshakeGate;
   createTerminal(spec: FilterChainSpec['terminal'], context: ChainContext): Terminal;
 }
 
@@ -66,7 +68,9 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
     this.listenerStats = listener.stats;
     this.bufferLimitBytes = listener.bufferLimitBytes;
     this.tls = deps.tls;
-    this.readsServerName = JSON.stringify(spec.rbac).includes('"requested_server_name"');
+    // Several certificates: the name decides which of them is shown.
+    const chooses = (spec.tls?.certificates.length ?? 0) > 1;
+    this.readsServerName = chooses || JSON.stringify(spec.rbac).includes('"requested_server_name"');
     const { terminal } = spec;
     this.hasRequestPolicy =
       terminal.kind === 'http_connection_manager' && terminal.filters.some((f) => f.kind !== 'router');
@@ -90,8 +94,13 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
     this.#count(listenerStat.at.downstream_cx_active, 1);
     if (this.tls === null) this.#begin(stream, prepared);
     if (stream.dead) return;
-    stream.start(known, registered);
-    if (this.tls !== null) stream.limitOpening(this.spec.transportSocketConnectTimeoutMs, 'tls-failed');
+    if (this.tls === null) {
+      stream.start(known, registered);
+      return;
+    }
+    stream.limitOpening(this.spec.transportSocketConnectTimeoutMs, 'tls-failed');
+    const begun = this.#deps.handshakes.enter(stream, () => stream.start(known, registered));
+    if (!begun && registered) stream.hold();
   }
 
   #begin(stream: SocketStream, prepared: PreparedUpstream | null): void {
@@ -132,7 +141,9 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
     return allowed ? this.#terminal.speculate(client, onSpoke) : null;
   }
 
-  onOpened(): void {
+  onOpened(stream: SocketStream): void {
+    this.#deps.handshakes.leave(stream);
+    stream.tlsEnd?.slot.connections.add(stream);
     this.#count(listenerStat.at['ssl.handshake'], 1);
   }
 
@@ -147,6 +158,8 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
 
   onReleased(stream: SocketStream): void {
     this.#streams.delete(stream);
+    if (this.tls !== null) this.#deps.handshakes.leave(stream);
+    stream.tlsEnd?.slot.connections.delete(stream);
     this.#count(listenerStat.at.downstream_cx_active, -1);
     this.#count(listenerStat.at.downstream_cx_destroy, 1);
     if (stream.edge !== null) stream.edge.active--;
@@ -160,6 +173,9 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
         break;
       case 'san':
         this.#count(at['ssl.fail_verify_san'], 1);
+        break;
+      case 'hash':
+        this.#count(at['ssl.fail_verify_cert_hash'], 1);
         break;
       case 'other':
         this.#count(at['ssl.connection_error'], 1);

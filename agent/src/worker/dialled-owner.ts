@@ -22,6 +22,7 @@ export class DialledOwner implements StreamOwner {
   }
 
   onOpened(stream: SocketStream): void {
+    stream.tlsEnd?.slot.connections.add(stream);
     const { localPrincipal, peerPrincipal, tlsVersion } = stream.info;
     if (tlsVersion !== '') this.#count(clusterStat.at['ssl.handshake']);
     const { bind, target } = this.#dial;
@@ -35,9 +36,13 @@ export class DialledOwner implements StreamOwner {
 
   onReleased(stream: SocketStream): void {
     if (this.#edge !== null) this.#edge.active--;
+    stream.tlsEnd?.slot.connections.delete(stream);
     switch (stream.tlsEnd?.refusal) {
       case 'san':
         this.#count(clusterStat.at['ssl.fail_verify_san']);
+        break;
+      case 'hash':
+        this.#count(clusterStat.at['ssl.fail_verify_cert_hash']);
         break;
       case 'verify':
       case 'no-certificate':

@@ -12,6 +12,7 @@ import type { AccessLogSpec } from '../model/log.ts';
 import type { ClusterHosts, ConfigUpdate } from '../model/update.ts';
 import { Dialer } from '../net/dialer.ts';
 import { EdgeTable } from '../net/edge-table.ts';
+import { HandshakeGate } from '../net/handshake-gate.ts';
 import type { Loop } from '../net/loop.ts';
 import type { StreamOwner } from '../net/socket-stream.ts';
 import type { Stream, StreamHandler } from '../net/stream.ts';
@@ -52,6 +53,7 @@ export class Engine implements WorkerRuntime {
   readonly #loop: Loop;
   readonly #options: EngineOptions;
   readonly #contexts: TlsContexts;
+  readonly #handshakes: HandshakeGate;
   readonly #dialer: Dialer;
   readonly #clusters = new Map<string, Cluster>();
   readonly #routes = new Map<string, RouteTable>();
@@ -73,6 +75,7 @@ export class Engine implements WorkerRuntime {
       () => loop.wallMs,
       (problem) => options.report('warn', 'TLS context', { problem }),
     );
+    this.#handshakes = new HandshakeGate(loop);
     this.#dialer = new Dialer(loop, this.#contexts, (dial) => this.#ownerOf(dial));
     loop.onFault = (error) => this.#fault(error);
   }
@@ -122,6 +125,7 @@ export class Engine implements WorkerRuntime {
       }
     };
     for (const secret of update.secrets) this.#contexts.setSecret(secret);
+    for (const { name } of update.secrets) attempt(`secret ${name}`, () => this.#drainOrphans(name));
     for (const spec of update.clusters) attempt(`cluster ${spec.name}`, () => this.#applyCluster(spec));
     for (const endpoints of update.endpoints) {
       attempt(`endpoints of ${endpoints.cluster}`, () => this.cluster(endpoints.cluster)?.setEndpoints(endpoints));
@@ -139,6 +143,19 @@ export class Engine implements WorkerRuntime {
     this.#retainContexts();
     this.#count(workerStat.at.update_total);
     return errors;
+  }
+
+  /** A trust anchor is gone: whoever was let in on its word may finish, and is cut at the deadline. */
+  #drainOrphans(secret: string): void {
+    const orphans = this.#contexts.orphansOf(secret);
+    if (orphans.length === 0) return;
+    this.#options.report('info', 'trust anchors were removed; their connections are drained', {
+      secret,
+      connections: orphans.length,
+    });
+    this.#loop.after(this.#options.drainMs, () => {
+      for (const orphan of orphans) orphan.abort('local', "the peer's trust anchor was removed");
+    });
   }
 
   #applyCluster(spec: ClusterSpec): void {
@@ -161,6 +178,7 @@ export class Engine implements WorkerRuntime {
             loop: this.#loop,
             slots: this.slots,
             edges: this.edges,
+            handshakes: this.#handshakes,
             tls: chain.tls === null ? null : this.#contexts.slot('server', chain.key, chain.tls),
             createTerminal: (terminal, context) => createTerminal(terminal, this, context),
           }),

@@ -1,5 +1,6 @@
 /** Specs and certificates for tests that run an engine on loopback. */
 import { execFileSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -164,7 +165,7 @@ export class TestCa {
   /** A leaf with these SANs (openssl's syntax). Dates as openssl's -not_before takes them. */
   leaf(
     san: string,
-    more: { readonly expired?: boolean; readonly usage?: string; readonly name?: string } = {},
+    more: { readonly expired?: boolean; readonly usage?: string; readonly name?: string; readonly rsa?: boolean } = {},
   ): {
     readonly name: string;
     readonly kind: 'certificate';
@@ -183,7 +184,8 @@ export class TestCa {
     const openssl = (...args: readonly string[]): void => {
       execFileSync('openssl', args, { cwd: this.#dir, stdio: 'pipe' });
     };
-    openssl('ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', `${id}.key`);
+    if (more.rsa === true) openssl('genrsa', '-out', `${id}.key`, '2048');
+    else openssl('ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', `${id}.key`);
     openssl('req', '-new', '-key', `${id}.key`, '-subj', '/CN=x', '-out', `${id}.csr`);
     const days = more.expired === true ? '-1' : '1';
     openssl(
@@ -196,6 +198,19 @@ export class TestCa {
       chainPem: fs.readFileSync(file(`${id}.pem`), 'utf8'),
       keyPem: fs.readFileSync(file(`${id}.key`), 'utf8'),
     };
+  }
+
+  /** A revocation list of the CA with these certificates. */
+  crl(...revoked: readonly { readonly chainPem: string }[]): string {
+    const lines = revoked.map(({ chainPem }) => {
+      const serial = new X509Certificate(chainPem).serialNumber;
+      return `R\t400101000000Z\t250101000000Z\t${serial}\tunknown\t/CN=x\n`;
+    });
+    const file = (name: string, text: string): void => fs.writeFileSync(path.join(this.#dir, name), text);
+    file('index.txt', lines.join(''));
+    file('crl.cnf', '[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\ndefault_md=sha256\ndefault_crl_days=1\n');
+    const options = ['-config', 'crl.cnf', '-keyfile', 'ca.key', '-cert', 'ca.pem'];
+    return execFileSync('openssl', ['ca', '-gencrl', ...options], { cwd: this.#dir, stdio: 'pipe' }).toString();
   }
 
   remove(): void {
