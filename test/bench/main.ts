@@ -3,65 +3,16 @@
  * one processor, the same requests, in rotation, so that a machine whose speed drifts is fair to all. Ratios are the
  * result; absolute figures are printed only to make them checkable.
  */
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { makeCertificates } from './certificates.ts';
-import type { Role } from './configurations.ts';
+import { drive, type Sample } from './load.ts';
 import { printMemory } from './memory.ts';
 import { type BenchPlace, findPeers, loadCpu, type Peer, type Running, start, stop } from './peers.ts';
-import { cpuSeconds, killFamily, listening, memory, startPinned } from './process.ts';
-
-interface Row {
-  readonly name: string;
-  readonly roles: readonly Role[];
-  readonly rich: boolean;
-  readonly path: string;
-  readonly close: boolean;
-  readonly peers: readonly string[];
-}
-
-interface Sample {
-  readonly cpuUs: number;
-  readonly rps: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly errors: number;
-}
-
-const everyone = ['agent', 'nginx', 'haproxy', 'envoy'];
-const rows: readonly Row[] = [
-  { name: 'plain hop, small', roles: ['plain'], rich: false, path: '/', close: false, peers: everyone },
-  { name: 'two hops mTLS, small', roles: ['egress', 'ingress'], rich: false, path: '/', close: false, peers: everyone },
-  {
-    name: 'plain hop, rich',
-    roles: ['plain'],
-    rich: true,
-    path: '/',
-    close: false,
-    peers: ['agent', 'nginx', 'envoy'],
-  },
-  {
-    name: 'two hops mTLS, rich',
-    roles: ['egress', 'ingress'],
-    rich: true,
-    path: '/',
-    close: false,
-    peers: ['agent', 'nginx', 'envoy'],
-  },
-  { name: 'plain hop, 64 KiB', roles: ['plain'], rich: false, path: '/64k', close: false, peers: everyone },
-  {
-    name: 'two hops mTLS, 64 KiB',
-    roles: ['egress', 'ingress'],
-    rich: false,
-    path: '/64k',
-    close: false,
-    peers: everyone,
-  },
-  { name: 'plain hop, Connection: close', roles: ['plain'], rich: false, path: '/', close: true, peers: everyone },
-];
+import { killFamily, listening, memory, startPinned } from './process.ts';
+import { type Row, rows } from './rows.ts';
 
 const { values: args } = parseArgs({
   options: {
@@ -69,71 +20,38 @@ const { values: args } = parseArgs({
     rounds: { type: 'string', default: '5' },
     json: { type: 'string' },
     row: { type: 'string' },
-    peers: { type: 'string', default: everyone.join(',') },
+    peers: { type: 'string', default: 'agent,base,nginx,haproxy,envoy' },
+    base: { type: 'string' },
     memory: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 if (args.help) {
   console.log(
-    'npm run bench [-- --seconds 2 --rounds 5 --row TEXT --peers agent,nginx,haproxy,envoy --memory --json FILE]\nRows:',
+    'npm run bench [-- --seconds 2 --rounds 5 --row TEXT --peers agent,nginx,haproxy,envoy --base DIR --memory --json FILE]\n' +
+      '--base: another clone of this repository, whose agent runs beside ours.\nRows:',
   );
   for (const r of rows) console.log(`  ${r.name}`);
   process.exit(0);
 }
 
+const bodies: Readonly<Record<string, number>> = { '64k': 65_536, '1m': 1_048_576, '10m': 10_485_760 };
+
 function upstreamConfig(dir: string, port: number): string {
-  fs.writeFileSync(path.join(dir, '64k'), 'x'.repeat(65_536));
+  for (const [name, bytes] of Object.entries(bodies)) fs.writeFileSync(path.join(dir, name), 'x'.repeat(bytes));
   const file = path.join(dir, 'upstream.conf');
   fs.writeFileSync(
     file,
     `worker_processes 1; daemon off; pid ${dir}/upstream.pid; error_log ${dir}/upstream.err; user root;
 events { worker_connections 8192; }
 http { access_log off; keepalive_requests 1000000000; sendfile on;
-  server { listen 127.0.0.1:${port} reuseport; location / { return 200 "hello from upstream\\n"; } location = /64k { root ${dir}; } } }
+  server { listen 127.0.0.1:${port} reuseport; location / { return 200 "hello from upstream\\n"; } root ${dir};
+    ${Object.keys(bodies)
+      .map((name) => `location = /${name} {}`)
+      .join(' ')} } }
 `,
   );
   return file;
-}
-
-const unitMs: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000 };
-
-/** Drives one proxy with wrk for the given time and reads what it cost. */
-function drive(running: Running, row: Row, seconds: number): Sample {
-  const pids = running.processes.map((p) => p.pid ?? 0);
-  const cpu = (): number => pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0);
-  const header = row.close ? ['-H', 'Connection: close'] : [];
-  const before = cpu();
-  const out = execFileSync(
-    'taskset',
-    [
-      '-c',
-      String(loadCpu),
-      'wrk',
-      '-t1',
-      '-c64',
-      `-d${seconds}s`,
-      '--latency',
-      ...header,
-      `http://127.0.0.1:${running.port}${row.path}`,
-    ],
-    { encoding: 'utf8' },
-  );
-  const used = cpu() - before;
-  const number = (pattern: RegExp): number => Number(pattern.exec(out)?.[1] ?? 0);
-  const percentile = (p: number): number => {
-    const m = new RegExp(`^\\s+${p}%\\s+([\\d.]+)(us|ms|s)`, 'm').exec(out);
-    return Number(m?.[1] ?? Number.NaN) * (unitMs[m?.[2] ?? 'ms'] ?? 1);
-  };
-  const requests = number(/(\d+) requests in/);
-  const errors = number(/Non-2xx or 3xx responses: (\d+)/) + number(/Socket errors:.*read (\d+)/);
-  return {
-    cpuUs: (used / requests) * 1e6,
-    rps: number(/Requests\/sec:\s+([\d.]+)/),
-    p50Ms: percentile(50),
-    p99Ms: percentile(99),
-    errors,
-  };
 }
 
 const median = (list: readonly number[]): number => {
@@ -162,12 +80,14 @@ async function runRow(
     for (const peer of peers.filter((p) => row.peers.includes(p.name))) {
       running.push(await start(peer, row.roles, row.rich, place));
     }
-    for (const r of running) drive(r, row, 1);
+    // Under full load, so that what is measured is compiled code, as in a sidecar that has run for a while.
+    for (const r of running) await drive(r, { ...row, drive: 'saturate', beside: null }, 2);
+    for (const r of running) await drive(r, row, 1);
     const samples = new Map<string, Sample[]>(running.map((r) => [r.peer, []]));
     for (let round = 0; round < rounds; round++) {
       for (let i = 0; i < running.length; i++) {
         const r = running[(i + round) % running.length];
-        if (r !== undefined) samples.get(r.peer)?.push(drive(r, row, seconds));
+        if (r !== undefined) samples.get(r.peer)?.push(await drive(r, row, seconds));
       }
     }
     return running.map((r) => {
@@ -230,6 +150,7 @@ const wanted = args.peers.split(',');
 const found = findPeers(
   (line) => console.log(line),
   () => port++,
+  args.base ?? null,
 );
 const peers = found.filter((p) => wanted.includes(p.name));
 for (const tool of ['wrk', 'nginx', 'taskset']) {

@@ -46,14 +46,17 @@ const has = (command: string): boolean => {
 };
 
 /** The peers that can be had here; what is missing is said, with what to install. */
-export function findPeers(say: (line: string) => void, adminPort: () => number): Peer[] {
-  const agent = path.resolve(import.meta.dirname, '../../node_modules/.bin/chainmail-agent');
+export function findPeers(say: (line: string) => void, adminPort: () => number, base: string | null = null): Peer[] {
+  const agentOf = (clone: string): string => path.resolve(clone, 'node_modules/.bin/chainmail-agent');
   const envoy = findEnvoy();
   const envoyFile = (hop: Hop, who: string): string =>
     write(hop, `${who}.yaml`, envoyConfig(hop, adminPort(), path.join(hop.dir, `${who}-${hop.listen}.access.log`)));
-  const peers: Peer[] = [
-    { name: 'agent', command: (hop) => [agent, '-c', envoyFile(hop, 'agent'), '--concurrency', '1', '-l', 'warning'] },
-  ];
+  const agent = (name: string, clone: string): Peer => ({
+    name,
+    command: (hop) => [agentOf(clone), '-c', envoyFile(hop, name), '--concurrency', '1', '-l', 'warning'],
+  });
+  const peers: Peer[] = [agent('agent', path.join(import.meta.dirname, '../..'))];
+  if (base !== null) peers.push(agent('base', base));
   if (has('nginx'))
     peers.push({ name: 'nginx', command: (hop) => ['nginx', '-c', write(hop, 'nginx.conf', nginxConfig(hop))] });
   else say('nginx is missing: apt-get install -y nginx-light');

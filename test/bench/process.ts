@@ -5,8 +5,6 @@ import net from 'node:net';
 import path from 'node:path';
 import process from 'node:process';
 
-const ticksPerSecond = 100; // USER_HZ of every Linux that Node runs on
-
 export interface Cost {
   readonly cpuSeconds: number;
 }
@@ -25,11 +23,12 @@ export function family(pid: number): number[] {
   return [pid, ...children.flatMap(family)];
 }
 
+/** Processor time of all threads that live, from the scheduler: the kernel's ticks of 10 ms are too coarse for a second. */
 export function cpuSeconds(pid: number): number {
   return family(pid).reduce((sum, p) => {
-    const stat = fs.readFileSync(`/proc/${p}/stat`, 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return sum + (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+    const threads = fs.readdirSync(`/proc/${p}/task`);
+    const ns = threads.map((t) => Number(fs.readFileSync(`/proc/${p}/task/${t}/schedstat`, 'utf8').split(' ')[0]));
+    return sum + ns.reduce((a, b) => a + b, 0) / 1e9;
   }, 0);
 }
 

@@ -1,0 +1,40 @@
+/** What is measured: which proxies, which request, and how it is driven. */
+import type { Role } from './configurations.ts';
+
+export interface Row {
+  readonly name: string;
+  readonly roles: readonly Role[];
+  /** With policy, retries and access log. */
+  readonly rich: boolean;
+  readonly path: string;
+  readonly close: boolean;
+  readonly peers: readonly string[];
+  /** saturate: wrk, 64 connections. paced: 1,000 requests a second, evenly. */
+  readonly drive: 'saturate' | 'paced';
+  /** What other connections fetch as fast as they can meanwhile, or null. */
+  readonly beside: string | null;
+}
+
+const everyone = ['agent', 'base', 'nginx', 'haproxy', 'envoy'];
+/** haproxy writes its log to a socket that nobody reads here, so it is left out where a log is written. */
+const logging = everyone.filter((p) => p !== 'haproxy');
+const plain: readonly Role[] = ['plain'];
+const mutualTls: readonly Role[] = ['egress', 'ingress'];
+
+const simple = { rich: false, path: '/', close: false, peers: everyone, drive: 'saturate', beside: null } as const;
+
+export const rows: readonly Row[] = [
+  { ...simple, name: 'plain hop, small', roles: plain },
+  { ...simple, name: 'two hops mTLS, small', roles: mutualTls },
+  { ...simple, name: 'plain hop, rich', roles: plain, rich: true, peers: logging },
+  { ...simple, name: 'two hops mTLS, rich', roles: mutualTls, rich: true, peers: logging },
+  { ...simple, name: 'plain hop, 64 KiB', roles: plain, path: '/64k' },
+  { ...simple, name: 'two hops mTLS, 64 KiB', roles: mutualTls, path: '/64k' },
+  { ...simple, name: 'two hops mTLS, 1 MiB', roles: mutualTls, path: '/1m' },
+  { ...simple, name: 'plain hop, Connection: close', roles: plain, close: true },
+  { ...simple, name: 'plain hop, paced', roles: plain, drive: 'paced' },
+  { ...simple, name: 'two hops mTLS, paced', roles: mutualTls, drive: 'paced' },
+  { ...simple, name: 'two hops mTLS, paced, rich', roles: mutualTls, drive: 'paced', rich: true, peers: logging },
+  { ...simple, name: 'two hops mTLS, paced, beside 64 KiB', roles: mutualTls, drive: 'paced', beside: '/64k' },
+  { ...simple, name: 'two hops mTLS, paced, beside 10 MiB', roles: mutualTls, drive: 'paced', beside: '/10m' },
+];
