@@ -10,6 +10,7 @@ import { messageOf, UserError } from '@chainmail/runtime';
 import { addressText } from '../config/address.ts';
 import type { AdminAddress } from '../config/bootstrap.ts';
 import { type AdminCommand, type AdminResponse, text } from './command.ts';
+import { foreignOrigin, isLoopbackAddress } from './origin.ts';
 
 export interface AdminServerOptions {
   readonly address: AdminAddress;
@@ -104,9 +105,13 @@ function drop(request: http.IncomingMessage): void {
 }
 
 function dispatch(
-  { commands, mayMutate }: AdminServerOptions,
+  { commands, mayMutate, address }: AdminServerOptions,
   request: http.IncomingMessage,
 ): AdminResponse | Promise<AdminResponse> {
+  if (address.kind !== 'pipe') {
+    const foreign = foreignOrigin(request.headers, isLoopbackAddress(address.address.ip));
+    if (foreign !== null) return text(`${foreign}\n`, 403);
+  }
   const method = request.method ?? 'GET';
   const url = new URL(request.url ?? '/', 'http://admin');
   const command = commands.find((c) => c.path === url.pathname);
