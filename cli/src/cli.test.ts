@@ -1,11 +1,14 @@
+import fs from 'node:fs';
 import type { DevPod, DevStatus } from '@chainmail/local';
 import { UserError } from '@chainmail/runtime';
+import { Parser } from '@oclif/core';
 import test from 'ava';
 import { commands } from './commands.ts';
 import { Progress } from './dev-progress.ts';
 import { age, statusTable } from './dev-status-table.ts';
 import { failureText } from './failure.ts';
-import { parseDuration } from './flags.ts';
+import { durationFlag, parseDuration } from './flags.ts';
+import { inFile } from './manifest-command.ts';
 import { render } from './output/render.ts';
 import { renderTable } from './output/table.ts';
 import { findPod } from './pod-reference.ts';
@@ -110,6 +113,28 @@ test('failures say what and what to do', (t) => {
   t.is(failureText(new UserError('X', 'no root', { hint: 'sudo' })), 'meshctl: no root [X]\n  sudo');
   t.is(failureText(Object.assign(new Error('bad flag'), { oclif: { exit: 2 } })), 'meshctl: bad flag');
   t.is(failureText(Object.assign(new Error('EEXIT: 0'), { code: 'EEXIT', oclif: { exit: 0 } })), undefined);
+});
+
+test('a file that cannot be opened is a message, a bug is a stack', (t) => {
+  const error = t.throws(() => fs.readFileSync('/nowhere/at/all'));
+  t.is(failureText(error), "meshctl: ENOENT: no such file or directory, open '/nowhere/at/all'");
+  t.regex(failureText(new Error('bug')) ?? '', /\n +at /);
+});
+
+test('a bad duration is misuse, and a window that would hammer the agents is refused', async (t) => {
+  const parse = (value: string): Promise<unknown> =>
+    Parser.parse(['--window', value], { flags: { window: durationFlag({ min: 200 }) } });
+  await t.throwsAsync(parse('5'), { message: /'5' is not a duration/ });
+  await t.throwsAsync(parse('0s'), { message: /0s is too short; the least is 200ms/ });
+  await t.notThrowsAsync(parse('200ms'));
+});
+
+test('a mistake in a manifest is told with its file', (t) => {
+  const bad = (): never => {
+    throw new UserError('MANIFEST_INVALID', 'line 2: no');
+  };
+  t.throws(() => inFile('a.yaml', bad), { message: 'a.yaml: line 2: no', code: 'MANIFEST_INVALID' });
+  t.throws(() => inFile('-', bad), { message: 'stdin: line 2: no' });
 });
 
 test('every command has a description', (t) => {

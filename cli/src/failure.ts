@@ -8,6 +8,10 @@ interface OclifError {
   readonly parse?: unknown;
 }
 
+/** The system refused a file that the user named: a message, where a stack would be noise. */
+const isFileError = (error: unknown): boolean =>
+  error instanceof Error && 'syscall' in error && 'path' in error && 'errno' in error;
+
 function codeOf(error: unknown): number {
   if (error instanceof UserError) return error.code === 'LOCAL_NOT_UP' ? exitCode.unreachable : exitCode.failed;
   return (error as OclifError).oclif?.exit ?? exitCode.failed;
@@ -21,6 +25,7 @@ export function failureText(error: unknown): string | undefined {
   const { oclif, code } = error as OclifError;
   if (code === 'EEXIT') return undefined;
   if (oclif !== undefined) return `meshctl: ${messageOf(error)}`;
+  if (isFileError(error)) return `meshctl: ${messageOf(error)}`;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 

@@ -1,5 +1,6 @@
 /** Flags that several commands share, so that they mean and read the same everywhere. */
-import { Flags } from '@oclif/core';
+import { Errors, Flags } from '@oclif/core';
+import { exitCode } from './exit-code.ts';
 import { outputFormats } from './output/render.ts';
 
 export const outputFlag = Flags.option({
@@ -26,11 +27,14 @@ export function parseDuration(text: string): number | undefined {
   return match === null || unit === undefined ? undefined : Number(match[1]) * unit;
 }
 
-/** A duration with a unit, as milliseconds. */
-export const durationFlag = Flags.custom<number>({
-  parse: async (input) => {
+const misuse = (message: string): Error => new Errors.CLIError(message, { exit: exitCode.misuse });
+
+/** A duration with a unit, as milliseconds; `min` is the least that is taken, 0 by default. */
+export const durationFlag = Flags.custom<number, { min?: number }>({
+  parse: async (input, _context, { min = 0 }) => {
     const value = parseDuration(input);
-    if (value === undefined) throw new Error(`'${input}' is not a duration such as 500ms, 60s, 5m, 24h`);
+    if (value === undefined) throw misuse(`'${input}' is not a duration such as 500ms, 60s, 5m, 24h`);
+    if (value < min) throw misuse(`${input} is too short; the least is ${min}ms`);
     return value;
   },
 });

@@ -17,8 +17,22 @@ export async function readManifest(file: string): Promise<string> {
   }
 }
 
+/** Does something with a text; what is wrong in it is told with the name of its file. */
+export function inFile<T>(file: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const { code, message, hint, cause } = error;
+    throw new UserError(code, `${file === '-' ? 'stdin' : file}: ${message}`, {
+      ...(hint === undefined ? {} : { hint }),
+      cause,
+    });
+  }
+}
+
 /** A line for each pod: what was decided, and why. */
-export function reportLines(pods: readonly PodReport[]): string[] {
+function reportLines(pods: readonly PodReport[]): string[] {
   return pods.flatMap((p) => {
     const name = `${p.kind}/${p.name}`;
     const more = [...p.refusals.map((r) => `refused: ${r}`), ...p.warnings.map((w) => `warning: ${w}`), ...p.notes];

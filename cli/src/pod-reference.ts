@@ -19,7 +19,11 @@ export function findPod(pods: readonly DevPod[], reference: string, namespace: s
   const namespaces = new Set(hits.map((p) => p.namespace));
   if (first === undefined) {
     const known = there.map((p) => `${p.namespace}/${p.name}`).join(', ');
-    throw new UserError('POD_NOT_FOUND', `there is no pod ${reference}`, { hint: `there are: ${known || 'none'}` });
+    throw new UserError(
+      'POD_NOT_FOUND',
+      `there is no pod ${reference}${slash === -1 && namespace !== undefined ? ` in namespace ${namespace}` : ''}`,
+      { hint: `there are: ${known || 'none'}` },
+    );
   }
   if (namespaces.size > 1) {
     throw new UserError('POD_AMBIGUOUS', `${name} is in the namespaces ${[...namespaces].join(', ')}`, {

@@ -63,7 +63,7 @@ export function parseCommand(args: readonly string[]): InjectorCommand {
 }
 
 function misuse(message: string): UserError {
-  return new UserError('USAGE', message, { hint: usage });
+  return new UserError('USAGE', message, { hint: 'see chainmail-injector --help' });
 }
 
 function parse(args: readonly string[]) {

@@ -20,6 +20,6 @@ async function main(args: readonly string[]): Promise<void> {
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {
-  process.stderr.write(`${describeFatal(error)}\n`);
+  process.stderr.write(`chainmail-injector: ${describeFatal(error)}\n`);
   process.exitCode = error instanceof UserError && error.code === 'USAGE' ? 2 : 1;
 });

@@ -1,9 +1,11 @@
 /** `meshctl inject`: adds the agent to workloads in YAML, by the same function as the webhook. */
 import fs from 'node:fs';
-import { defaultValues, injectText, parseValues } from '@chainmail/injector';
+import { type AgentValues, defaultValues, injectText, parseValues } from '@chainmail/injector';
 import { Command, Flags } from '@oclif/core';
 import { exitCode } from '../exit-code.ts';
-import { printManifest, readManifest } from '../manifest-command.ts';
+import { inFile, printManifest, readManifest } from '../manifest-command.ts';
+
+const valuesFrom = (file: string): AgentValues => parseValues(fs.readFileSync(file, 'utf8'));
 
 export default class Inject extends Command {
   static override description = 'add the agent to the workloads of a manifest; exit code 1 when one is refused';
@@ -17,9 +19,11 @@ export default class Inject extends Command {
 
   override async run(): Promise<void> {
     const { flags } = await this.parse(Inject);
-    const values = flags.values === undefined ? defaultValues : parseValues(fs.readFileSync(flags.values, 'utf8'));
+    const { filename, values: valuesFile } = flags;
+    const values = valuesFile === undefined ? defaultValues : inFile(valuesFile, () => valuesFrom(valuesFile));
     const namespace = flags.namespace === undefined ? {} : { namespace: flags.namespace };
-    const result = injectText(await readManifest(flags.filename), { values, ...namespace });
+    const text = await readManifest(filename);
+    const result = inFile(filename, () => injectText(text, { values, ...namespace }));
     process.exitCode = printManifest(result, flags.quiet) ? exitCode.ok : exitCode.failed;
   }
 }

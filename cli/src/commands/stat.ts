@@ -11,6 +11,9 @@ import { type Column, renderTable } from '../output/table.ts';
 import { StatReader } from '../telemetry/stat-reader.ts';
 import type { StatRow } from '../telemetry/stat-rows.ts';
 
+/** Each look has every agent print all its statistics. */
+const shortestWindowMs = 200;
+
 const ms = (v: number | null): string => (v === null ? '-' : `${v.toFixed(v < 10 ? 1 : 0)}ms`);
 
 const columns: readonly Column<StatRow>[] = [
@@ -37,7 +40,12 @@ export default class Stat extends Command {
     name: nameFlag,
     namespace: namespaceFlag,
     output: outputFlag(),
-    window: durationFlag({ default: 2000, defaultHelp: async () => '2s', description: 'how long to look' }),
+    window: durationFlag({
+      default: 2000,
+      defaultHelp: async () => '2s',
+      min: shortestWindowMs,
+      description: 'how long to look; every agent is asked once at its end',
+    }),
     watch: Flags.boolean({ char: 'w', description: 'go on; with -o json one line for each window' }),
   };
 

@@ -2,7 +2,7 @@
 import { uninjectText } from '@chainmail/injector';
 import { Command, Flags } from '@oclif/core';
 import { exitCode } from '../exit-code.ts';
-import { printManifest, readManifest } from '../manifest-command.ts';
+import { inFile, printManifest, readManifest } from '../manifest-command.ts';
 
 export default class Uninject extends Command {
   static override description = 'take the agent out of the workloads of a manifest';
@@ -14,7 +14,8 @@ export default class Uninject extends Command {
 
   override async run(): Promise<void> {
     const { flags } = await this.parse(Uninject);
-    const result = uninjectText(await readManifest(flags.filename));
+    const text = await readManifest(flags.filename);
+    const result = inFile(flags.filename, () => uninjectText(text));
     process.exitCode = printManifest(result, flags.quiet) ? exitCode.ok : exitCode.failed;
   }
 }

@@ -37,6 +37,14 @@ test('pods are found by Deployment, by namespace/name, by kind/name, and by thei
   t.is(selectPods(pods, 'web-0123456789-abcd2', undefined).length, 1);
 });
 
+test('a namespace without pods is refused with those that have some', (t) => {
+  const error = t.throws(() => selectPods([pod('shop', 'web')], undefined, 'sohp'), { code: 'NAMESPACE_EMPTY' });
+  t.regex(String(error?.message), /namespace sohp/);
+  t.is((error as UserError).hint, 'there are: shop');
+  const inside = t.throws(() => selectPods([pod('shop', 'web')], 'web', 'other'), { code: 'POD_NOT_FOUND' });
+  t.regex(String(inside?.message), /web in namespace other/);
+});
+
 test('a pod that is not there is named with those that are', (t) => {
   const error = t.throws(() => selectPods([pod('shop', 'web')], 'wbe', undefined), { instanceOf: UserError });
   t.is(error?.hint, 'there are: shop/web');

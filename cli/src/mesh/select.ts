@@ -4,14 +4,24 @@ import type { MeshPod } from './mesh-client.ts';
 
 const kinds = new Set(['pod', 'pods', 'po', 'deploy', 'deployment', 'deployments']);
 
-/** @throws UserError POD_NOT_FOUND naming what there is */
+const listed = (names: readonly string[]): string => `there are: ${[...new Set(names)].join(', ') || 'none'}`;
+
+const noNamespace = (namespace: string, pods: readonly MeshPod[]): UserError =>
+  new UserError('NAMESPACE_EMPTY', `there is no pod in namespace ${namespace}`, {
+    hint: listed(pods.map((p) => p.namespace)),
+  });
+
+/** @throws UserError POD_NOT_FOUND, NAMESPACE_EMPTY naming what there is */
 export function selectPods(
   pods: readonly MeshPod[],
   reference: string | undefined,
   namespace: string | undefined,
 ): readonly MeshPod[] {
   const inside = pods.filter((p) => namespace === undefined || p.namespace === namespace);
-  if (reference === undefined) return inside;
+  if (reference === undefined) {
+    if (namespace !== undefined && inside.length === 0) throw noNamespace(namespace, pods);
+    return inside;
+  }
   const [first = '', second] = reference.split('/');
   const name = second ?? first;
   const wantedNamespace = second === undefined || kinds.has(first) ? namespace : first;
@@ -19,8 +29,8 @@ export function selectPods(
     .filter((p) => wantedNamespace === undefined || p.namespace === wantedNamespace)
     .filter((p) => p.name === name || p.workload === name);
   if (hits.length > 0) return hits;
-  const known = [...new Set(inside.map((p) => `${p.namespace}/${p.workload}`))].join(', ');
-  throw new UserError('POD_NOT_FOUND', `there is no pod or Deployment ${reference}`, {
-    hint: `there are: ${known || 'none'}`,
+  const where = wantedNamespace === undefined || second !== undefined ? '' : ` in namespace ${wantedNamespace}`;
+  throw new UserError('POD_NOT_FOUND', `there is no pod or Deployment ${reference}${where}`, {
+    hint: listed(inside.map((p) => `${p.namespace}/${p.workload}`)),
   });
 }

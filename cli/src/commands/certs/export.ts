@@ -3,6 +3,7 @@
  * tool that has to speak to the mesh by hand. The agent's own key never leaves it; the CA's log shows the issue.
  */
 import fs from 'node:fs';
+import path from 'node:path';
 import { exportPkcs12 } from '@chainmail/pki/pkcs12';
 import { UserError } from '@chainmail/runtime';
 import { Args, Command, Flags } from '@oclif/core';
@@ -25,7 +26,19 @@ function passwordFrom(file: string | undefined): string {
       hint: 'put it in a file and pass --password-file FILE',
     });
   }
-  return fs.readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+  const password = fs.readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+  if (password === '')
+    throw new UserError('EXPORT_NO_PASSWORD', `${file} is empty`, { hint: 'write a password into it' });
+  return password;
+}
+
+const exists = (file: string): UserError =>
+  new UserError('EXPORT_EXISTS', `${file} exists already`, { hint: 'remove it, or choose another --out' });
+
+/** Asked before a certificate is issued for nothing. */
+function checkWritable(file: string): void {
+  fs.accessSync(path.dirname(file), fs.constants.W_OK);
+  if (fs.existsSync(file)) throw exists(file);
 }
 
 /** Only its owner may read it, and nothing that is there is overwritten. */
@@ -34,7 +47,7 @@ function writeSecret(file: string, content: string | Uint8Array): void {
     fs.writeFileSync(file, content, { mode: 0o600, flag: 'wx' });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    throw new UserError('EXPORT_EXISTS', `${file} exists already`, { hint: 'remove it, or choose another --out' });
+    throw exists(file);
   }
 }
 
@@ -65,6 +78,7 @@ export default class CertsExport extends Command {
         hint: 'label its namespace with chainmail.dev/inject: enabled and start it again',
       });
     }
+    checkWritable(flags.out);
     const issued = JSON.parse(await mesh.execAgent(pod, ['chainmail-agent', 'request-certificate'])) as Issued;
     const { keyPem, chainPem, bundlePem } = issued;
     const content =
