@@ -12,12 +12,13 @@ import { inputGroups } from './cases/input.ts';
 import { refused } from './cases/refused.ts';
 import { retryGroups } from './cases/retries.ts';
 import { routingGroups } from './cases/routing.ts';
+import { settingGroups } from './cases/settings.ts';
 import { type Findings, findings, parts } from './compare.ts';
 import { Judge } from './judge.ts';
 import { Candidate, commandOf } from './proxy.ts';
 import { checkRefused } from './refusal.ts';
 
-const all: readonly Group[] = [...headerGroups, ...routingGroups, ...inputGroups, ...retryGroups];
+const all: readonly Group[] = [...headerGroups, ...routingGroups, ...inputGroups, ...retryGroups, ...settingGroups];
 const [filter = ''] = process.argv.slice(2);
 const groups = filter === '' ? all : all.filter((g) => g.name === filter || filter.startsWith(`${g.name}/`));
 

@@ -2,16 +2,18 @@
 import test from 'ava';
 import fc from 'fast-check';
 import type { ClusterSpec, EndpointSpec } from '../model/cluster.ts';
-import { createBalancer } from './balancer.ts';
+import { anyChoice, createBalancer } from './balancer.ts';
 import type { ClusterHost } from './host.ts';
+import { RingHash } from './ring-hash.ts';
 import { endpoint, endpoints, hosts, sequence, tally } from './testing/cluster-fixture.ts';
+import { xxHash64 } from './xx-hash.ts';
 
-const balancers = ['round_robin', 'least_request', 'random'] as const;
+const balancers = ['round_robin', 'least_request', 'random', 'ring_hash', 'maglev'] as const;
 
 function picks(lb: ClusterSpec['lb'], list: readonly ClusterHost[], count: number, random = sequence()): string[] {
   const balancer = createBalancer({ lb, choices: 2, random });
   balancer.setHosts(list);
-  return Array.from({ length: count }, () => balancer.pick()?.label ?? 'none');
+  return Array.from({ length: count }, () => balancer.pick(anyChoice)?.label ?? 'none');
 }
 
 const weighted = (weights: readonly number[]): readonly EndpointSpec[] =>
@@ -45,15 +47,17 @@ for (const lb of balancers) {
   test(`${lb}: a new list takes effect at once`, (t) => {
     const balancer = createBalancer({ lb, choices: 2, random: sequence() });
     balancer.setHosts(hosts(endpoints(5)));
-    balancer.pick();
+    balancer.pick(anyChoice);
     balancer.setHosts(hosts([endpoint(9), endpoint(8)]));
-    for (let i = 0; i < 20; i++) t.regex(balancer.pick()?.label ?? '', /^10\.0\.0\.[89]:80$/);
+    for (let i = 0; i < 20; i++) t.regex(balancer.pick(anyChoice)?.label ?? '', /^10\.0\.0\.[89]:80$/);
   });
 
   test(`${lb}: equal hosts share evenly`, (t) => {
     const counts = Object.values(tally(picks(lb, hosts(endpoints(4)), 8000)));
     t.is(counts.length, 4);
-    for (const count of counts) t.true(count > 1800 && count < 2200, String(count));
+    // Points of a ring lie where their hashes fall; the rest is even but for chance.
+    const off = lb === 'ring_hash' ? 500 : 200;
+    for (const count of counts) t.true(Math.abs(count - 2000) < off, String(count));
   });
 
   test(`${lb}: agents do not all begin at the same host`, (t) => {
@@ -119,4 +123,62 @@ test('least request with weights: heavier hosts get more, busy ones less', (t) =
 test('random takes no notice of weights', (t) => {
   const counts = tally(picks('random', hosts(weighted([1, 100])), 2000));
   t.true((counts['10.0.0.1:80'] ?? 0) > 900);
+});
+
+const hashers = ['ring_hash', 'maglev'] as const;
+
+for (const lb of hashers) {
+  const choose = (list: readonly ClusterHost[]): ((key: string, attempt?: number) => string) => {
+    const balancer = createBalancer({ lb, choices: 2, random: sequence() });
+    balancer.setHosts(list);
+    return (key, attempt = 0) => balancer.pick({ hash: xxHash64(key), attempt })?.label ?? 'none';
+  };
+  const keys = Array.from({ length: 1000 }, (_, i) => `user-${i}`);
+
+  test(`${lb}: a request goes where its hash says, whatever the order of the hosts`, (t) => {
+    const list = hosts(endpoints(5));
+    const one = choose(list);
+    for (const key of keys) t.is(one(key), one(key));
+    if (lb === 'maglev') return;
+    const other = choose(list.toReversed());
+    for (const key of keys) t.is(other(key), one(key));
+  });
+
+  test(`${lb}: a host that goes takes hardly anybody else along`, (t) => {
+    const list = hosts(endpoints(5));
+    const before = choose(list);
+    const after = choose(list.slice(0, 4));
+    const moved = keys.filter((key) => before(key) !== '10.0.0.5:80' && after(key) !== before(key));
+    t.true(moved.length < (lb === 'maglev' ? 60 : 150), String(moved.length));
+  });
+
+  test(`${lb}: weights are shares of the whole`, (t) => {
+    const heavy = choose(hosts(weighted([1, 3])));
+    const share = keys.filter((key) => heavy(key) === '10.0.0.2:80').length;
+    t.true(share > 650 && share < 850, String(share));
+  });
+
+  test(`${lb}: a further attempt finds another host in the end`, (t) => {
+    const of = choose(hosts(endpoints(3)));
+    const seen = new Set(Array.from({ length: 64 }, (_, attempt) => of('user', attempt)));
+    t.is(seen.size, 3);
+  });
+}
+
+test('five equal hosts stand at 1025 points of the ring, as with Envoy', (t) => {
+  const ring = new RingHash(sequence(), { minSize: 1024, maxSize: 8_388_608, byHostname: false });
+  ring.setHosts(hosts(endpoints(5)));
+  t.is(ring.size, 1025);
+  ring.setHosts(hosts(endpoints(1)));
+  t.is(ring.size, 1024);
+});
+
+test('a hash key of its own decides where a host stands', (t) => {
+  const at = (hashKey: string): string => {
+    const ring = new RingHash(sequence(), { minSize: 64, maxSize: 64, byHostname: false });
+    ring.setHosts(hosts([endpoint(1, { hashKey }), endpoint(2, { hashKey: 'b' })]));
+    return Array.from({ length: 50 }, (_, i) => ring.pick({ hash: xxHash64(`${i}`), attempt: 0 })?.label).join();
+  };
+  t.is(at('a'), at('a'));
+  t.not(at('a'), at('c'));
 });

@@ -1,25 +1,45 @@
 /** The choice of one host among equals. A new balancer is one file, one line here, and one line in its contract suite. */
-import type { ClusterSpec } from '../model/cluster.ts';
+import type { ClusterSpec, HashingSpec } from '../model/cluster.ts';
 import type { ClusterHost } from './host.ts';
 import { LeastRequest } from './least-request.ts';
+import { Maglev } from './maglev.ts';
 import { RandomChoice } from './random-choice.ts';
+import { RingHash } from './ring-hash.ts';
 import { RoundRobin } from './round-robin.ts';
 
 export interface Balancer {
   /** A new list to choose from; never empty when pick is called. */
   setHosts(hosts: readonly ClusterHost[]): void;
-  pick(): ClusterHost | undefined;
+  pick(choice: Choice): ClusterHost | undefined;
 }
+
+/** What a request brings to the choice; only consistent hashing looks at it. */
+export interface Choice {
+  readonly hash: bigint | null;
+  /** 0 for the first choice, more when an earlier one was not wanted. */
+  readonly attempt: number;
+}
+
+export const anyChoice: Choice = { hash: null, attempt: 0 };
 
 export interface BalancerOptions {
   readonly lb: ClusterSpec['lb'];
   /** least_request: how many hosts are looked at. */
   readonly choices: number;
+  /** ring_hash and maglev; absent is Envoy's defaults. */
+  readonly hashing?: HashingSpec | null;
   /** [0, 1) */
   readonly random: () => number;
 }
 
-export function createBalancer({ lb, choices, random }: BalancerOptions): Balancer {
+const defaultHashing: HashingSpec = {
+  minRingSize: 1024,
+  maxRingSize: 8 * 1024 * 1024,
+  tableSize: 65_537,
+  byHostname: false,
+};
+
+export function createBalancer({ lb, choices, random, hashing }: BalancerOptions): Balancer {
   switch (lb) {
     case 'round_robin':
     case 'cluster_provided':
@@ -28,5 +48,11 @@ export function createBalancer({ lb, choices, random }: BalancerOptions): Balanc
       return new LeastRequest(random, choices);
     case 'random':
       return new RandomChoice(random);
+    case 'ring_hash': {
+      const { minRingSize: minSize, maxRingSize: maxSize, byHostname } = hashing ?? defaultHashing;
+      return new RingHash(random, { minSize, maxSize, byHostname });
+    }
+    case 'maglev':
+      return new Maglev(random, hashing ?? defaultHashing);
   }
 }

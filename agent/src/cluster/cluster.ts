@@ -45,6 +45,8 @@ export interface PickContext {
   readonly tried: readonly Host[];
   /** For original_dst clusters. */
   readonly destination: AddressSpec | null;
+  /** For consistent hashing; absent or null is any host. */
+  readonly hash?: bigint | null;
 }
 
 export type Pick =

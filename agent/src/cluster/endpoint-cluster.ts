@@ -24,7 +24,7 @@ export class EndpointCluster extends BaseCluster {
   }
 
   pick(context: PickContext): Pick {
-    const picked = this.#lists.pick(context.tried, this.runtime.random);
+    const picked = this.#lists.pick(context.tried, this.runtime.random, context.hash ?? null);
     if (picked === null) {
       this.count(clusterStat.at.upstream_cx_none_healthy);
       return noneHealthy;
@@ -41,8 +41,7 @@ export class EndpointCluster extends BaseCluster {
   override update(spec: ClusterSpec): void {
     const before = this.spec;
     super.update(spec);
-    if (spec.lb !== before.lb || spec.leastRequestChoices !== before.leastRequestChoices)
-      this.#lists = this.#newLists();
+    if (isOtherBalancing(spec, before)) this.#lists = this.#newLists();
     if (spec.outlier === null) {
       this.#outlier?.close();
       this.#outlier = null;
@@ -72,8 +71,8 @@ export class EndpointCluster extends BaseCluster {
   }
 
   #newLists(): HostLists {
-    const { lb, leastRequestChoices: choices } = this.spec;
-    return new HostLists(() => createBalancer({ lb, choices, random: this.runtime.random }));
+    const { lb, leastRequestChoices: choices, hashing = null } = this.spec;
+    return new HostLists(() => createBalancer({ lb, choices, hashing, random: this.runtime.random }));
   }
 
   #newDetector(spec: ClusterSpec): OutlierDetector | null {
@@ -109,4 +108,9 @@ export class EndpointCluster extends BaseCluster {
     this.#lists.rebuild(this.#hosts, this.spec.panicThreshold);
     this.showMembership(this.#hosts.length, this.#lists.healthyCount);
   }
+}
+
+function isOtherBalancing(a: ClusterSpec, b: ClusterSpec): boolean {
+  const hashing = (spec: ClusterSpec): string => JSON.stringify(spec.hashing ?? null);
+  return a.lb !== b.lb || a.leastRequestChoices !== b.leastRequestChoices || hashing(a) !== hashing(b);
 }

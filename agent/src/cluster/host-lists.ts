@@ -2,7 +2,7 @@
  * The hosts of a cluster sorted for picking: by priority, then by health, with a balancer for each list and the load
  * each gets. Made anew when membership or health changes; balancers keep their position.
  */
-import type { Balancer } from './balancer.ts';
+import { anyChoice, type Balancer } from './balancer.ts';
 import type { ClusterHost } from './host.ts';
 import { type PriorityHealth, priorityLoad, type Share } from './priority-load.ts';
 
@@ -38,12 +38,16 @@ export class HostLists {
   }
 
   /** Null when no list has a host. random is [0, 1) and asked only when there is a choice of lists. */
-  pick(tried: readonly unknown[], random: () => number): { host: ClusterHost; panic: boolean } | null {
+  pick(
+    tried: readonly unknown[],
+    random: () => number,
+    hash: bigint | null = null,
+  ): { host: ClusterHost; panic: boolean } | null {
     const list = this.#choose(random);
-    const host = list?.balancer.pick();
+    const host = list?.balancer.pick(hash === null ? anyChoice : { hash, attempt: 0 });
     if (list === undefined || host === undefined) return null;
     if (tried.length === 0 || !tried.includes(host)) return { host, panic: list.panic };
-    return { host: this.#untried(list, tried) ?? host, panic: list.panic };
+    return { host: this.#untried(list, tried, hash) ?? host, panic: list.panic };
   }
 
   #choose(random: () => number): List | undefined {
@@ -57,9 +61,9 @@ export class HostLists {
   }
 
   /** The balancer's next choices first, then anyone of the list, then of other priorities. */
-  #untried(list: List, tried: readonly unknown[]): ClusterHost | undefined {
-    for (let turn = Math.min(list.hosts.length, 8); turn > 0; turn--) {
-      const host = list.balancer.pick();
+  #untried(list: List, tried: readonly unknown[], hash: bigint | null): ClusterHost | undefined {
+    for (let attempt = 1; attempt <= Math.min(list.hosts.length, 8); attempt++) {
+      const host = list.balancer.pick({ hash, attempt });
       if (host !== undefined && !tried.includes(host)) return host;
     }
     const isUntried = (host: ClusterHost): boolean => !tried.includes(host);

@@ -6,10 +6,13 @@ import type {
 } from '@chainmail/xds/proto/envoy/config/core/v3/protocol';
 import type { ClusterProvided } from '@chainmail/xds/proto/envoy/extensions/load_balancing_policies/cluster_provided/v3/cluster_provided';
 import type { LeastRequest } from '@chainmail/xds/proto/envoy/extensions/load_balancing_policies/least_request/v3/least_request';
+import type { Maglev } from '@chainmail/xds/proto/envoy/extensions/load_balancing_policies/maglev/v3/maglev';
 import type { Random } from '@chainmail/xds/proto/envoy/extensions/load_balancing_policies/random/v3/random';
+import type { RingHash } from '@chainmail/xds/proto/envoy/extensions/load_balancing_policies/ring_hash/v3/ring_hash';
 import type { RoundRobin } from '@chainmail/xds/proto/envoy/extensions/load_balancing_policies/round_robin/v3/round_robin';
 import type { HttpProtocolOptions } from '@chainmail/xds/proto/envoy/extensions/upstreams/http/v3/http_protocol_options';
-import type { ClusterSpec } from '../model/cluster.ts';
+import type { ClusterSpec, HashingSpec } from '../model/cluster.ts';
+import { readByHostname, readMaglev, readRing } from './consistent-hashing.ts';
 import { type CommonHttpOptions, readCommonHttpOptions, readHttp1Options } from './http-options.ts';
 import { type Extension, extension, type MessageReader } from './message-reader.ts';
 
@@ -90,7 +93,7 @@ function readVersion(r: MessageReader<HttpProtocolOptions>, http2: boolean): Clu
   }
 }
 
-type Balancing = Pick<ClusterSpec, 'lb' | 'leastRequestChoices'>;
+type Balancing = Pick<ClusterSpec, 'lb' | 'leastRequestChoices' | 'hashing'>;
 
 const defaultChoices = 2;
 
@@ -98,6 +101,8 @@ const policies = {
   ROUND_ROBIN: 'round_robin',
   LEAST_REQUEST: 'least_request',
   RANDOM: 'random',
+  RING_HASH: 'ring_hash',
+  MAGLEV: 'maglev',
   CLUSTER_PROVIDED: 'cluster_provided',
   LOAD_BALANCING_POLICY_CONFIG: 'extension',
 } as const;
@@ -114,7 +119,7 @@ export function readBalancing(r: MessageReader<Cluster>): Balancing {
   const legacy = readLegacyBalancing(r);
   if (extended !== undefined) return extended;
   if (policy === 'extension') throw r.invalid('loadBalancingPolicy', 'is required by lb_policy');
-  return { lb: policy, leastRequestChoices: legacy };
+  return { lb: policy, leastRequestChoices: legacy.choices, hashing: legacy.hashing };
 }
 
 type Any = Parameters<MessageReader<Cluster>['extension']>[1];
@@ -128,23 +133,34 @@ function requiredAny(r: {
   return any;
 }
 
-/** Number of choices for least request. */
-function readLegacyBalancing(r: MessageReader<Cluster>): number {
+interface LegacyBalancing {
+  readonly choices: number;
+  readonly hashing: HashingSpec | null;
+}
+
+/** The fields of Cluster itself: number of choices for least request, sizes for consistent hashing. */
+function readLegacyBalancing(r: MessageReader<Cluster>): LegacyBalancing {
   const config = r.take('lbConfig');
+  const none: LegacyBalancing = { choices: defaultChoices, hashing: null };
   switch (config.case) {
     case undefined:
-      return defaultChoices;
+      return none;
     case 'leastRequestLbConfig':
-      return r.within('leastRequestLbConfig', config.value, (l) => l.take('choiceCount') ?? defaultChoices);
+      return r.within('leastRequestLbConfig', config.value, (l) => ({
+        ...none,
+        choices: l.take('choiceCount') ?? defaultChoices,
+      }));
     case 'roundRobinLbConfig':
-      return r.within('roundRobinLbConfig', config.value, () => defaultChoices);
+      return r.within('roundRobinLbConfig', config.value, () => none);
+    case 'ringHashLbConfig':
+      return r.within('ringHashLbConfig', config.value, (h) => ({ ...none, hashing: readRing(h) }));
+    case 'maglevLbConfig':
+      return r.within('maglevLbConfig', config.value, (m) => ({ ...none, hashing: readMaglev(m) }));
     case 'originalDstLbConfig':
       return r.within('originalDstLbConfig', config.value, (o) => {
         o.only('useHttpHeader', false);
-        return defaultChoices;
+        return none;
       });
-    default:
-      throw r.unsupported(config.case);
   }
 }
 
@@ -161,6 +177,16 @@ const balancingExtensions: readonly Extension<Balancing>[] = [
   extension<Random, Balancing>('envoy.extensions.load_balancing_policies.random.v3.Random', () => ({
     lb: 'random',
     leastRequestChoices: defaultChoices,
+  })),
+  extension<RingHash, Balancing>('envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash', (h) => ({
+    lb: 'ring_hash',
+    leastRequestChoices: defaultChoices,
+    hashing: { ...readRing(h), byHostname: h.inside('consistentHashingLbConfig', readByHostname) ?? false },
+  })),
+  extension<Maglev, Balancing>('envoy.extensions.load_balancing_policies.maglev.v3.Maglev', (m) => ({
+    lb: 'maglev',
+    leastRequestChoices: defaultChoices,
+    hashing: { ...readMaglev(m), byHostname: m.inside('consistentHashingLbConfig', readByHostname) ?? false },
   })),
   extension<ClusterProvided, Balancing>(
     'envoy.extensions.load_balancing_policies.cluster_provided.v3.ClusterProvided',

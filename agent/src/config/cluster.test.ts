@@ -142,8 +142,8 @@ const options = (config: Json): Json => ({
 const refused: readonly (readonly [string, Json, string])[] = [
   [
     'a balancer that is not implemented',
-    { lb_policy: 'RING_HASH' },
-    'lb_policy: RING_HASH is not implemented (ROUND_ROBIN, LEAST_REQUEST, RANDOM, CLUSTER_PROVIDED, LOAD_BALANCING_POLICY_CONFIG are)',
+    { lb_policy: 'RING_HASH', ring_hash_lb_config: { hash_function: 'MURMUR_HASH_2' } },
+    'ring_hash_lb_config.hash_function: MURMUR_HASH_2 is not implemented (XX_HASH, DEFAULT_HASH are)',
   ],
   [
     'health checks',

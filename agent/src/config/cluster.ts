@@ -152,6 +152,7 @@ function readPanicThreshold(r: MessageReader<Cluster_CommonLbConfig>): number | 
   const locality = r.take('localityConfigSpecifier');
   // Zone-aware routing needs zones that local and upstream clusters share, which bootstrap does not declare.
   if (locality.case !== undefined) throw r.unsupported(locality.case);
+  r.inside('consistentHashingLbConfig', (c) => c.only('hashBalanceFactor'));
   return r.inside('healthyPanicThreshold', (p) => p.take('value'));
 }
 

@@ -67,7 +67,7 @@ function readEndpoint(r: MessageReader<LbEndpoint>, priority: number, locality: 
     weight: r.take('loadBalancingWeight') ?? 1,
     priority,
     locality,
-    socketMatch: r.inside('metadata', readSocketMatch) ?? {},
+    ...(r.inside('metadata', readMetadata) ?? { socketMatch: {} }),
   };
 }
 
@@ -81,7 +81,13 @@ function readHost(
   return { hostname: r.take('hostname') || (isAddress ? '' : host), host: isAddress ? canonicalIp(host) : host, port };
 }
 
-/** Other metadata describes; only the labels for transport_socket_matches steer anything. */
+/** Other metadata describes; the labels for transport_socket_matches and the hash key steer something. */
+function readMetadata(r: MessageReader<Metadata>): Pick<EndpointSpec, 'socketMatch' | 'hashKey'> {
+  const hashKey = r.message.filterMetadata['envoy.lb']?.['hash_key'];
+  const socketMatch = readSocketMatch(r);
+  return typeof hashKey === 'string' ? { socketMatch, hashKey } : { socketMatch };
+}
+
 function readSocketMatch(r: MessageReader<Metadata>): Readonly<Record<string, string>> {
   r.take('typedFilterMetadata');
   const labels: JsonObject = r.take('filterMetadata')[socketMatchKey] ?? {};

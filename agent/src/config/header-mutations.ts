@@ -3,7 +3,11 @@
 import { messageOf } from '@chainmail/runtime';
 import type { HeaderValueOption } from '@chainmail/xds/proto/envoy/config/core/v3/base';
 import type { RouteConfiguration } from '@chainmail/xds/proto/envoy/config/route/v3/route';
-import type { Route, VirtualHost } from '@chainmail/xds/proto/envoy/config/route/v3/route_components';
+import type {
+  Route,
+  VirtualHost,
+  WeightedCluster_ClusterWeight as Weight,
+} from '@chainmail/xds/proto/envoy/config/route/v3/route_components';
 import { compileHeaderFormat } from '../log/format.ts';
 import type { HeaderAddSpec, HeaderMutationsSpec } from '../model/http.ts';
 import type { MessageReader } from './message-reader.ts';
@@ -17,7 +21,7 @@ const actions = {
 
 /** The three levels have the same four fields. */
 export function readHeaderMutations(
-  level: MessageReader<Route> | MessageReader<VirtualHost> | MessageReader<RouteConfiguration>,
+  level: MessageReader<Route> | MessageReader<VirtualHost> | MessageReader<RouteConfiguration> | MessageReader<Weight>,
 ): HeaderMutationsSpec {
   const r = level as MessageReader<Route>;
   const spec: HeaderMutationsSpec = {

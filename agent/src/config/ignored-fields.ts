@@ -72,7 +72,6 @@ export const ignoredFields: Readonly<Record<string, Reasons>> = {
   },
   'envoy.config.route.v3.RouteConfiguration': {
     metadata: informational,
-    max_direct_response_body_size_bytes: 'the limit is checked where the body is read',
   },
   'envoy.config.route.v3.VirtualHost': { metadata: informational, virtual_clusters: 'only adds statistics' },
   'envoy.config.route.v3.Route': {

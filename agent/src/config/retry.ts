@@ -5,20 +5,10 @@ import type {
   RetryPolicy_RetryHostPredicate,
 } from '@chainmail/xds/proto/envoy/config/route/v3/route_components';
 import type { PreviousHostsPredicate } from '@chainmail/xds/proto/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts';
+import { retryConditions } from '../http/retry-policy.ts';
 import type { RetryCondition, RetrySpec } from '../model/http.ts';
 import { extension, type MessageReader } from './message-reader.ts';
 import { readHeaderMatch } from './string-match.ts';
-
-const conditions: readonly RetryCondition[] = [
-  '5xx',
-  'gateway-error',
-  'reset',
-  'reset-before-request',
-  'connect-failure',
-  'retriable-4xx',
-  'refused-stream',
-  'retriable-status-codes',
-];
 
 const defaultBackoffBaseMs = 25;
 
@@ -35,6 +25,7 @@ export function readRetryPolicy(r: MessageReader<RetryPolicy>): RetrySpec {
     perTryTimeoutMs: r.durationMs('perTryTimeout') ?? 0,
     backoffBaseMs: backoff?.baseMs ?? defaultBackoffBaseMs,
     backoffMaxMs: backoff?.maxMs ?? defaultBackoffBaseMs * 10,
+    retriableHeaders: r.each('retriableHeaders', readHeaderMatch),
     retriableMethods: r.each('retriableRequestHeaders', readMethod),
   };
 }
@@ -46,9 +37,9 @@ function retryOn(r: MessageReader<RetryPolicy>): readonly RetryCondition[] {
     .map((w) => w.trim())
     .filter((w) => w !== '');
   return words.map((word) => {
-    const known = conditions.find((c) => c === word);
+    const known = retryConditions.find((c) => c === word);
     if (known === undefined)
-      throw r.unsupported('retryOn', `'${word}' is not implemented (${conditions.join(', ')} are)`);
+      throw r.unsupported('retryOn', `'${word}' is not implemented (${retryConditions.join(', ')} are)`);
     return known;
   });
 }

@@ -5,17 +5,23 @@ import type {
   RouteAction,
   WeightedCluster,
 } from '@chainmail/xds/proto/envoy/config/route/v3/route_components';
-import type { RegexMatchAndSubstitute } from '@chainmail/xds/proto/envoy/type/matcher/v3/regex';
-import type { DirectResponseSpec, RedirectSpec, RouteActionSpec } from '../model/http.ts';
-import type { WeightedClusterSpec } from '../model/listener.ts';
+import type {
+  DirectResponseSpec,
+  RedirectSpec,
+  RouteActionSpec,
+  RouteClusterSpec,
+  StreamDurationSpec,
+} from '../model/http.ts';
 import type { CompileContext } from './compile-context.ts';
 import { readDataSource } from './data-source.ts';
+import { readHashPolicy } from './hash-policy.ts';
+import { readHeaderMutations } from './header-mutations.ts';
 import type { MessageReader } from './message-reader.ts';
 import { readRetryPolicy } from './retry.ts';
-import { readRegex } from './string-match.ts';
+import { readRewrite } from './rewrite.ts';
 
 /** Envoy's default of max_direct_response_body_size_bytes. */
-const maxDirectBodyBytes = 4096;
+export const defaultDirectBodyBytes = 4096;
 const defaultTimeoutMs = 15_000;
 
 const notFoundStatus = { SERVICE_UNAVAILABLE: 503, NOT_FOUND: 404, INTERNAL_SERVER_ERROR: 500 } as const;
@@ -34,24 +40,33 @@ export function readRouteAction(
 ): RouteActionSpec {
   r.oneOf('priority', { DEFAULT: null });
   r.only('maxInternalRedirects', 0);
+  r.only('includeVhRateLimits', false);
   return {
     kind: 'route',
     ...readTarget(r, checkClusters, context),
     clusterNotFoundStatus: r.oneOf('clusterNotFoundResponseCode', notFoundStatus),
-    timeoutMs: r.durationMs('timeout') ?? defaultTimeoutMs,
+    timeoutMs: readTimeout(r),
     idleTimeoutMs: r.durationMs('idleTimeout') ?? null,
     retry: r.inside('retryPolicy', readRetryPolicy) ?? null,
     prefixRewrite: r.take('prefixRewrite') || null,
     regexRewrite: r.inside('regexRewrite', readRewrite) ?? null,
     ...readHostRewrite(r),
     appendXForwardedHost: r.take('appendXForwardedHost'),
+    streamDuration: readStreamDuration(r),
+    hashPolicy: r.each('hashPolicy', readHashPolicy),
     upgrades: Object.fromEntries(
       r.each('upgradeConfigs', (u) => [u.take('upgradeType').toLowerCase(), u.take('enabled') ?? true] as const),
     ),
   };
 }
 
-type Target = Pick<RouteActionSpec, 'clusters' | 'clusterHeader'>;
+/** With max_stream_duration the older timeout does not count, as in Envoy. */
+function readTimeout(r: MessageReader<RouteAction>): number {
+  const timeoutMs = r.durationMs('timeout') ?? defaultTimeoutMs;
+  return r.message.maxStreamDuration === undefined ? timeoutMs : 0;
+}
+
+type Target = Pick<RouteActionSpec, 'clusters' | 'clusterHeader' | 'weightHeader'>;
 
 function readTarget(r: MessageReader<RouteAction>, checkClusters: boolean, context: CompileContext): Target {
   const specifier = r.take('clusterSpecifier');
@@ -65,10 +80,11 @@ function readTarget(r: MessageReader<RouteAction>, checkClusters: boolean, conte
     case 'clusterHeader':
       return { clusters: [], clusterHeader: specifier.value.toLowerCase() };
     case 'weightedClusters':
-      return {
-        clusters: r.within('weightedClusters', specifier.value, (w) => readWeighted(w, check)),
+      return r.within('weightedClusters', specifier.value, (w) => ({
+        clusters: readWeighted(w, check),
+        weightHeader: weightHeaderOf(w),
         clusterHeader: '',
-      };
+      }));
     case 'clusterSpecifierPlugin':
     case 'inlineClusterSpecifierPlugin':
       throw r.unsupported(specifier.case);
@@ -80,28 +96,40 @@ function readTarget(r: MessageReader<RouteAction>, checkClusters: boolean, conte
 function readWeighted(
   r: MessageReader<WeightedCluster>,
   check: (name: string, path: string) => void,
-): readonly WeightedClusterSpec[] {
+): readonly RouteClusterSpec[] {
   const clusters = r.each('clusters', (c) => {
     const name = c.take('name');
     if (name === '') throw c.invalid('name', 'is required');
     check(name, c.at('name'));
-    return { name, weight: c.take('weight') ?? 0 };
+    const host = c.take('hostRewriteSpecifier');
+    return {
+      name,
+      weight: c.take('weight') ?? 0,
+      headers: readHeaderMutations(c),
+      hostRewrite: host.case === undefined ? null : host.value,
+    };
   });
   if (clusters.every((c) => c.weight === 0)) throw r.invalid('clusters', 'the sum of the weights must be above 0');
   return clusters;
 }
 
-function readRewrite(r: MessageReader<RegexMatchAndSubstitute>): {
-  readonly pattern: string;
-  readonly substitution: string;
-} {
-  return { pattern: r.required('pattern', readRegex), substitution: r.take('substitution') };
+function weightHeaderOf(r: MessageReader<WeightedCluster>): string {
+  const specifier = r.take('randomValueSpecifier');
+  return specifier.case === undefined ? '' : specifier.value.toLowerCase();
 }
 
-type HostRewrite = Pick<RouteActionSpec, 'hostRewrite' | 'autoHostRewrite' | 'hostRewriteHeader'>;
+type HostRewrite = Pick<
+  RouteActionSpec,
+  'hostRewrite' | 'autoHostRewrite' | 'hostRewriteHeader' | 'hostRewritePathRegex'
+>;
 
 function readHostRewrite(r: MessageReader<RouteAction>): HostRewrite {
-  const none: HostRewrite = { hostRewrite: null, autoHostRewrite: false, hostRewriteHeader: null };
+  const none: HostRewrite = {
+    hostRewrite: null,
+    autoHostRewrite: false,
+    hostRewriteHeader: null,
+    hostRewritePathRegex: null,
+  };
   const specifier = r.take('hostRewriteSpecifier');
   switch (specifier.case) {
     case undefined:
@@ -113,14 +141,13 @@ function readHostRewrite(r: MessageReader<RouteAction>): HostRewrite {
     case 'hostRewriteHeader':
       return { ...none, hostRewriteHeader: specifier.value.toLowerCase() };
     case 'hostRewritePathRegex':
-      throw r.unsupported(specifier.case);
+      return { ...none, hostRewritePathRegex: r.within('hostRewritePathRegex', specifier.value, readRewrite) };
   }
 }
 
 export function readRedirect(r: MessageReader<RedirectAction>): RedirectSpec {
   const scheme = r.take('schemeRewriteSpecifier');
   const path = r.take('pathRewriteSpecifier');
-  if (path.case === 'regexRewrite') throw r.unsupported('regexRewrite');
   return {
     kind: 'redirect',
     status: r.oneOf('responseCode', redirectStatus),
@@ -130,17 +157,48 @@ export function readRedirect(r: MessageReader<RedirectAction>): RedirectSpec {
     port: r.take('portRedirect') || null,
     path: path.case === 'pathRedirect' ? path.value : null,
     prefixRewrite: path.case === 'prefixRewrite' ? path.value : null,
+    regexRewrite: path.case === 'regexRewrite' ? r.within('regexRewrite', path.value, readRewrite) : null,
     stripQuery: r.take('stripQuery'),
   };
 }
 
 export function readDirectResponse(
   r: MessageReader<DirectResponseAction>,
+  maxBodyBytes: number,
   context: CompileContext,
 ): DirectResponseSpec {
   const body = r.inside('body', (d) => readDataSource(d, context)) ?? Buffer.alloc(0);
-  if (body.length > maxDirectBodyBytes) {
-    throw r.invalid('body', `response body size is ${body.length} bytes; maximum is ${maxDirectBodyBytes}`);
+  if (body.length > maxBodyBytes) {
+    throw r.invalid('body', `response body size is ${body.length} bytes; maximum is ${maxBodyBytes}`);
   }
   return { kind: 'direct_response', status: r.take('status'), body: body.toString() };
 }
+
+/** The older pair of fields about grpc-timeout is refused where it is set. */
+function readStreamDuration(r: MessageReader<RouteAction>): StreamDurationSpec | null {
+  return (
+    r.inside('maxStreamDuration', (d) => ({
+      maxMs: d.durationMs('maxStreamDuration') ?? null,
+      grpcMaxMs: d.durationMs('grpcTimeoutHeaderMax') ?? null,
+      grpcOffsetMs: d.durationMs('grpcTimeoutHeaderOffset') ?? 0,
+    })) ?? null
+  );
+}
+
+/** A route that only lists a destination for others to use: there is no cluster that a request could go to. */
+export const nonForwarding: RouteActionSpec = {
+  kind: 'route',
+  clusters: [],
+  clusterHeader: '',
+  clusterNotFoundStatus: 503,
+  timeoutMs: 0,
+  idleTimeoutMs: null,
+  retry: null,
+  prefixRewrite: null,
+  regexRewrite: null,
+  hostRewrite: null,
+  autoHostRewrite: false,
+  hostRewriteHeader: null,
+  appendXForwardedHost: false,
+  upgrades: {},
+};

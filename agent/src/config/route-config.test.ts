@@ -41,7 +41,51 @@ test('retries: conditions, back-off and the default of one', (t) => {
     perTryTimeoutMs: 0,
     backoffBaseMs: 100,
     backoffMaxMs: 1_000,
+    retriableHeaders: [],
     retriableMethods: ['GET'],
+  });
+});
+
+test('hashing, weights by header, durations, attempts and filters of a route', (t) => {
+  const perRoute = 'type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute';
+  const { virtualHosts } = routesOf({
+    name: 'r',
+    most_specific_header_mutations_wins: true,
+    virtual_hosts: [
+      {
+        name: 'v',
+        domains: ['*'],
+        include_request_attempt_count: true,
+        routes: [
+          {
+            match: { prefix: '/' },
+            typed_per_filter_config: { authz: { '@type': perRoute } },
+            per_request_buffer_limit_bytes: 10,
+            route: {
+              weighted_clusters: {
+                header_name: 'X-W',
+                clusters: [{ name: 'a', weight: 1, host_rewrite_literal: 'h' }],
+              },
+              timeout: '3s',
+              max_stream_duration: { grpc_timeout_header_max: '0s' },
+              hash_policy: [{ cookie: { name: 'c', ttl: '60s' }, terminal: true }, { query_parameter: { name: 'q' } }],
+            },
+          },
+        ],
+      },
+    ],
+  });
+  const [host] = virtualHosts;
+  t.deepEqual(host?.attemptCount, { request: true, response: false });
+  t.like(host?.routes[0], { filters: { authz: null }, bufferLimitBytes: 10 });
+  t.like(host?.routes[0]?.action, {
+    weightHeader: 'x-w',
+    timeoutMs: 0,
+    streamDuration: { maxMs: null, grpcMaxMs: 0, grpcOffsetMs: 0 },
+    hashPolicy: [
+      { kind: 'cookie', name: 'c', ttlS: 60, path: '', attributes: [], terminal: true },
+      { kind: 'query', name: 'q', terminal: false },
+    ],
   });
 });
 
@@ -91,14 +135,14 @@ const refused: readonly (readonly [string, Json, string])[] = [
     `${at}.route.request_mirror_policies: not implemented by this agent (field of envoy.config.route.v3.RouteAction)`,
   ],
   [
-    'hash policies',
-    vhost({ route: { cluster: 'a', hash_policy: [{ header: { header_name: 'x' } }] } }),
-    `${at}.route.hash_policy: not implemented by this agent (field of envoy.config.route.v3.RouteAction)`,
+    'a hash of filter state',
+    vhost({ route: { cluster: 'a', hash_policy: [{ filter_state: { key: 'x' } }] } }),
+    `${at}.route.hash_policy[0].filter_state: not implemented by this agent (field of envoy.config.route.v3.RouteAction.HashPolicy)`,
   ],
   [
     'a retry condition that is not implemented',
-    vhost({ route: { cluster: 'a', retry_policy: { retry_on: 'cancelled' } } }),
-    `${at}.route.retry_policy.retry_on: 'cancelled' is not implemented (5xx, gateway-error, reset, reset-before-request, connect-failure, retriable-4xx, refused-stream, retriable-status-codes are)`,
+    vhost({ route: { cluster: 'a', retry_policy: { retry_on: 'http3-post-connect-failure' } } }),
+    `${at}.route.retry_policy.retry_on: 'http3-post-connect-failure' is not implemented (5xx, gateway-error, reset, reset-before-request, connect-failure, retriable-4xx, refused-stream, retriable-status-codes, retriable-headers, envoy-ratelimited, cancelled, deadline-exceeded, internal, resource-exhausted, unavailable are)`,
   ],
   [
     'high priority',
@@ -111,7 +155,7 @@ const refused: readonly (readonly [string, Json, string])[] = [
       route: { cluster: 'a' },
       typed_per_filter_config: { x: { '@type': 'type.googleapis.com/google.protobuf.Empty' } },
     }),
-    `${at}.typed_per_filter_config: not implemented by this agent (field of envoy.config.route.v3.Route)`,
+    `${at}.typed_per_filter_config: extension google.protobuf.Empty is not implemented (envoy.extensions.filters.http.rbac.v3.RBACPerRoute, envoy.config.route.v3.FilterConfig)`,
   ],
   [
     'a bad regular expression',

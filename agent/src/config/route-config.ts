@@ -10,10 +10,17 @@ import type {
   VirtualHostSpec,
 } from '../model/http.ts';
 import type { CompileContext } from './compile-context.ts';
+import { readFilterOverrides } from './filter-overrides.ts';
 import { readHeaderMutations } from './header-mutations.ts';
 import type { MessageReader } from './message-reader.ts';
 import { readRetryPolicy } from './retry.ts';
-import { readDirectResponse, readRedirect, readRouteAction } from './route-action.ts';
+import {
+  defaultDirectBodyBytes,
+  nonForwarding,
+  readDirectResponse,
+  readRedirect,
+  readRouteAction,
+} from './route-action.ts';
 import { readRouteMatch } from './route-match.ts';
 
 const tlsRequirements = { NONE: 'none', EXTERNAL_ONLY: 'external', ALL: 'all' } as const;
@@ -32,15 +39,21 @@ export function readRouteConfig(
 ): RouteConfigSpec {
   const ownName = r.take('name');
   const checkClusters = r.take('validateClusters') ?? options.checkClusters;
-  r.only('mostSpecificHeaderMutationsWins', false);
   r.only('ignorePathParametersInPathMatching', false);
-  const virtualHosts = r.each('virtualHosts', (v) => readVirtualHost(v, checkClusters, context));
+  const level: Level = {
+    checkClusters,
+    maxBodyBytes: r.take('maxDirectResponseBodySizeBytes') ?? defaultDirectBodyBytes,
+    context,
+  };
+  const virtualHosts = r.each('virtualHosts', (v) => readVirtualHost(v, level));
   refuseDoubleDomains(r, virtualHosts);
   return {
     name: options.name ?? ownName,
     virtualHosts,
     headers: readHeaderMutations(r),
     ignorePortInHost: r.take('ignorePortInHostMatching'),
+    mostSpecificWins: r.take('mostSpecificHeaderMutationsWins'),
+    filters: readFilterOverrides(r),
   };
 }
 
@@ -59,34 +72,48 @@ function refuseDoubleDomains(r: MessageReader<RouteConfiguration>, hosts: readon
   });
 }
 
-function readVirtualHost(
-  r: MessageReader<VirtualHost>,
-  checkClusters: boolean,
-  context: CompileContext,
-): VirtualHostSpec {
+/** What of the whole configuration its routes need. */
+interface Level {
+  readonly checkClusters: boolean;
+  readonly maxBodyBytes: number;
+  readonly context: CompileContext;
+}
+
+function readVirtualHost(r: MessageReader<VirtualHost>, level: Level): VirtualHostSpec {
   return {
     name: r.take('name'),
     domains: r.take('domains').map((d) => d.toLowerCase()),
-    routes: r.each('routes', (route) => readRoute(route, checkClusters, context)),
+    routes: r.each('routes', (route) => readRoute(route, level)),
     headers: readHeaderMutations(r),
     retry: r.inside('retryPolicy', readRetryPolicy) ?? null,
     requireTls: r.oneOf('requireTls', tlsRequirements),
+    attemptCount: {
+      request: r.take('includeRequestAttemptCount'),
+      response: r.take('includeAttemptCountInResponse'),
+    },
+    filters: readFilterOverrides(r),
+    ...bufferLimit(r.take('perRequestBufferLimitBytes')),
   };
 }
 
-function readRoute(r: MessageReader<Route>, checkClusters: boolean, context: CompileContext): RouteSpec {
+function bufferLimit(bytes: number | undefined): { readonly bufferLimitBytes?: number } {
+  return bytes === undefined ? {} : { bufferLimitBytes: bytes };
+}
+
+function readRoute(r: MessageReader<Route>, level: Level): RouteSpec {
   return {
     name: r.take('name'),
     match: r.required('match', readRouteMatch),
-    action: readAction(r, checkClusters, context),
+    action: readAction(r, level),
     headers: readHeaderMutations(r),
+    filters: readFilterOverrides(r),
+    ...bufferLimit(r.take('perRequestBufferLimitBytes')),
   };
 }
 
 function readAction(
   r: MessageReader<Route>,
-  checkClusters: boolean,
-  context: CompileContext,
+  { checkClusters, maxBodyBytes, context }: Level,
 ): RouteActionSpec | RedirectSpec | DirectResponseSpec {
   const action = r.take('action');
   switch (action.case) {
@@ -95,9 +122,10 @@ function readAction(
     case 'redirect':
       return r.within('redirect', action.value, readRedirect);
     case 'directResponse':
-      return r.within('directResponse', action.value, (a) => readDirectResponse(a, context));
-    case 'filterAction':
+      return r.within('directResponse', action.value, (a) => readDirectResponse(a, maxBodyBytes, context));
     case 'nonForwardingAction':
+      return nonForwarding;
+    case 'filterAction':
       throw r.unsupported(action.case);
     case undefined:
       throw r.invalid('action', 'is required');

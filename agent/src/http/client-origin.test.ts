@@ -27,13 +27,14 @@ const internal: Partial<HttpConnectionManagerSpec> = {
 };
 
 test('an internal caller is marked and keeps its wishes, an external one loses them', (t) => {
-  const wish = 'x-envoy-max-retries: 7\r\n';
+  const wish = 'x-envoy-upstream-rq-timeout-ms: 70\r\n';
   const inside = ask(internal, wish);
   t.regex(inside.head, /x-envoy-internal: true\r\n/);
-  t.regex(inside.head, /x-envoy-max-retries: 7/);
+  t.regex(inside.head, /x-envoy-expected-rq-timeout-ms: 70\r\n/);
   t.notRegex(inside.head, /x-envoy-external-address/);
   const outside = ask(internal, wish, '192.0.2.1');
-  t.notRegex(outside.head, /x-envoy-internal|x-envoy-max-retries/);
+  t.regex(outside.head, /x-envoy-expected-rq-timeout-ms: 15000\r\n/);
+  t.notRegex(outside.head, /x-envoy-internal|x-envoy-upstream-rq-timeout-ms/);
   t.regex(outside.head, /x-envoy-external-address: 192\.0\.2\.1\r\n/);
 });
 

@@ -1,9 +1,12 @@
 /** What the router needs of a matched route, worked out once for each route and kept as long as the route lives. */
 
 import { type StaticHeader, staticHeader } from '../http1/head.ts';
-import type { RetrySpec, RouteActionSpec } from '../model/http.ts';
+import type { HeaderMutationsSpec, RetrySpec, RouteActionSpec } from '../model/http.ts';
 import type { MatchedRoute } from '../route/route-table.ts';
+import { compileOverrides, type RbacOverrides } from './filter-overrides.ts';
 import { compileEdits, type FormatCompiler, type HeaderEdits } from './header-mutations.ts';
+import { compileRequestHash, type RequestHash } from './request-hash.ts';
+import { type AnswerMatch, compileAnswerMatch } from './retry-answer.ts';
 
 export interface CompiledRoute {
   readonly matched: MatchedRoute;
@@ -14,6 +17,14 @@ export interface CompiledRoute {
   readonly expectedTimeout: StaticHeader | null;
   readonly rewritesPath: boolean;
   readonly rewritesHost: boolean;
+  readonly retryAnswer: AnswerMatch | null;
+  /** Of several clusters, where one of them has settings of its own; else null. */
+  readonly byCluster: readonly CompiledRoute[] | null;
+  /** Host that a weighted cluster gives without telling the one before, or null. */
+  readonly clusterHost: string | null;
+  readonly overrides: RbacOverrides | null;
+  readonly hash: RequestHash | null;
+  readonly bufferLimitBytes: number | null;
 }
 
 export class RouteCompiler {
@@ -40,22 +51,75 @@ function compile(matched: MatchedRoute, compileFormat: FormatCompiler): Compiled
     matched,
     requestEdits: compileEdits(mutations, 'request', compileFormat),
     responseEdits: compileEdits(mutations, 'response', compileFormat),
+    overrides: compileOverrides(matched),
+    clusterHost: null,
+    bufferLimitBytes: matched.spec.bufferLimitBytes ?? matched.virtualHost.bufferLimitBytes ?? null,
   };
   if (action.kind !== 'route') {
-    return { ...edits, retry: null, expectedTimeout: null, rewritesPath: false, rewritesHost: false };
+    return { ...edits, ...unforwarded };
   }
   const retry = action.retry ?? matched.virtualHost.retry;
-  return { ...edits, retry, expectedTimeout: expectedTimeout(action, retry), ...rewrites(action) };
+  return {
+    ...edits,
+    retry,
+    retryAnswer: compileAnswerMatch(retry),
+    expectedTimeout: expectedTimeoutOf(action, retry),
+    byCluster: clustersOf(matched, action, compileFormat),
+    hash: compileRequestHash(action.hashPolicy ?? []),
+    ...rewrites(action),
+  };
+}
+
+const unforwarded = {
+  retry: null,
+  retryAnswer: null,
+  expectedTimeout: null,
+  byCluster: null,
+  hash: null,
+  rewritesPath: false,
+  rewritesHost: false,
+} as const;
+
+/** A weighted cluster's headers are the innermost level; its host gives way to the route's. */
+function clustersOf(
+  matched: MatchedRoute,
+  action: RouteActionSpec,
+  compileFormat: FormatCompiler,
+): readonly CompiledRoute[] | null {
+  if (action.clusters.every((c) => isEmpty(c.headers) && !c.hostRewrite)) return null;
+  return action.clusters.map((c) => {
+    const levels = c.headers === undefined ? [] : [c.headers];
+    const { mutations } = matched;
+    const own = compile(
+      {
+        ...matched,
+        action: { ...action, clusters: [{ name: c.name, weight: 1 }] },
+        mutations: matched.config.mostSpecificWins === true ? [...mutations, ...levels] : [...levels, ...mutations],
+      },
+      compileFormat,
+    );
+    return { ...own, clusterHost: c.hostRewrite ?? null };
+  });
+}
+
+function isEmpty(headers: HeaderMutationsSpec | undefined): boolean {
+  if (headers === undefined) return true;
+  const { requestAdd, requestRemove, responseAdd, responseRemove } = headers;
+  return requestAdd.length + requestRemove.length + responseAdd.length + responseRemove.length === 0;
 }
 
 function rewrites(action: RouteActionSpec): { readonly rewritesPath: boolean; readonly rewritesHost: boolean } {
   return {
     rewritesPath: action.prefixRewrite !== null || action.regexRewrite !== null,
-    rewritesHost: action.hostRewrite !== null || action.hostRewriteHeader !== null || action.autoHostRewrite,
+    rewritesHost:
+      action.hostRewrite !== null ||
+      (action.hostRewritePathRegex ?? null) !== null ||
+      action.hostRewriteHeader !== null ||
+      action.autoHostRewrite,
   };
 }
 
-function expectedTimeout(action: RouteActionSpec, retry: RetrySpec | null): StaticHeader | null {
+export function expectedTimeoutOf(action: RouteActionSpec, retry: RetrySpec | null): StaticHeader | null {
   const ms = expectedTimeoutMs(action.timeoutMs, retry);
   return ms > 0 ? staticHeader('x-envoy-expected-rq-timeout-ms', String(ms)) : null;
 }

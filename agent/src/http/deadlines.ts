@@ -16,6 +16,7 @@ export interface DeadlineOwner {
   };
   onRequestTimeout(): void;
   onStreamIdle(): void;
+  onStreamDuration(): void;
 }
 
 export class Deadlines {
@@ -26,6 +27,8 @@ export class Deadlines {
   #response = never;
   #attempt = never;
   #retry = never;
+  #life = never;
+  #beganMs = 0;
   #idleMs = 0;
   #lastActivityMs = 0;
 
@@ -42,6 +45,8 @@ export class Deadlines {
     this.#response = never;
     this.#attempt = never;
     this.#retry = never;
+    this.#life = never;
+    this.#beganMs = now;
     this.#idleMs = streamIdleTimeoutMs;
     this.#lastActivityMs = now;
     this.#set();
@@ -58,6 +63,12 @@ export class Deadlines {
 
   setIdle(streamIdleTimeoutMs: number): void {
     this.#idleMs = streamIdleTimeoutMs;
+    this.#set();
+  }
+
+  /** The longest time of the stream, from its beginning; 0 is off. */
+  setLife(timeoutMs: number): void {
+    this.#life = timeoutMs > 0 ? this.#beganMs + timeoutMs : never;
     this.#set();
   }
 
@@ -96,6 +107,7 @@ export class Deadlines {
     this.#response = never;
     this.#attempt = never;
     this.#retry = never;
+    this.#life = never;
     this.#idleMs = 0;
     this.#timer.set(never);
   }
@@ -105,7 +117,7 @@ export class Deadlines {
   }
 
   #set(): void {
-    this.#timer.set(Math.min(this.#request, this.#response, this.#attempt, this.#retry, this.#idle()));
+    this.#timer.set(Math.min(this.#request, this.#response, this.#attempt, this.#retry, this.#life, this.#idle()));
   }
 
   #onTimer(): void {
@@ -120,6 +132,7 @@ export class Deadlines {
       this.#attempt = never;
       this.#owner.router.onTryTimeout();
     } else if (now >= this.#request) this.#owner.onRequestTimeout();
+    else if (now >= this.#life) this.#owner.onStreamDuration();
     else if (now >= this.#idle()) this.#owner.onStreamIdle();
     if (!this.#owner.ended) this.#set();
   }

@@ -171,15 +171,18 @@ export class DownstreamConnection implements StreamHandler, Downstream, TunnelOw
   }
 
   #start(exchange: Exchange): void {
-    const { spec } = this.#manager;
+    const manager = this.#manager.latest;
+    const { spec } = manager;
     this.#exchange = exchange;
     this.#served++;
     this.#headDeadline = never;
     this.#idleDeadline = never;
     this.#requestClose = false;
     this.#holdAhead = false;
-    exchange.begin(this.#manager, this);
+    exchange.begin(manager, this);
+    if (manager !== this.#manager) exchange.closeAfter();
     exchange.deadlines.begin(spec.requestTimeoutMs, spec.streamIdleTimeoutMs);
+    if (spec.maxStreamDurationMs) exchange.deadlines.setLife(spec.maxStreamDurationMs);
   }
 
   #refuse(exchange: Exchange, code: number): void {

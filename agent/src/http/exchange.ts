@@ -87,6 +87,8 @@ export class Exchange implements LogRecord {
   routeName = '';
   virtualHost = '';
   hostRewritten = false;
+  /** Cookies that the answer hands out. */
+  readonly setCookies: string[] = [];
   /** The path before a rewrite, or ''. */
   rewrittenFrom = '';
 
@@ -124,6 +126,7 @@ export class Exchange implements LogRecord {
     this.virtualHost = '';
     this.rewrittenFrom = '';
     this.requestTrailers = null;
+    if (this.setCookies.length > 0) this.setCookies.length = 0;
     this.responseHead.reset();
     this.router.reset();
     const { at } = manager;
@@ -370,6 +373,17 @@ export class Exchange implements LogRecord {
     const { manager } = this;
     manager.count(manager.at.downstream_rq_timeout);
     this.reply({ status: 408, body: 'request timeout' }, '', 'request_overall_timeout');
+  }
+
+  onStreamDuration(): void {
+    const { manager } = this;
+    manager.count(manager.at.downstream_rq_max_duration_reached);
+    if (this.responseStarted) {
+      this.abort('', 'max_duration_timeout');
+      return;
+    }
+    const status = this.downstream.requestComplete ? 504 : 408;
+    this.reply({ status, body: 'downstream duration timeout', grpcStatus: 4 }, '', 'max_duration_timeout');
   }
 
   onStreamIdle(): void {

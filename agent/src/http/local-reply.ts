@@ -8,6 +8,8 @@ export interface LocalReply {
   readonly status: number;
   /** '' for none. */
   readonly body: string;
+  /** For a gRPC caller, where it is not the status's usual one. */
+  readonly grpcStatus?: number;
   /** Headers besides the usual ones, e.g. location. */
   readonly headers?: readonly (readonly [name: string, value: string])[];
 }
@@ -77,7 +79,7 @@ function buildGrpc(head: Head, reply: LocalReply, context: LocalReplyContext): s
   addHeaders(head, reply);
   context.edit?.();
   head.addStatic(grpcType);
-  head.add('grpc-status', String(grpcStatusOf(reply.status)));
+  head.add('grpc-status', String(reply.grpcStatus ?? grpcStatusOf(reply.status)));
   if (reply.body !== '') head.add('grpc-message', grpcMessage(reply.body));
   addCommon(head, context);
   head.addStatic(noLength);

@@ -24,6 +24,7 @@ export interface HttpListenerContext {
 }
 
 export interface RbacFilter {
+  readonly name: string;
   readonly stats: number;
   readonly rules: CompiledRbac | null;
   readonly shadowRules: CompiledRbac | null;
@@ -53,6 +54,8 @@ export class Manager {
   readonly userAgent: UserAgent | null;
   readonly via: string;
   readonly at = httpStat.at;
+  /** What took the place of this configuration while its connections go on. */
+  successor: Manager | null = null;
   readonly #slots: Float64Array;
   readonly #base: number;
 
@@ -67,6 +70,7 @@ export class Manager {
       filter.kind === 'rbac'
         ? [
             {
+              name: filter.name,
               stats: filter.stats,
               rules: filter.rules === null ? null : compileRbac(filter.rules),
               shadowRules: filter.shadowRules === null ? null : compileRbac(filter.shadowRules),
@@ -83,6 +87,13 @@ export class Manager {
     this.via = spec.via ?? '';
     this.#slots = runtime.slots;
     this.#base = spec.stats;
+  }
+
+  /** The configuration that holds for a request that begins now. */
+  get latest(): Manager {
+    let manager: Manager = this;
+    while (manager.successor !== null) manager = manager.successor;
+    return manager;
   }
 
   get draining(): boolean {

@@ -47,8 +47,8 @@ export function settleRequest(request: Request, manager: Manager, upgrade: boole
     if (status !== 0) return { kind: 'undetected', status };
   }
   if (manager.userAgent !== null) addUserAgent(head, manager.userAgent);
-  settleRequestId(request, manager);
   if (manager.via !== '') appendVia(head, manager.via);
+  settleRequestId(request, manager);
   if (spec.forwardClientCert !== 'sanitize' || head.has(token['x-forwarded-client-cert'])) {
     settleClientCertificate(head, spec, request.connection);
   }
@@ -214,7 +214,8 @@ function settleOrigin(request: Request, manager: Manager, origin: ClientOrigin):
   settleClientAddress(request, spec, manager.ownAddress);
   const status = origin.settle(request, single);
   if (status !== 0) return status;
-  if (request.internal) head.set('x-envoy-internal', 'true');
+  if (head.has(token['x-envoy-internal'])) head.remove(token['x-envoy-internal']);
+  if (request.internal) head.add('x-envoy-internal', 'true');
   else {
     dropRouterHeaders(head, spec.useRemoteAddress);
     if (spec.useRemoteAddress) head.set('x-envoy-external-address', request.remoteIp);

@@ -38,11 +38,12 @@ function dropNamed(head: Head): void {
   }
 }
 
-/** Everything up to `server`; framing and Connection come after it. */
+/** Everything up to `server`; framing and Connection come after it. attempts: for x-envoy-attempt-count, 0 for none. */
 export function settleResponse(
   head: Head,
   manager: Manager,
   serviceTime: StaticHeader,
+  attempts: number,
   edits: readonly HeaderEdits[] | null,
   record: LogRecord,
 ): void {
@@ -51,6 +52,7 @@ export function settleResponse(
     if (head.find(token['x-envoy-upstream-service-time']) < 0) head.addStatic(serviceTime);
     else head.set('x-envoy-upstream-service-time', textOf(serviceTime));
   }
+  if (attempts > 0) head.set('x-envoy-attempt-count', String(attempts));
   if (edits !== null) applyEdits(edits, head, record);
   if (!head.has(token.date)) head.addStatic(manager.shared.date());
   settleServer(head, manager);

@@ -2,6 +2,25 @@
 import type { RetryCondition, RetrySpec } from '../model/http.ts';
 import type { UpstreamFailure } from './upstream-failure.ts';
 
+/** Everything that a policy, or an internal caller, may ask for. */
+export const retryConditions: readonly RetryCondition[] = [
+  '5xx',
+  'gateway-error',
+  'reset',
+  'reset-before-request',
+  'connect-failure',
+  'retriable-4xx',
+  'refused-stream',
+  'retriable-status-codes',
+  'retriable-headers',
+  'envoy-ratelimited',
+  'cancelled',
+  'deadline-exceeded',
+  'internal',
+  'resource-exhausted',
+  'unavailable',
+];
+
 /** Methods a proxy may send again by itself when nothing was answered (RFC 9110 section 9.2.2). */
 const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 

@@ -3,7 +3,9 @@
  * cluster's retries, from the decision to retry until that attempt has ended.
  */
 import type { Cluster } from '../cluster/cluster.ts';
+import type { Head } from '../http1/head.ts';
 import type { RetrySpec } from '../model/http.ts';
+import type { AnswerMatch } from './retry-answer.ts';
 import { backoffMs, isIdempotent, methodMayRetry, retriesFailure, retriesStatus } from './retry-policy.ts';
 import type { UpstreamFailure } from './upstream-failure.ts';
 
@@ -19,6 +21,7 @@ export type RetryDecision =
 
 export class RetryState {
   #spec: RetrySpec | null = null;
+  #answers: AnswerMatch | null = null;
   #cluster: Cluster | null = null;
   #method = '';
   #admitted = false;
@@ -33,8 +36,9 @@ export class RetryState {
     this.count = 0;
   }
 
-  begin(spec: RetrySpec | null, cluster: Cluster, method: string): void {
+  begin(spec: RetrySpec | null, answers: AnswerMatch | null, cluster: Cluster, method: string): void {
     this.#spec = spec;
+    this.#answers = answers;
     this.#cluster = cluster;
     this.#method = method;
   }
@@ -59,9 +63,12 @@ export class RetryState {
     return true;
   }
 
-  afterStatus(status: number, replayable: boolean): RetryDecision {
+  afterAnswer(head: Head, replayable: boolean): RetryDecision {
     const spec = this.#spec;
-    return spec === null || !retriesStatus(spec, status) ? 'no' : this.#decide(spec, replayable);
+    if (spec === null) return 'no';
+    const verdict = this.#answers === null ? 'by-status' : this.#answers(head);
+    const wanted = verdict === 'by-status' ? retriesStatus(spec, head.status) : verdict === 'again';
+    return wanted ? this.#decide(spec, replayable) : 'no';
   }
 
   afterFailure(failure: UpstreamFailure, replayable: boolean): RetryDecision {

@@ -10,11 +10,12 @@ import type { Head } from '../http1/head.ts';
 import type { RouteActionSpec } from '../model/http.ts';
 import type { AddressSpec } from '../model/listener.ts';
 import { readHeadroom, type Stream } from '../net/stream.ts';
-import { pickWeighted } from '../route/weighted.ts';
+import { pickByValue, pickWeightedIndex } from '../route/weighted.ts';
 import { clusterStat } from '../stats/layout.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import { Attempt } from './attempt.ts';
 import type { Framing } from './body-framing.ts';
+import { takeWishes } from './caller-wishes.ts';
 import type { CompiledRoute } from './compiled-route.ts';
 import type { Exchange } from './exchange.ts';
 import { relayHeaders, takeRelayedFailure } from './relayed-failure.ts';
@@ -24,7 +25,7 @@ import { dropHopByHop, settleResponse } from './response-headers.ts';
 import { type RetryDecision, RetryState } from './retry-state.ts';
 import type { UpstreamConnection, UpstreamUser } from './upstream-connection.ts';
 import { failureBody, failureDetails, type UpstreamFailure, upstreamFailures } from './upstream-failure.ts';
-import { prepareUpstreamHead, renewExpectedTimeout, setUpstreamHost } from './upstream-head.ts';
+import { prepareUpstreamHead, renewAttemptHeaders, setUpstreamHost } from './upstream-head.ts';
 import { poolOf, type UpstreamPool } from './upstream-pool.ts';
 import { workerShared } from './worker-shared.ts';
 
@@ -47,6 +48,7 @@ export class Router implements UpstreamUser, PickContext {
   readonly #retry = new RetryState();
   tried: Host[] = [];
   destination: AddressSpec | null = null;
+  hash: bigint | null = null;
   sni = '';
   wantsUpgrade = false;
   requestSent = false;
@@ -79,6 +81,7 @@ export class Router implements UpstreamUser, PickContext {
     this.#retry.reset();
     if (this.tried.length > 0) this.tried = [];
     this.destination = null;
+    this.hash = null;
     this.sni = '';
     this.wantsUpgrade = false;
     this.requestSent = false;
@@ -103,19 +106,23 @@ export class Router implements UpstreamUser, PickContext {
 
   /** Takes the request on, with the body bytes [start, end) of the read buffer that came with its head. */
   start(
-    route: CompiledRoute,
-    action: RouteActionSpec,
+    matched: CompiledRoute,
+    own: RouteActionSpec,
     framing: Framing,
     start: number,
     end: number,
     last: boolean,
   ): void {
     const x = this.#exchange;
+    const wished = x.view.internal ? takeWishes(x.requestHead, matched, own) : null;
+    const action = wished?.action ?? own;
+    const index = action.clusters.length > 1 ? this.#chooseCluster(action) : 0;
+    const route = wished?.route ?? matched.byCluster?.[index] ?? matched;
     this.#route = route;
     this.#action = action;
     this.#writer.begin(framing);
     this.#requestDone = last;
-    const cluster = this.#findCluster(action);
+    const cluster = this.#findCluster(action, index);
     if (cluster === null) {
       x.manager.count(x.manager.at.no_cluster);
       x.reply({ status: action.clusterNotFoundStatus, body: '' }, 'NC', 'cluster_not_found');
@@ -125,9 +132,10 @@ export class Router implements UpstreamUser, PickContext {
     this.clusterName = cluster.name;
     const { info } = x.downstream.stream;
     if (cluster.spec.type === 'original_dst') this.destination = { ip: info.localIp, port: info.localPort };
+    if (route.hash !== null) this.hash = route.hash(x);
     prepareUpstreamHead(x, route, action);
-    this.#retry.begin(route.retry, cluster, x.view.method);
-    this.#hold.begin(this.#retry.wantsReplay, cluster.spec.bufferLimitBytes);
+    this.#retry.begin(route.retry, route.retryAnswer, cluster, x.view.method);
+    this.#hold.begin(this.#retry.wantsReplay, route.bufferLimitBytes ?? cluster.spec.bufferLimitBytes);
     if (last) this.#onRequestDone();
     if (x.ended) return;
     this.#hold.offer(this.#runtime.readBuffer, start, end);
@@ -139,12 +147,15 @@ export class Router implements UpstreamUser, PickContext {
     if (this.#connection === null && !last && !x.ended) x.downstream.stream.pauseRead();
   }
 
-  #findCluster(action: RouteActionSpec): Cluster | null {
+  #chooseCluster({ clusters, weightHeader }: RouteActionSpec): number {
+    const chosen = weightHeader ? pickByValue(clusters, this.#exchange.view.header(weightHeader) ?? '') : null;
+    return chosen ?? pickWeightedIndex(clusters, this.#runtime.random);
+  }
+
+  #findCluster(action: RouteActionSpec, index: number): Cluster | null {
     const { view } = this.#exchange;
     const name =
-      action.clusterHeader === ''
-        ? pickWeighted(action.clusters, this.#runtime.random)
-        : view.header(action.clusterHeader);
+      action.clusterHeader === '' ? (action.clusters[index]?.name ?? null) : view.header(action.clusterHeader);
     return name === null ? null : (this.#runtime.cluster(name) ?? null);
   }
 
@@ -303,7 +314,7 @@ export class Router implements UpstreamUser, PickContext {
     const x = this.#exchange;
     const { status } = x.responseHead;
     x.deadlines.touch();
-    const decision = this.#decideOnAnswer(status);
+    const decision = this.#decideOnAnswer();
     if (this.#mayTryAgain(decision)) {
       this.#attempt.recordStatus(status);
       this.#giveUpAttempt(last);
@@ -322,10 +333,10 @@ export class Router implements UpstreamUser, PickContext {
     else this.#pauseIfSlow();
   }
 
-  #decideOnAnswer(status: number): RetryDecision {
+  #decideOnAnswer(): RetryDecision {
     const relayed = takeRelayedFailure(this.#exchange.responseHead, this.peerPrincipal);
     const decision = relayed === null ? 'no' : this.#retry.afterFailure(relayed, this.#hold.complete);
-    return decision === 'no' ? this.#retry.afterStatus(status, this.#hold.complete) : decision;
+    return decision === 'no' ? this.#retry.afterAnswer(this.#exchange.responseHead, this.#hold.complete) : decision;
   }
 
   #trailers(): Head | null {
@@ -335,8 +346,10 @@ export class Router implements UpstreamUser, PickContext {
   #settleResponse(upgrade: boolean): void {
     const x = this.#exchange;
     dropHopByHop(x.responseHead, upgrade);
+    for (let i = 0; i < x.setCookies.length; i++) x.responseHead.add('set-cookie', x.setCookies[i] ?? '');
     const time = x.manager.shared.serviceTime(this.#attempt.elapsedMs);
-    settleResponse(x.responseHead, x.manager, time, this.#route?.responseEdits ?? null, x);
+    const count = this.#route?.matched.virtualHost.attemptCount?.response === true ? this.attempts : 0;
+    settleResponse(x.responseHead, x.manager, time, count, this.#route?.responseEdits ?? null, x);
   }
 
   onResponseData(start: number, end: number, last: boolean): void {
@@ -444,7 +457,7 @@ export class Router implements UpstreamUser, PickContext {
 
   #attemptFromHold(fresh: boolean): void {
     this.#holdClient();
-    if (this.#route !== null) renewExpectedTimeout(this.#exchange, this.#route);
+    if (this.#route !== null) renewAttemptHeaders(this.#exchange, this.#route);
     this.#try(fresh);
   }
 

@@ -4,15 +4,18 @@
  */
 import { method } from '../http1/known-headers.ts';
 import { rejected } from '../http1/rejection.ts';
+import type { StreamDurationSpec } from '../model/http.ts';
 import { deniedDetails } from '../policy/rbac.ts';
 import { httpsLocation, redirectLocation } from '../route/redirect.ts';
 import type { RouteResult } from '../route/route-table.ts';
 import type { Framing } from './body-framing.ts';
 import type { CompiledRoute } from './compiled-route.ts';
 import type { Exchange } from './exchange.ts';
+import { overridden } from './filter-overrides.ts';
 import { applyEdits } from './header-mutations.ts';
 import type { Manager, RbacFilter } from './manager.ts';
 import { settleRequest } from './request-headers.ts';
+import { streamDurationMs } from './stream-duration.ts';
 
 /** The request's body so far: [start, end) of the read buffer, and whether that is all of it. */
 export interface FirstBody {
@@ -53,8 +56,13 @@ export function serve(x: Exchange, body: FirstBody, upgrade: string): void {
   }
   const early = upgrade === '' ? null : findRoute(x);
   if (early !== null && !mayUpgrade(x, early, upgrade, body)) return;
-  for (let i = 0; i < manager.filters.length; i++) if (!admits(manager.filters[i] as RbacFilter, x)) return;
-  act(x, early ?? findRoute(x), body);
+  const result = early ?? findRoute(x);
+  const overrides = result.kind === 'matched' ? manager.routes.of(result.route).overrides : null;
+  for (let i = 0; i < manager.filters.length; i++) {
+    const filter = manager.filters[i] as RbacFilter;
+    if (!admits(overrides === null ? filter : overridden(filter, overrides), x)) return;
+  }
+  act(x, result, body);
 }
 
 function findRoute(x: Exchange): RouteResult {
@@ -131,9 +139,14 @@ function act(x: Exchange, result: RouteResult, body: FirstBody): void {
       return;
     case 'route':
       if (action.idleTimeoutMs !== null) x.deadlines.setIdle(action.idleTimeoutMs);
+      if (action.streamDuration) limitDuration(x, action.streamDuration);
       x.router.start(route, action, body.framing, body.start, body.end, body.last);
       return;
   }
+}
+
+function limitDuration(x: Exchange, spec: StreamDurationSpec): void {
+  x.deadlines.setLife(streamDurationMs(x.requestHead, spec, x.manager.spec.maxStreamDurationMs ?? 0));
 }
 
 function redirect(x: Exchange, status: number, location: string, route: CompiledRoute | null): void {

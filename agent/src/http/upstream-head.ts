@@ -21,11 +21,20 @@ export function prepareUpstreamHead(x: Exchange, route: CompiledRoute, action: R
     }
     if (envoyHeaders) head.set('x-envoy-original-path', before);
   }
+  if (route.clusterHost !== null) {
+    head.set('host', route.clusterHost);
+    view.forget();
+  }
   if (route.rewritesHost && !action.autoHostRewrite) setUpstreamHost(x, route, action, '');
+  if (countsAttempts(route)) head.set('x-envoy-attempt-count', '1');
   if (route.requestEdits !== null) {
     applyEdits(route.requestEdits, head, x);
     view.forget();
   }
+}
+
+function countsAttempts(route: CompiledRoute): boolean {
+  return route.matched.virtualHost.attemptCount?.request === true;
 }
 
 /** Host as the route rewrites it; hostname is the endpoint's own name. What the client asked for is told once. */
@@ -46,9 +55,10 @@ export function setUpstreamHost(x: Exchange, route: CompiledRoute, action: Route
   view.forget();
 }
 
-/** A retry tells the upstream how much time is left. */
-export function renewExpectedTimeout(x: Exchange, route: CompiledRoute): void {
+/** A retry tells the upstream how much time is left, and where asked for the how manyth attempt it is. */
+export function renewAttemptHeaders(x: Exchange, route: CompiledRoute): void {
   const head = x.requestHead;
+  if (countsAttempts(route)) head.set('x-envoy-attempt-count', String(x.router.attempts + 1));
   if (route.expectedTimeout === null || !head.has(token['x-envoy-expected-rq-timeout-ms'])) return;
   const left = expectedTimeoutMs(Math.ceil(x.deadlines.responseLeftMs), route.retry);
   if (left > 0) head.set('x-envoy-expected-rq-timeout-ms', String(left));

@@ -8,8 +8,10 @@ export interface ClusterSpec {
   readonly stats: number;
   /** DNS and EDS clusters get their endpoints from the main thread; original_dst takes the connection's own. */
   readonly type: 'static' | 'strict_dns' | 'logical_dns' | 'eds' | 'original_dst';
-  readonly lb: 'round_robin' | 'least_request' | 'random' | 'cluster_provided';
+  readonly lb: 'round_robin' | 'least_request' | 'random' | 'ring_hash' | 'maglev' | 'cluster_provided';
   readonly leastRequestChoices: number;
+  /** For ring_hash and maglev. */
+  readonly hashing?: HashingSpec | null;
   /** Percent; below this share of healthy hosts all are used. Default 50. */
   readonly panicThreshold: number;
   readonly connectTimeoutMs: number;
@@ -31,6 +33,14 @@ export interface ClusterSpec {
   /** Idle pooled connections are closed after this; default 1 h. */
   readonly idleTimeoutMs: number;
   readonly maxRequestsPerConnection: number;
+}
+
+/** Sizes of consistent hashing; Envoy: 1024, 8 Mi, 65,537. */
+export interface HashingSpec {
+  readonly minRingSize: number;
+  readonly maxRingSize: number;
+  readonly tableSize: number;
+  readonly byHostname: boolean;
 }
 
 export interface TransportSocketMatchSpec {
@@ -78,4 +88,6 @@ export interface EndpointSpec {
   readonly locality: string;
   /** envoy.transport_socket_match of the endpoint's metadata. */
   readonly socketMatch: Readonly<Record<string, string>>;
+  /** envoy.lb hash_key: where consistent hashing places it instead of by its address. */
+  readonly hashKey?: string;
 }

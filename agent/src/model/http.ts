@@ -92,7 +92,16 @@ export interface RouteConfigSpec {
   readonly virtualHosts: readonly VirtualHostSpec[];
   readonly headers: HeaderMutationsSpec;
   readonly ignorePortInHost: boolean;
+  /** The route's mutations come last, so that they win. */
+  readonly mostSpecificWins?: boolean;
+  readonly filters?: FilterOverridesSpec;
 }
+
+/** What a level of the routes changes of HTTP filters, by their names. */
+export type FilterOverridesSpec = Readonly<Record<string, RbacOverrideSpec>>;
+
+/** null switches the filter off. */
+export type RbacOverrideSpec = { readonly rules: RbacSpec | null; readonly shadowRules: RbacSpec | null } | null;
 
 export interface VirtualHostSpec {
   readonly name: string;
@@ -102,6 +111,11 @@ export interface VirtualHostSpec {
   readonly headers: HeaderMutationsSpec;
   readonly retry: RetrySpec | null;
   readonly requireTls: 'none' | 'external' | 'all';
+  /** x-envoy-attempt-count on requests and on responses. */
+  readonly attemptCount?: { readonly request: boolean; readonly response: boolean };
+  readonly filters?: FilterOverridesSpec;
+  /** Bytes of a body kept for another attempt. */
+  readonly bufferLimitBytes?: number;
 }
 
 export interface RouteSpec {
@@ -109,6 +123,14 @@ export interface RouteSpec {
   readonly match: RouteMatchSpec;
   readonly action: RouteActionSpec | RedirectSpec | DirectResponseSpec;
   readonly headers: HeaderMutationsSpec;
+  readonly filters?: FilterOverridesSpec;
+  readonly bufferLimitBytes?: number;
+}
+
+/** One of a route's clusters. */
+export interface RouteClusterSpec extends WeightedClusterSpec {
+  readonly headers?: HeaderMutationsSpec;
+  readonly hostRewrite?: string | null;
 }
 
 export type PathMatchSpec =
@@ -145,7 +167,9 @@ export interface QueryMatchSpec {
 export interface RouteActionSpec {
   readonly kind: 'route';
   /** Several only for weighted_clusters. */
-  readonly clusters: readonly WeightedClusterSpec[];
+  readonly clusters: readonly RouteClusterSpec[];
+  /** Request header whose number chooses among them, or ''. */
+  readonly weightHeader?: string;
   /** Request header that names the cluster, or ''. */
   readonly clusterHeader: string;
   readonly clusterNotFoundStatus: 503 | 404 | 500;
@@ -155,14 +179,46 @@ export interface RouteActionSpec {
   readonly idleTimeoutMs: number | null;
   readonly retry: RetrySpec | null;
   readonly prefixRewrite: string | null;
-  readonly regexRewrite: { readonly pattern: string; readonly substitution: string } | null;
+  readonly regexRewrite: RewriteSpec | null;
   readonly hostRewrite: string | null;
   readonly autoHostRewrite: boolean;
   readonly hostRewriteHeader: string | null;
   readonly appendXForwardedHost: boolean;
   /** Upgrade types enabled or disabled here, over the listener's. */
   readonly upgrades: Readonly<Record<string, boolean>>;
+  /** Rare; absent is off. */
+  readonly hostRewritePathRegex?: RewriteSpec | null;
+  readonly streamDuration?: StreamDurationSpec | null;
+  readonly hashPolicy?: readonly HashPolicySpec[];
 }
+
+export interface RewriteSpec {
+  readonly pattern: string;
+  readonly substitution: string;
+}
+
+/** null keeps the listener's; 0 is no limit. */
+export interface StreamDurationSpec {
+  readonly maxMs: number | null;
+  /** grpc-timeout counts, up to this; null leaves it alone, 0 is no limit. */
+  readonly grpcMaxMs: number | null;
+  readonly grpcOffsetMs: number;
+}
+
+/** What of a request decides the host in consistent hashing. */
+export type HashPolicySpec = { readonly terminal: boolean } & (
+  | { readonly kind: 'header'; readonly name: string; readonly rewrite: RewriteSpec | null }
+  | { readonly kind: 'source_ip' }
+  | { readonly kind: 'query'; readonly name: string }
+  | {
+      readonly kind: 'cookie';
+      readonly name: string;
+      /** null: a missing cookie is not made. */
+      readonly ttlS: number | null;
+      readonly path: string;
+      readonly attributes: readonly { readonly name: string; readonly value: string }[];
+    }
+);
 
 export interface RedirectSpec {
   readonly kind: 'redirect';
@@ -174,6 +230,7 @@ export interface RedirectSpec {
   readonly path: string | null;
   readonly prefixRewrite: string | null;
   readonly stripQuery: boolean;
+  readonly regexRewrite?: RewriteSpec | null;
 }
 
 export interface DirectResponseSpec {
@@ -191,6 +248,8 @@ export interface RetrySpec {
   readonly backoffBaseMs: number;
   readonly backoffMaxMs: number;
   readonly retriableMethods: readonly string[];
+  /** Response headers that ask for another attempt. */
+  readonly retriableHeaders?: readonly HeaderMatchSpec[];
 }
 
 export type RetryCondition =
@@ -201,7 +260,14 @@ export type RetryCondition =
   | 'connect-failure'
   | 'retriable-4xx'
   | 'refused-stream'
-  | 'retriable-status-codes';
+  | 'retriable-status-codes'
+  | 'retriable-headers'
+  | 'envoy-ratelimited'
+  | 'cancelled'
+  | 'deadline-exceeded'
+  | 'internal'
+  | 'resource-exhausted'
+  | 'unavailable';
 
 export interface HeaderMutationsSpec {
   readonly requestAdd: readonly HeaderAddSpec[];

@@ -73,6 +73,7 @@ function compileHost(config: RouteConfigSpec, host: VirtualHostSpec, random: () 
 function matchedRoute(config: RouteConfigSpec, virtualHost: VirtualHostSpec, spec: RouteSpec): MatchedRoute {
   prepareRewrite(spec);
   const levels = [spec.headers, virtualHost.headers, config.headers];
+  if (config.mostSpecificWins === true) levels.reverse();
   return { spec, virtualHost, config, action: spec.action, mutations: levels.filter(hasMutations) };
 }
 

@@ -1,8 +1,8 @@
 /** Where a redirect leads: always an absolute URL, as Envoy writes it. */
 import type { RequestView } from '../http/request-view.ts';
-import type { PathMatchSpec, RedirectSpec } from '../model/http.ts';
+import type { RedirectSpec } from '../model/http.ts';
 import { schemeOf } from './compile.ts';
-import { replaceMatchedPath } from './rewrite.ts';
+import { redirectPath, replaceMatchedPath } from './rewrite.ts';
 import type { MatchedRoute } from './route-table.ts';
 
 /** The `location` of a redirect route. The query stays unless the new path has its own or the route strips it. */
@@ -11,7 +11,7 @@ export function redirectLocation(route: MatchedRoute, view: RequestView): string
   if (spec.kind !== 'redirect') throw new Error(`route '${route.spec.name}' is no redirect`);
   const before = schemeOf(view);
   const scheme = spec.httpsRedirect ? 'https' : (spec.scheme ?? before);
-  return `${scheme}://${authorityOf(spec, before, scheme, view)}${pathOf(spec, route.spec.match.path, view)}`;
+  return `${scheme}://${authorityOf(spec, before, scheme, view)}${pathOf(spec, route, view)}`;
 }
 
 /** The `location` for a virtual host that demands TLS: the same URL with https. */
@@ -31,10 +31,13 @@ function dropPort(authority: string, port: ':80' | ':443'): string {
   return authority.endsWith(port) ? authority.slice(0, -port.length) : authority;
 }
 
-function pathOf(spec: RedirectSpec, match: PathMatchSpec, view: RequestView): string {
+function pathOf(spec: RedirectSpec, route: MatchedRoute, view: RequestView): string {
   const query = spec.stripQuery ? '' : view.path.slice(view.pathOnly.length);
   if (spec.path !== null) return spec.path.includes('?') && !spec.stripQuery ? spec.path : spec.path + query;
   const path =
-    spec.prefixRewrite === null ? view.pathOnly : replaceMatchedPath(match, spec.prefixRewrite, view.pathOnly);
+    redirectPath(route, view) ??
+    (spec.prefixRewrite === null
+      ? view.pathOnly
+      : replaceMatchedPath(route.spec.match.path, spec.prefixRewrite, view.pathOnly));
   return path + query;
 }

@@ -1,6 +1,6 @@
 /** The path and host that the upstream gets. */
 import type { RequestView } from '../http/request-view.ts';
-import type { PathMatchSpec, RouteActionSpec, RouteSpec } from '../model/http.ts';
+import type { PathMatchSpec, RewriteSpec, RouteActionSpec, RouteSpec } from '../model/http.ts';
 import { compileRegex } from '../policy/regex.ts';
 import type { MatchedRoute } from './route-table.ts';
 
@@ -13,6 +13,7 @@ type PathRewrite = (pathOnly: string) => string;
 
 /** Compiled rewrites by route; filled by prepareRewrite when the route table is compiled. */
 const compiled = new WeakMap<RouteSpec, PathRewrite>();
+const hostRewrites = new WeakMap<RouteSpec, PathRewrite>();
 
 /**
  * Compiles the path rewrite of a route, if it has one.
@@ -20,6 +21,10 @@ const compiled = new WeakMap<RouteSpec, PathRewrite>();
  */
 export function prepareRewrite(route: RouteSpec): void {
   const { action } = route;
+  if (action.kind === 'route' && action.hostRewritePathRegex) {
+    hostRewrites.set(route, compileReplacement(action.hostRewritePathRegex));
+  }
+  if (action.kind === 'redirect' && action.regexRewrite) compiled.set(route, compileReplacement(action.regexRewrite));
   if (action.kind === 'route' && (action.prefixRewrite !== null || action.regexRewrite !== null)) {
     compiled.set(route, compileRewrite(action, route.match.path));
   }
@@ -36,8 +41,17 @@ function compileRewrite(action: RouteActionSpec, match: PathMatchSpec): PathRewr
   const { prefixRewrite, regexRewrite } = action;
   if (prefixRewrite !== null) return (path) => replaceMatchedPath(match, prefixRewrite, path);
   if (regexRewrite === null) return (path) => path;
-  const regex = compileRegex(regexRewrite.pattern);
-  return (path) => regex.replaceAll(path, regexRewrite.substitution);
+  return compileReplacement(regexRewrite);
+}
+
+function compileReplacement({ pattern, substitution }: RewriteSpec): PathRewrite {
+  const regex = compileRegex(pattern);
+  return (path) => regex.replaceAll(path, substitution);
+}
+
+/** The path of a redirect with regex_rewrite, or null for one without. */
+export function redirectPath(route: MatchedRoute, view: RequestView): string | null {
+  return compiled.get(route.spec)?.(view.pathOnly) ?? null;
 }
 
 /**
@@ -48,6 +62,8 @@ export function rewriteHost(route: MatchedRoute, view: RequestView, upstreamHost
   const action = route.action;
   if (action.kind !== 'route') return null;
   if (action.hostRewrite !== null) return action.hostRewrite;
+  const byPath = hostRewrites.get(route.spec);
+  if (byPath !== undefined) return byPath(view.pathOnly);
   if (action.hostRewriteHeader !== null) return view.header(action.hostRewriteHeader) || null;
   return action.autoHostRewrite && upstreamHostname !== '' ? upstreamHostname : null;
 }

@@ -21,21 +21,6 @@ const host = (
 
 export const refused: readonly Refused[] = [
   {
-    name: 'specific',
-    routeConfig: { most_specific_header_mutations_wins: true },
-    path: `${hcm}.route_config.most_specific_header_mutations_wins`,
-  },
-  {
-    name: 'attempts',
-    virtualHosts: [host('attempts', { include_request_attempt_count: true })],
-    path: `${hcm}.route_config.virtual_hosts[0].include_request_attempt_count`,
-  },
-  {
-    name: 'hashed',
-    virtualHosts: [host('hashed', {}, { hash_policy: [{ header: { header_name: 'x-user' } }] })],
-    path: `${hcm}.route_config.virtual_hosts[0].routes[0].route.hash_policy`,
-  },
-  {
     name: 'mirrored',
     virtualHosts: [host('mirrored', {}, { request_mirror_policies: [{ cluster: upstreamOf('mirrored') }] })],
     path: `${hcm}.route_config.virtual_hosts[0].routes[0].route.request_mirror_policies`,
@@ -45,5 +30,15 @@ export const refused: readonly Refused[] = [
     filters: [{ name: 'buffer', typed_config: { '@type': filterType('buffer.v3.Buffer'), max_request_bytes: 1024 } }],
     path: `${hcm}.http_filters[0].typed_config`,
   },
-  { name: 'ringed', cluster: { lb_policy: 'RING_HASH' }, path: 'static_resources.clusters[0].lb_policy' },
+  {
+    name: 'proxystatus',
+    manager: { proxy_status_config: {} },
+    path: `${hcm}.proxy_status_config`,
+  },
+  {
+    name: 'localities',
+    cluster: { common_lb_config: { locality_weighted_lb_config: {} } },
+    path: 'static_resources.clusters[0].common_lb_config.locality_weighted_lb_config',
+  },
+  { name: 'largeheads', manager: { max_request_headers_kb: 96 }, path: `${hcm}.max_request_headers_kb` },
 ];

@@ -1,0 +1,266 @@
+/** Settings of the connection manager and of routes that few configurations have. */
+import { type Case, filterType, type Group, get, type JsonObject, plain, upstreamOf } from '../case.ts';
+
+const rbacType = filterType('rbac.v3.RBAC');
+const perRoute = filterType('rbac.v3.RBACPerRoute');
+
+const to = (group: string, prefix: string, route: JsonObject = {}, more: JsonObject = {}): JsonObject => ({
+  match: { prefix },
+  route: { cluster: upstreamOf(group), ...route },
+  ...more,
+});
+
+const loopback = {
+  cidr_ranges: [
+    { address_prefix: '127.0.0.0', prefix_len: 8 },
+    { address_prefix: '10.0.0.0', prefix_len: 8 },
+  ],
+};
+
+const wishes: readonly Case[] = [
+  { name: 'nothing', send: get('/x') },
+  { name: 'timeout', send: get('/x', 'x-envoy-upstream-rq-timeout-ms: 700\n') },
+  { name: 'per try', send: get('/x', 'x-envoy-upstream-rq-per-try-timeout-ms: 300\n') },
+  {
+    name: 'retry',
+    send: get('/x', 'x-envoy-retry-on: 5xx\nx-envoy-max-retries: 2\n'),
+    answers: ['HTTP/1.1 503 No\ncontent-length: 0\n\n', 'HTTP/1.1 503 No\ncontent-length: 0\n\n', plain],
+  },
+  { name: 'request id', send: get('/x', 'x-request-id: mine\n') },
+  { name: 'internal claimed', send: get('/x', 'x-envoy-internal: false\n') },
+];
+
+const deny = (name: string): JsonObject => ({
+  action: 'DENY',
+  policies: { [name]: { permissions: [{ any: true }], principals: [{ any: true }] } },
+});
+
+export const settingGroups: readonly Group[] = [
+  {
+    name: 'via',
+    manager: { via: 'myproxy', stream_idle_timeout: '5s' },
+    cases: [
+      { name: 'none before', send: get('/x') },
+      {
+        name: 'some before',
+        send: get('/x', 'Via: 1.1 first\nX-After: 1\n'),
+        answers: ['HTTP/1.1 200 OK\nvia: 1.0 back\ncontent-length: 0\n\n'],
+      },
+    ],
+  },
+  {
+    name: 'internal',
+    manager: { xff_num_trusted_hops: 0, internal_address_config: loopback },
+    cases: [
+      ...wishes.map((c) => ({
+        ...c,
+        name: `inside: ${c.name}`,
+        send: c.send.replace('@', 'X-Forwarded-For: 10.1.2.3\n@'),
+      })),
+      ...wishes.map((c) => ({ ...c, name: `outside: ${c.name}` })),
+      { name: 'two addresses', send: get('/x', 'X-Forwarded-For: 10.1.2.3, 10.1.2.4\n') },
+    ],
+  },
+  {
+    name: 'detection',
+    manager: {
+      original_ip_detection_extensions: [
+        {
+          name: 'custom',
+          typed_config: {
+            '@type':
+              'type.googleapis.com/envoy.extensions.http.original_ip_detection.custom_header.v3.CustomHeaderConfig',
+            header_name: 'x-client',
+            allow_extension_to_set_address_as_trusted: true,
+            reject_with_status: { code: 401 },
+          },
+        },
+      ],
+      internal_address_config: loopback,
+    },
+    cases: [
+      { name: 'there', send: get('/x', 'X-Client: 10.9.8.7\n') },
+      { name: 'external', send: get('/x', 'X-Client: 192.0.2.7\n') },
+      { name: 'absent', send: get('/x') },
+      { name: 'junk', send: get('/x', 'X-Client: junk\n') },
+    ],
+  },
+  {
+    name: 'portandscheme',
+    manager: { append_x_forwarded_port: true, scheme_header_transformation: { scheme_to_overwrite: 'https' } },
+    cases: [{ name: 'own port', send: get('/x', 'X-Forwarded-Port: 81\nX-Forwarded-Proto: http\n') }],
+  },
+  {
+    name: 'traildot',
+    manager: { strip_trailing_host_dot: true },
+    cases: [
+      { name: 'dot', send: 'GET /x HTTP/1.1\nHost: a.example.\n@\n' },
+      { name: 'dot and port', send: 'GET /x HTTP/1.1\nHost: a.example.:80\n@\n' },
+    ],
+  },
+  {
+    name: 'attempts',
+    virtualHosts: [
+      {
+        name: 'all',
+        domains: ['*'],
+        include_request_attempt_count: true,
+        include_attempt_count_in_response: true,
+        retry_policy: { retry_on: '5xx', num_retries: 2 },
+        routes: [to('attempts', '/')],
+      },
+    ],
+    cases: [
+      { name: 'first', send: get('/x') },
+      {
+        name: 'third',
+        send: get('/x'),
+        answers: ['HTTP/1.1 503 No\ncontent-length: 0\n\n', 'HTTP/1.1 503 No\ncontent-length: 0\n\n', plain],
+      },
+    ],
+  },
+  {
+    name: 'rewriting',
+    routes: [
+      to('rewriting', '/host/', {
+        host_rewrite_path_regex: { pattern: { regex: '^/host/(\\w+).*$' }, substitution: '\\1.example' },
+      }),
+      to('rewriting', '/regex/', { regex_rewrite: { pattern: { regex: '^/regex/([^/]+)' }, substitution: '/\\1/it' } }),
+      {
+        match: { prefix: '/go/' },
+        redirect: { regex_rewrite: { pattern: { regex: '^/go/(.*)$' }, substitution: '/went/\\1' } },
+      },
+      { match: { prefix: '/none' }, non_forwarding_action: {} },
+    ],
+    cases: ['/host/web/x?q=1', '/regex/a/b?q', '/go/there?q=1', '/none'].map((path) => ({
+      name: path,
+      send: get(path),
+    })),
+  },
+  {
+    name: 'durations',
+    manager: { common_http_protocol_options: { max_stream_duration: '1s' } },
+    routes: [
+      to('durations', '/grpc', { max_stream_duration: { grpc_timeout_header_max: '0.9s' } }),
+      to('durations', '/long', { max_stream_duration: { max_stream_duration: '1.2s' }, timeout: '0.1s' }),
+      to('durations', '/', { timeout: '0s' }),
+    ],
+    cases: [
+      { name: 'complete', send: get('/x'), answers: [{ ending: 'hang' }] },
+      {
+        name: 'incomplete',
+        send: 'POST /x HTTP/1.1\nHost: a\nContent-Length: 5\n@\nab',
+        answers: [{ ending: 'hang' }],
+      },
+      {
+        name: 'begun',
+        send: get('/x'),
+        answers: [{ ending: 'hang', first: 'HTTP/1.1 200 OK\ncontent-length: 5\n\nab' }],
+      },
+      {
+        name: 'grpc',
+        send: get('/grpc', 'content-type: application/grpc\ngrpc-timeout: 5S\n'),
+        answers: [{ ending: 'hang' }],
+      },
+      { name: 'route', send: get('/long'), answers: [{ ending: 'hang' }] },
+    ],
+  },
+  {
+    name: 'weights',
+    routes: [
+      {
+        match: { prefix: '/' },
+        route: {
+          weighted_clusters: {
+            header_name: 'x-choice',
+            clusters: [
+              { name: upstreamOf('via'), weight: 10 },
+              {
+                name: upstreamOf('weights'),
+                weight: 90,
+                host_rewrite_literal: 'two.example',
+                request_headers_to_add: [{ header: { key: 'x-level', value: 'cluster' } }],
+                response_headers_to_add: [{ header: { key: 'x-level', value: 'cluster' } }],
+              },
+            ],
+          },
+        },
+        request_headers_to_add: [{ header: { key: 'x-level', value: 'route' } }],
+        response_headers_to_add: [{ header: { key: 'x-level', value: 'route' } }],
+      },
+    ],
+    cases: ['9', '10', '109', '99'].map((n) => ({ name: n, send: get('/x', `x-choice: ${n}\n`) })),
+  },
+  {
+    name: 'specific',
+    routeConfig: {
+      most_specific_header_mutations_wins: true,
+      request_headers_to_add: [
+        { header: { key: 'x-level', value: 'config' }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' },
+        { header: { key: 'x-all', value: 'config' } },
+      ],
+    },
+    routes: [
+      to(
+        'specific',
+        '/',
+        {},
+        {
+          request_headers_to_add: [
+            { header: { key: 'x-level', value: 'route' }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' },
+            { header: { key: 'x-all', value: 'route' } },
+          ],
+        },
+      ),
+    ],
+    cases: [{ name: 'both', send: get('/x') }],
+  },
+  {
+    name: 'perroute',
+    filters: [{ name: 'authz', typed_config: { '@type': rbacType, rules: deny('general') } }],
+    routes: [
+      to('perroute', '/off', {}, { typed_per_filter_config: { authz: { '@type': perRoute } } }),
+      to(
+        'perroute',
+        '/disabled',
+        {},
+        {
+          typed_per_filter_config: {
+            authz: { '@type': 'type.googleapis.com/envoy.config.route.v3.FilterConfig', disabled: true },
+          },
+        },
+      ),
+      to(
+        'perroute',
+        '/own',
+        {},
+        { typed_per_filter_config: { authz: { '@type': perRoute, rbac: { rules: deny('own') } } } },
+      ),
+      to('perroute', '/'),
+    ],
+    cases: ['/off', '/disabled', '/own', '/x'].map((path) => ({ name: path, send: get(path) })),
+  },
+  {
+    name: 'answers',
+    routes: [
+      to('answers', '/headers', {
+        retry_policy: { retry_on: 'retriable-headers', retriable_headers: [{ name: 'x-again' }] },
+      }),
+      to('answers', '/grpc', { retry_policy: { retry_on: 'unavailable' } }),
+      to('answers', '/limited', { retry_policy: { retry_on: '5xx' } }),
+    ],
+    cases: [
+      { name: 'header', send: get('/headers'), answers: ['HTTP/1.1 200 OK\nx-again: 1\ncontent-length: 0\n\n', plain] },
+      {
+        name: 'grpc',
+        send: get('/grpc', 'content-type: application/grpc\n'),
+        answers: ['HTTP/1.1 200 OK\ngrpc-status: 14\ncontent-length: 0\n\n', plain],
+      },
+      {
+        name: 'limited',
+        send: get('/limited'),
+        answers: ['HTTP/1.1 503 No\nx-envoy-ratelimited: true\ncontent-length: 0\n\n', plain],
+      },
+    ],
+  },
+];
