@@ -15,7 +15,11 @@ export interface HttpConnectionManager {
   accept(stream: Stream): void;
   /** A network filter has refused the connection: it is logged and closed. */
   deny(stream: Stream, details: string): void;
+  /** Its configuration was replaced: requests that begin from now on are served as the next one says. */
+  succeed(next: object): void;
 }
+
+const managers = new WeakMap<object, Manager>();
 
 /**
  * Compiles a connection manager for one worker.
@@ -28,7 +32,7 @@ export function createHttpConnectionManager(
 ): HttpConnectionManager {
   const manager = new Manager(spec, runtime, context);
   const exchanges = exchangePoolOf(runtime);
-  return {
+  const made: HttpConnectionManager = {
     accept(stream) {
       stream.handler = new DownstreamConnection(stream, manager, exchanges);
     },
@@ -38,5 +42,10 @@ export function createHttpConnectionManager(
       }
       stream.close();
     },
+    succeed(next) {
+      manager.successor = managers.get(next) ?? null;
+    },
   };
+  managers.set(made, manager);
+  return made;
 }

@@ -23,6 +23,8 @@ export interface Terminal {
   /** Opens a connection for a client that says nothing; absent where the client always speaks first. */
   speculate?(client: ConnectionInfo, onSpoke: () => void): ServerFirstProbe | null;
   deny(stream: Stream, details: string): void;
+  /** The chain was replaced by one with this terminal, for the same connections. */
+  succeed?(next: Terminal): void;
 }
 
 interface RbacFilter {
@@ -191,9 +193,20 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
     this.#deps.slots[slot] = (this.#deps.slots[slot] ?? 0) + by;
   }
 
-  /** Lets connections finish what they do; what is left after the deadline is closed. */
-  drain(deadlineMs: number): void {
+  /** Whether connections of the other chain could have come to this one: only what is done with them has changed. */
+  succeeds(other: ActiveChain): boolean {
+    const same = (pick: (spec: FilterChainSpec) => unknown): boolean =>
+      JSON.stringify(pick(this.spec)) === JSON.stringify(pick(other.spec));
+    return this.spec.name !== '' && same((s) => s.name) && same((s) => s.tls) && same((s) => s.rbac);
+  }
+
+  /**
+   * Lets connections finish what they do; what is left after the deadline is closed. With a successor, requests that
+   * begin on them are already judged by its rules: a policy that was acknowledged must hold for the next request.
+   */
+  drain(deadlineMs: number, successor?: ActiveChain): void {
     this.draining = true;
+    if (successor !== undefined) this.#terminal.succeed?.(successor.#terminal);
     if (this.#streams.size > 0) this.#deps.loop.after(deadlineMs, () => this.closeAll());
   }
 

@@ -89,7 +89,11 @@ export class ActiveListener implements AcceptOwner, InspectionOwner {
     const matches = spec.chains.map((c) => ({ match: c.match, chain: obtain(c) }));
     const otherwise = spec.defaultChain === null ? null : obtain(spec.defaultChain);
     this.#matcher = new FilterChainMatcher(matches, otherwise);
-    for (const [key, chain] of this.#chains) if (!next.has(key)) chain.drain(this.#deps.drainMs);
+    for (const [key, chain] of this.#chains) {
+      if (next.has(key)) continue;
+      const successor = [...next.values()].find((c) => c.succeeds(chain));
+      chain.drain(this.#deps.drainMs, successor);
+    }
     this.#chains = next;
     this.#anyReadsServerName = [...next.values()].some((c) => c.readsServerName);
   }
