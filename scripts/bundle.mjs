@@ -114,9 +114,10 @@ function removeOld(home, name, keep) {
 
 /**
  * Makes the bundle of a program when its sources changed. Returns its folder when it is new, null when there was
- * nothing to do. Throws what esbuild says; the program runs from its sources then.
+ * nothing to do; says so through `begins` before the seconds it takes. Throws what esbuild says; the program runs from
+ * its sources then.
  */
-export async function bundle(root, name) {
+export async function bundle(root, name, begins = () => {}) {
   const program = PROGRAMS[name];
   const home = bundleHome(root);
   const old = readManifest(root, name);
@@ -128,6 +129,7 @@ export async function bundle(root, name) {
       return null;
     }
   }
+  begins();
   for (let attempt = 1; ; attempt++) {
     const dir = `${name}-${Date.now().toString(36)}`;
     const begun = Date.now();

@@ -74,7 +74,7 @@ function step(title, command, args, options = {}) {
       fail(`${title}: ${reason}`, `Run it by hand to see more:  ${[command, ...args].join(' ')}`);
     };
     child.on('error', (e) => done(1, e.message));
-    child.on('exit', (code, signal) => done(code ?? 1, `exit ${code ?? signal}`));
+    child.on('close', (code, signal) => done(code ?? 1, `exit ${code ?? signal}`));
   });
 }
 
@@ -86,7 +86,9 @@ async function systemPackages() {
   if (!onPath('apt-get')) {
     fail(`missing commands: ${names}; this system has no apt-get.`, `Install what Debian calls: ${packages.join(' ')}`);
   }
-  const install = `apt-get update && apt-get install -y --no-install-recommends ${packages.join(' ')}`;
+  // A machine whose lists are there needs no update; a fresh container has none, and old ones name what is gone.
+  const get = `apt-get install -y --no-install-recommends ${packages.join(' ')}`;
+  const install = `${get} || { apt-get update && ${get}; }`;
   if (process.getuid() !== 0)
     fail(`missing commands: ${names}; installing them needs root.`, `sudo sh -c '${install}'`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
@@ -142,9 +144,14 @@ async function nodePackages() {
   stamp('install', fingerprint(manifests()));
 }
 
+/** By hand: Node 18.0 to 18.16 pass over `recursive`. */
+function filesBelow(dir) {
+  const entries = fs.readdirSync(path.join(root, dir), { withFileTypes: true });
+  return entries.flatMap((e) => (e.isDirectory() ? filesBelow(`${dir}/${e.name}`) : [`${dir}/${e.name}`])).sort();
+}
+
 async function generatedTypes() {
-  const own = fs.readdirSync(path.join(root, 'lib/xds/proto'), { recursive: true }).map((f) => `lib/xds/proto/${f}`);
-  const files = own.filter((f) => f.endsWith('.proto')).sort();
+  const files = filesBelow('lib/xds/proto').filter((f) => f.endsWith('.proto'));
   const inputs = ['lib/xds/generate.ts', 'lib/xds/roots.txt', 'lib/xds/buf.gen.yaml', 'lib/xds/package.json', ...files];
   const want = fingerprint(inputs);
   if (stamped('xds', want) && fs.existsSync(path.join(root, 'lib/xds/gen/set.js'))) return;
@@ -187,7 +194,7 @@ function binaries() {
 async function bundles() {
   for (const name of Object.keys(PROGRAMS)) {
     try {
-      const dir = await bundle(root, name);
+      const dir = await bundle(root, name, () => say(`bundling ${name}, so that it starts fast and small`));
       if (dir !== null) await warm(root, name, dir, pinnedNode());
     } catch (error) {
       say(`${name} has no bundle and runs from its sources: ${error instanceof Error ? error.message : error}`);

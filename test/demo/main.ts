@@ -47,7 +47,12 @@ function options(): Options {
       process.stdout.write(usage);
       process.exit(0);
     }
-    return { once: values.once, json: values.json, only: values.only?.split(',') };
+    const only = values.only?.split(',');
+    const unknown = only?.find((id) => !claims.some((c) => c.id === id));
+    if (unknown !== undefined) {
+      throw new Error(`--only ${unknown}: no such claim; there are ${claims.map((c) => c.id).join(', ')}`);
+    }
+    return { once: values.once, json: values.json, only };
   } catch (error) {
     process.stderr.write(`demo: ${messageOf(error)}\n${usage}`);
     process.exit(2);
@@ -59,6 +64,14 @@ function run(args: readonly string[]): Promise<number> {
     const child: ChildProcess = spawn(meshctl, args, { stdio: 'inherit' });
     child.on('exit', (code) => resolve(code ?? 1));
   });
+}
+
+/** Another demo's mesh has the same name: ours would not come up, and cleaning up would end the other. */
+async function refuseSecond(): Promise<void> {
+  const other = await new DevClient(name).status().catch(() => undefined);
+  if (other === undefined) return;
+  console.error(`demo: one is running already (pid ${other.pid}). End it with:\n  meshctl dev down --name ${name}`);
+  process.exit(1);
 }
 
 async function bringUp(folder: string): Promise<Shop> {
@@ -83,8 +96,9 @@ async function checkOne(claim: Claim, shop: Shop, rotation: RotationWatch): Prom
 async function once(shop: Shop, { json, only }: Options): Promise<boolean> {
   const rotation = new RotationWatch(shop);
   const results: { id: string; claim: string; passed: boolean; evidence: string }[] = [];
-  console.log('\nNine claims, checked on the running mesh:\n');
-  for (const claim of claims.filter((c) => only?.includes(c.id) ?? true)) {
+  const wanted = claims.filter((c) => only?.includes(c.id) ?? true);
+  console.log(`\n${wanted.length} of nine claims, checked on the running mesh; below each what was seen:\n`);
+  for (const claim of wanted) {
     const outcome = await checkOne(claim, shop, rotation);
     results.push({ id: claim.id, claim: claim.claim, ...outcome });
     console.log(
@@ -93,9 +107,13 @@ async function once(shop: Shop, { json, only }: Options): Promise<boolean> {
   }
   await rotation.stop();
   if (json !== undefined) fs.writeFileSync(json, `${JSON.stringify({ claims: results }, null, 2)}\n`);
-  const failed = results.filter((r) => !r.passed).length;
-  console.log(`\n${results.length - failed} passed, ${failed} failed`);
-  return failed === 0 && results.length > 0;
+  const failed = results.filter((r) => !r.passed).map((r) => r.id);
+  if (failed.length > 0) {
+    console.log(`\nTo look into it:  meshctl dev up -f manifests/demo  and docs/operations.md ("Why was my request refused?")
+To check it again: npm run demo -- --once --only ${failed.join(',')}`);
+  }
+  console.log(`\n${results.length - failed.length} passed, ${failed.length} failed`);
+  return failed.length === 0 && results.length > 0;
 }
 
 const chosen = options();
@@ -105,6 +123,7 @@ if (process.getuid?.() !== 0) {
   sudo npm run demo${args.length > 0 ? ` -- ${args.join(' ')}` : ''}`);
   process.exit(1);
 }
+await refuseSecond();
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'chainmail-demo-'));
 fs.chmodSync(folder, 0o755);
 for (const file of fs.readdirSync(path.join(root, 'manifests/demo'))) {
