@@ -13,6 +13,7 @@ import { compileLogLine } from '../log/access-log.ts';
 import type { AccessLogFormatSpec, AccessLogSpec, JsonLogFields } from '../model/log.ts';
 import type { CompileContext } from './compile-context.ts';
 import { readDataSource } from './data-source.ts';
+import { readLogFilter } from './log-filter.ts';
 import { extension, type MessageReader } from './message-reader.ts';
 
 /** Envoy's default line. */
@@ -39,7 +40,8 @@ export function readAccessLog(r: MessageReader<AccessLog>, context: CompileConte
     })),
   ]);
   checkOperators(r, spec.format);
-  return spec;
+  const filter = r.inside('filter', readLogFilter);
+  return filter === undefined ? spec : { ...spec, filter };
 }
 
 /** An operator that does not exist is refused here, in Envoy's words, and not in a worker. */

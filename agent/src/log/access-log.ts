@@ -5,6 +5,7 @@
 import type { LogRecord } from '../http/request-view.ts';
 import type { AccessLogFormatSpec, AccessLogSpec } from '../model/log.ts';
 import { workerStat, workerStatBase } from '../stats/layout.ts';
+import { compileLogFilter, type LogFilter } from './filter.ts';
 import { compileTextLine, type LineWriter } from './format.ts';
 import { compileJsonLine } from './json-format.ts';
 import { LineBuffer } from './line-buffer.ts';
@@ -24,6 +25,7 @@ export interface AccessLogWriter {
 interface Sink {
   readonly tag: number;
   readonly write: LineWriter;
+  readonly keeps: LogFilter | null;
 }
 
 /**
@@ -34,8 +36,12 @@ export function compileLogLine(format: AccessLogFormatSpec): LineWriter {
   return format.kind === 'text' ? compileTextLine(format.format) : compileJsonLine(format.fields, format.omitEmpty);
 }
 
-/** slots: the worker's own, for the counts of lines and drops. */
-export function createAccessLogWriter(ring: SharedArrayBuffer, slots: Float64Array): AccessLogWriter {
+/** slots: the worker's own, for the counts of lines and drops. random: [0, 1), for logs that take a share. */
+export function createAccessLogWriter(
+  ring: SharedArrayBuffer,
+  slots: Float64Array,
+  random: () => number = Math.random,
+): AccessLogWriter {
   const writer = new RingWriter(ring);
   const line = new LineBuffer(writer.bytes);
   const sinks = new WeakMap<AccessLogSpec, Sink>();
@@ -74,7 +80,8 @@ export function createAccessLogWriter(ring: SharedArrayBuffer, slots: Float64Arr
     if (known !== undefined) return known;
     const tag = tagOf(spec.path, record);
     if (tag === null) return null;
-    const sink: Sink = { tag, write: compileLogLine(spec.format) };
+    const keeps = spec.filter ? compileLogFilter(spec.filter, random) : null;
+    const sink: Sink = { tag, write: compileLogLine(spec.format), keeps };
     sinks.set(spec, sink);
     return sink;
   };
@@ -84,6 +91,7 @@ export function createAccessLogWriter(ring: SharedArrayBuffer, slots: Float64Arr
       for (let i = 0; i < specs.length; i++) {
         const spec = specs[i];
         const sink = spec === undefined ? null : sinkOf(spec, record);
+        if (sink !== null && sink.keeps !== null && !sink.keeps(record)) continue;
         const written = sink !== null && put(sink.tag, sink.write, record);
         count(written ? workerStat.at.access_log_lines : workerStat.at.access_log_dropped);
       }
