@@ -22,6 +22,7 @@ import { LiveConfig } from '../xds/live-config.ts';
 import { drainConnections, type StopTiming } from './graceful-stop.ts';
 import { IdleMemory } from './idle-memory.ts';
 import { mainStats } from './main-stats.ts';
+import { SecretFiles } from './secret-files.ts';
 import { ServerState } from './server-state.ts';
 import { agentVersion } from './version.ts';
 
@@ -43,6 +44,7 @@ export class Agent {
   readonly state: ServerState;
   readonly registry: StatRegistry;
   readonly pool: WorkerPool;
+  readonly secretFiles: SecretFiles;
   /** Resolves when somebody asked for the end over the admin interface. */
   readonly quitAsked: Promise<void>;
   readonly #setup: AgentSetup;
@@ -64,6 +66,11 @@ export class Agent {
   constructor(setup: AgentSetup) {
     this.#setup = setup;
     this.#clock = setup.clock ?? systemClock;
+    this.secretFiles = new SecretFiles({
+      log: setup.log,
+      clock: this.#clock,
+      onChange: (secrets) => this.#live?.setSecrets(secrets),
+    });
     this.#idleMemory = new IdleMemory(this.#clock);
     this.state = new ServerState(this.#clock.now());
     this.registry = new StatRegistry(this.#clock);
@@ -124,6 +131,7 @@ export class Agent {
       env: {
         stats: this.registry,
         readFile: (path) => fs.readFileSync(path),
+        watchSecret: (file) => this.secretFiles.watch(file),
         hasIdentity: identity !== null,
         node: { node: bootstrap.message.node?.id ?? '', cluster: bootstrap.message.node?.cluster ?? '' },
         staticSecrets: new Set(bootstrap.secrets.map((s) => s.name)),
@@ -137,6 +145,8 @@ export class Agent {
     });
     this.#live = live;
     this.registry.addSource(() => mainStats(this.#statSources(live)));
+    const files = this.secretFiles.current();
+    if (files.length > 0) live.setSecrets(files);
     live.loadStatic(bootstrap.clusters, bootstrap.listeners, bootstrap.secrets);
     this.state.configured();
     this.#onChange();
@@ -212,6 +222,7 @@ export class Agent {
   async close(): Promise<void> {
     this.state.stopping();
     this.#idleMemory.stop();
+    this.secretFiles.stop();
     this.#ads?.stop();
     this.#dns?.stop();
     this.#identity?.stop();

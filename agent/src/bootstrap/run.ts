@@ -28,6 +28,7 @@ export async function validateConfig(options: ServeOptions): Promise<number> {
   compileBootstrap(loadBootstrap(options), {
     stats: noStats,
     readFile: (path) => fs.readFileSync(path),
+    watchSecret: (file) => void file.load(),
     hasIdentity: false,
   });
   process.stdout.write(`configuration '${options.configPath ?? '--config-yaml'}' OK\n`);
@@ -45,6 +46,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     const bootstrap = compileBootstrap(loadBootstrap(options), {
       stats: agent.registry,
       readFile: (path) => fs.readFileSync(path),
+      watchSecret: (file) => agent.secretFiles.watch(file),
       hasIdentity: false,
     });
     await agent.serve(bootstrap, null);

@@ -18,6 +18,23 @@ export interface StatBlocks {
   listenerFilters(): number;
 }
 
+/** A secret in a file, for whoever watches the file. */
+export interface SecretFile {
+  /** The secret's name for the workers. */
+  readonly name: string;
+  readonly path: string;
+  /** Watched for changes instead of the file's own directory; '' for that. */
+  readonly watchedDirectory: string;
+  /** Reads it anew. @throws FieldError, UserError */
+  load(): LoadedSecret;
+}
+
+export interface LoadedSecret {
+  readonly spec: SecretSpec;
+  /** Files it was read from: the response and what its data sources name. */
+  readonly files: readonly string[];
+}
+
 export interface CompileEnvironment {
   readonly stats: StatBlocks;
   /** Whole content of a file that a data source names. */
@@ -26,6 +43,8 @@ export interface CompileEnvironment {
   readonly hasIdentity: boolean;
   /** Names of this proxy in the bootstrap, for add_user_agent. */
   readonly node?: { readonly cluster: string; readonly node: string };
+  /** Loads a secret of a file and keeps it up to date from then on. @throws what loading it throws */
+  readonly watchSecret?: (file: SecretFile) => void;
   /** Names of the secrets in static_resources. */
   readonly staticSecrets: ReadonlySet<string>;
 }

@@ -1,6 +1,7 @@
 /** Where configuration comes from: ADS, or a gRPC service that stands for our own identity. */
 import type { ApiConfigSource, ConfigSource } from '@chainmail/xds/proto/envoy/config/core/v3/config_source';
 import type { MessageReader } from './message-reader.ts';
+import { type PathSource, readPathSource } from './secret-file.ts';
 
 /** Envoy's default of initial_fetch_timeout. */
 export const defaultInitialFetchTimeoutMs = 15_000;
@@ -15,16 +16,23 @@ export function readAdsSource(r: MessageReader<ConfigSource>): number {
   return r.durationMs('initialFetchTimeout') ?? defaultInitialFetchTimeoutMs;
 }
 
-/** For SDS: the cluster of the gRPC service. */
-export function grpcClusterOf(r: MessageReader<ConfigSource>): string {
+export type SecretSource =
+  | { readonly kind: 'grpc'; readonly cluster: string }
+  | ({ readonly kind: 'path' } & PathSource);
+
+/** For SDS: the cluster of the gRPC service, or a file. */
+export function readSecretSource(r: MessageReader<ConfigSource>): SecretSource {
   readVersion(r);
   r.durationMs('initialFetchTimeout');
   const source = r.take('configSourceSpecifier');
   if (source.case === undefined) throw r.invalid('configSourceSpecifier', 'is required');
+  if (source.case === 'pathConfigSource') {
+    return { kind: 'path', ...r.within('pathConfigSource', source.value, readPathSource) };
+  }
   if (source.case !== 'apiConfigSource') throw r.unsupported(source.case);
   return r.within('apiConfigSource', source.value, (a) => {
     a.oneOf('apiType', { GRPC: null, DELTA_GRPC: null });
-    return readGrpcCluster(a);
+    return { kind: 'grpc', cluster: readGrpcCluster(a) };
   });
 }
 

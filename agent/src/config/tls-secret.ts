@@ -9,9 +9,10 @@ import type {
 import type { SdsSecretConfig, Secret } from '@chainmail/xds/proto/envoy/extensions/transport_sockets/tls/v3/secret';
 import type { PeerRulesSpec, SecretSpec, SubjectAltNameMatchSpec } from '../model/tls.ts';
 import type { CompileContext } from './compile-context.ts';
-import { grpcClusterOf } from './config-source.ts';
+import { readSecretSource } from './config-source.ts';
 import { readDataSource } from './data-source.ts';
 import type { MessageReader } from './message-reader.ts';
+import { secretFile } from './secret-file.ts';
 import { readStringMatch } from './string-match.ts';
 
 const sanTypes = { EMAIL: 'email', DNS: 'dns', URI: 'uri', IP_ADDRESS: 'ip' } as const;
@@ -101,15 +102,25 @@ export interface SdsReference {
 /** Secrets come from our own identity or from static_resources.secrets; other servers are refused. */
 export function readSds(r: MessageReader<SdsSecretConfig>, context: CompileContext): SdsReference {
   const name = r.take('name');
-  const cluster = r.inside('sdsConfig', grpcClusterOf);
-  if (cluster === undefined) {
+  const source = r.inside('sdsConfig', readSecretSource);
+  if (source === undefined) {
     if (!context.env.staticSecrets.has(name)) throw r.invalid('name', `unknown static secret '${name}'`);
     return { name, mesh: false };
   }
-  if (cluster !== xdsNames.identityCluster) {
+  if (source.kind === 'path') {
+    const file = secretFile(source, name, context.env, readSecret);
+    if (context.env.watchSecret === undefined) throw r.unsupported('sdsConfig');
+    try {
+      context.env.watchSecret(file);
+    } catch (error) {
+      throw r.invalid('sdsConfig', `cannot use ${source.path}: ${messageOf(error)}`);
+    }
+    return { name: file.name, mesh: false };
+  }
+  if (source.cluster !== xdsNames.identityCluster) {
     throw r.unsupported(
       'sdsConfig',
-      `only static secrets and the cluster '${xdsNames.identityCluster}' are implemented as a source`,
+      `only static secrets, files and the cluster '${xdsNames.identityCluster}' are implemented as a source`,
     );
   }
   if (!context.env.hasIdentity)
