@@ -42,7 +42,7 @@ function metricsOf({ authority, audit, identity }: Observed): Metric[] {
 }
 
 /** Prometheus text format 0.0.4. */
-export function renderMetrics(observed: Observed): string {
+function renderMetrics(observed: Observed): string {
   return metricsOf(observed)
     .flatMap(({ name, kind, help, samples }) => [
       `# HELP ${name} ${help}`,

@@ -7,7 +7,7 @@ export interface TtlRules {
 }
 
 /** Below this a certificate would expire while its renewal is under way. */
-export const minTtlSeconds = 5;
+const minTtlSeconds = 5;
 
 export type TtlResult =
   | { readonly ok: true; readonly seconds: number }

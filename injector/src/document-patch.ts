@@ -2,6 +2,8 @@
  * JSON Patch on one YAML or JSON document as text: comments, order and quoting of what is not touched stay, as far as
  * the YAML library can keep them.
  */
+
+import { type PatchOperation, pointerSegments } from '@chainmail/kube';
 import {
   type Document,
   isAlias,
@@ -13,7 +15,6 @@ import {
   type YAMLMap,
   type YAMLSeq,
 } from 'yaml';
-import { type PatchOperation, pointerSegments } from './json-patch.ts';
 
 export interface TextDocument {
   readonly value: unknown;

@@ -2,11 +2,12 @@
  * Injection of manifests as text, for `meshctl inject`: the same pure function on every pod of a stream of YAML or
  * JSON documents. Invariant: a document in which nothing changes comes out byte for byte.
  */
+
+import { escapeSegment, type PatchOperation } from '@chainmail/kube';
 import { labels, UserError } from '@chainmail/runtime';
 import type { Decision } from './decide.ts';
 import { readDocument, type TextDocument } from './document-patch.ts';
 import { type InjectionReport, inject } from './inject.ts';
-import { escapeSegment, type PatchOperation } from './json-patch.ts';
 import { type Namespace, type Pod, podShapeError } from './pod.ts';
 import { uninject } from './uninject.ts';
 import type { AgentValues } from './values.ts';

@@ -1,10 +1,10 @@
 /** Over generated pods: a second injection changes nothing, taking it out leaves nothing, and what is not ours stays. */
+import { applyPatch, diff } from '@chainmail/kube';
 import test from 'ava';
 import fc from 'fast-check';
 import { parse, stringify } from 'yaml';
 import { inject } from './inject.ts';
 import { injectText, uninjectText } from './inject-text.ts';
-import { applyPatch } from './json-patch.ts';
 import { pods } from './pod.arbitrary.ts';
 import type { Container, Pod } from './pod.ts';
 import { uninject } from './uninject.ts';
@@ -90,6 +90,29 @@ test('the same as text: injected as the object is, and taken out again', (t) => 
       t.deepEqual(parse(out), injected(object));
       t.deepEqual(parse(uninjectText(out).text), object);
       t.is(injectText(out, { values: defaultValues }).text, out);
+    }),
+  );
+});
+
+const named = fc.uniqueArray(
+  fc.record({ name: fc.constantFrom('a', 'b', 'c', 'd'), v: fc.jsonValue({ maxDepth: 1 }) }),
+  {
+    selector: (i) => i.name,
+  },
+);
+const anyJson = fc.oneof(
+  fc.jsonValue({ maxDepth: 3 }),
+  fc.dictionary(fc.constantFrom('a', 'b/c', 'd~', ''), fc.oneof(named, fc.jsonValue({ maxDepth: 2 })), {
+    noNullPrototype: true,
+  }),
+);
+const comparable = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+
+test('property: the difference applied gives the target', (t) => {
+  fc.assert(
+    fc.property(anyJson, anyJson, (a, b) => {
+      const [before, after] = [comparable(a), comparable(b)];
+      t.deepEqual(applyPatch(before, diff(before, after)), after);
     }),
   );
 });

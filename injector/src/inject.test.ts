@@ -1,7 +1,7 @@
+import { applyPatch } from '@chainmail/kube';
 import { type AppProbes, parseAppProbes } from '@chainmail/runtime';
 import test from 'ava';
 import { type Injection, inject } from './inject.ts';
-import { applyPatch } from './json-patch.ts';
 import type { Container, Pod } from './pod.ts';
 import { defaultValues } from './values.ts';
 

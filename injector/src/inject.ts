@@ -3,10 +3,11 @@
  * a report. It always starts from the pod without our parts, so its own output comes out as an empty patch, and a
  * container that someone added after us is taken in on the next call.
  */
+
+import { diff, type PatchOperation } from '@chainmail/kube';
 import { annotations, containers, messageOf, UserError } from '@chainmail/runtime';
 import { conflicts } from './conflicts.ts';
 import { type Decision, decide } from './decide.ts';
-import { diff, type PatchOperation } from './json-patch.ts';
 import { agentContainer, initContainer, meshVolumes } from './mesh-containers.ts';
 import { type Overrides, readOverrides } from './overrides.ts';
 import type { Namespace, Pod } from './pod.ts';

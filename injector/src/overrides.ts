@@ -1,7 +1,8 @@
 /** What a pod's own annotations change about its agent. A wrong one refuses the pod, by the annotation's name. */
+
+import { parseQuantity } from '@chainmail/kube';
 import { annotations, parseCidrList, parsePortList, reservedPorts, UserError } from '@chainmail/runtime';
 import type { Pod, PodSpec, Resources } from './pod.ts';
-import { parseQuantity } from './quantity.ts';
 import { type AgentLogLevel, type AgentValues, agentLogLevels } from './values.ts';
 
 export interface Overrides {
@@ -124,7 +125,7 @@ function isAbove(a: string, b: string): boolean {
 }
 
 /** Every container has limits for cpu and memory, and requests that are absent or the same (Kubernetes' QoS rules). */
-export function isGuaranteed(spec: PodSpec): boolean {
+function isGuaranteed(spec: PodSpec): boolean {
   return [...spec.containers, ...(spec.initContainers ?? [])].every(({ resources }) =>
     resourceNames.every((name) => {
       const limit = parseQuantity(resources?.limits?.[name] ?? '');

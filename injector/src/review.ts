@@ -2,9 +2,10 @@
  * AdmissionReview v1 (admission.k8s.io) in, AdmissionReview v1 out. Pure: the object decides, the request says where
  * it goes, since a pod from a controller has neither name nor namespace of its own yet.
  */
+
+import type { PatchOperation } from '@chainmail/kube';
 import type { Decision } from './decide.ts';
 import { type InjectionReport, inject } from './inject.ts';
-import type { PatchOperation } from './json-patch.ts';
 import type { Namespace } from './pod.ts';
 import type { AgentValues } from './values.ts';
 

@@ -7,7 +7,7 @@ import { type Handler, podShapeError } from './pod.ts';
 import { handlerFields, type MovedHandler } from './probes.ts';
 
 /** A field that injection had to create, and what stood there before. */
-export const creatablePaths = ['/metadata', '/metadata/annotations', '/spec/initContainers', '/spec/volumes'] as const;
+const creatablePaths = ['/metadata', '/metadata/annotations', '/spec/initContainers', '/spec/volumes'] as const;
 export type CreatablePath = (typeof creatablePaths)[number];
 
 export interface InjectionStatus {

@@ -1,6 +1,7 @@
 /** Injection taken back, by the status annotation: the pod is again what its author wrote. */
+
+import { diff, type PatchOperation } from '@chainmail/kube';
 import { annotations, containers, volumes } from '@chainmail/runtime';
-import { diff, type PatchOperation } from './json-patch.ts';
 import type { Pod, PodMetadata, PodSpec } from './pod.ts';
 import { restoreHandlers } from './probes.ts';
 import { type CreatablePath, type InjectionStatus, parseStatus } from './status.ts';

@@ -2,9 +2,10 @@
  * What an installation decides about its agents: typed, with a default for everything. Unknown and malformed fields
  * are refused by path when the file is read, so a pod is never made from a half-understood setting.
  */
+
+import { parseQuantity } from '@chainmail/kube';
 import { defaultTrustDomain, ports, system, UserError } from '@chainmail/runtime';
 import { parse } from 'yaml';
-import { parseQuantity } from './quantity.ts';
 
 export type AgentLogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
 export const agentLogLevels: readonly AgentLogLevel[] = ['trace', 'debug', 'info', 'warn', 'error'];
@@ -67,7 +68,7 @@ export function parseValues(text: string): AgentValues {
 }
 
 /** @throws UserError VALUES_INVALID, naming the path */
-export function agentValues(value: unknown): AgentValues {
+function agentValues(value: unknown): AgentValues {
   const o = fields(value, 'values', Object.keys(defaultValues));
   const read = <K extends keyof AgentValues>(key: K, by: Read<AgentValues[K]>): AgentValues[K] =>
     o[key] === undefined || o[key] === null ? defaultValues[key] : by(o[key], key, defaultValues[key]);

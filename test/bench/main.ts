@@ -14,18 +14,34 @@ import { type BenchPlace, findPeers, loadCpu, type Peer, type Running, start, st
 import { killFamily, listening, memory, startPinned } from './process.ts';
 import { type Row, rows } from './rows.ts';
 
-const { values: args } = parseArgs({
-  options: {
-    seconds: { type: 'string', default: '2' },
-    rounds: { type: 'string', default: '5' },
-    json: { type: 'string' },
-    row: { type: 'string' },
-    peers: { type: 'string', default: 'agent,base,nginx,haproxy,envoy' },
-    base: { type: 'string' },
-    memory: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
-});
+const flags = {
+  seconds: { type: 'string', default: '2' },
+  rounds: { type: 'string', default: '5' },
+  json: { type: 'string' },
+  row: { type: 'string' },
+  peers: { type: 'string', default: 'agent,base,nginx,haproxy,envoy' },
+  base: { type: 'string' },
+  memory: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const;
+
+function misuse(message: string): never {
+  console.error(`bench: ${message}\n  npm run bench -- --help lists the flags`);
+  process.exit(2);
+}
+
+function readArgs() {
+  try {
+    return parseArgs({ options: flags }).values;
+  } catch (error) {
+    return misuse(error instanceof Error ? error.message : String(error));
+  }
+}
+
+const args = readArgs();
+for (const flag of ['seconds', 'rounds'] as const) {
+  if (!(Number(args[flag]) > 0)) misuse(`--${flag} ${args[flag]} is not a number above 0`);
+}
 if (args.help) {
   console.log(
     'npm run bench [-- --seconds 2 --rounds 5 --row TEXT --peers agent,nginx,haproxy,envoy --base DIR --memory --json FILE]\n' +

@@ -57,12 +57,7 @@ function used(socket: net.Socket): Promise<net.Socket> {
 }
 
 /** Connections opened one after the other: as many at once would measure the burst. */
-export async function openIdle(
-  port: number,
-  role: Role,
-  certs: BenchCertificates,
-  count: number,
-): Promise<net.Socket[]> {
+async function openIdle(port: number, role: Role, certs: BenchCertificates, count: number): Promise<net.Socket[]> {
   const sockets: net.Socket[] = [];
   for (let i = 0; i < count; i++) sockets.push(await used(connect(port, role, certs)));
   return sockets;
@@ -90,7 +85,7 @@ async function measureOnce(peer: Peer, role: Role, place: BenchPlace, connection
   }
 }
 
-export async function measureIdle(
+async function measureIdle(
   peer: Peer,
   role: Role,
   place: BenchPlace,

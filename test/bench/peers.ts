@@ -7,7 +7,7 @@ import { envoyConfig, type Hop, haproxyConfig, nginxConfig, type Role } from './
 import { findEnvoy } from './envoy.ts';
 import { isTaken, killFamily, listening, startPinned } from './process.ts';
 
-export const proxyCpu = 0;
+const proxyCpu = 0;
 export const loadCpu = 1;
 
 export interface Peer {

@@ -27,7 +27,7 @@ export const kinds = {
 } as const;
 
 export type KindName = keyof typeof kinds;
-export type ObjectOf<K extends KindName> = Infer<(typeof kinds)[K]['schema']>;
+type ObjectOf<K extends KindName> = Infer<(typeof kinds)[K]['schema']>;
 export type KnownObject = { [K in KindName]: ObjectOf<K> }[KindName];
 
 /** One fault of an object, at the place where it stands. */
@@ -47,7 +47,7 @@ export type Decoded =
 const groupOf = (apiVersion: string): string => (apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : '');
 
 /** The kind's name if the object is of a kind and group that we read. */
-export function knownKind(object: KubeObject): KindName | undefined {
+function knownKind(object: KubeObject): KindName | undefined {
   const entry = Object.entries(kinds).find(([name]) => name === object.kind);
   return entry !== undefined && entry[1].group === groupOf(object.apiVersion) ? (entry[0] as KindName) : undefined;
 }
@@ -60,7 +60,7 @@ export function withNamespace<T extends KubeObject>(object: T): T {
 }
 
 /** A fault of a loaded object as a problem with its line. */
-export function problemAt(loaded: LoadedObject, path: FieldPath, message: string): ObjectProblem {
+function problemAt(loaded: LoadedObject, path: FieldPath, message: string): ObjectProblem {
   const name = formatPath(path);
   return {
     origin: { file: loaded.origin.file, line: loaded.lineOf(path) },

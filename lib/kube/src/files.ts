@@ -4,6 +4,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
+import { hasCycle, maxNesting, nestsTooDeep } from '@chainmail/runtime';
 import { LineCounter, parseAllDocuments } from 'yaml';
 import type { KubeObject } from './object.ts';
 
@@ -84,6 +85,9 @@ function expandList(value: KubeObject): KubeObject[] {
 export function parseObjects(text: string, file: string): Loaded {
   const objects: LoadedObject[] = [];
   const problems: FileProblem[] = [];
+  if (nestsTooDeep(text)) {
+    return { objects, problems: [{ origin: { file, line: 1 }, reason: `nested deeper than ${maxNesting} levels` }] };
+  }
   const lines = new LineCounter();
   for (const doc of parseAllDocuments(text, { lineCounter: lines, uniqueKeys: true })) {
     if (!('contents' in doc)) continue;
@@ -106,7 +110,7 @@ export function parseObjects(text: string, file: string): Loaded {
       }
       return start;
     };
-    const wrong = shapeError(value);
+    const wrong = hasCycle(value) ? 'an alias stands inside its own anchor' : shapeError(value);
     const isList = (value as { kind?: unknown }).kind === 'List';
     if (wrong !== undefined && !isList) {
       problems.push({ origin: { file, line: start }, reason: wrong });

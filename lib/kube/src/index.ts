@@ -5,10 +5,7 @@ export {
   type KindName,
   type KnownObject,
   kinds,
-  knownKind,
-  type ObjectOf,
   type ObjectProblem,
-  problemAt,
   withNamespace,
 } from './decode.ts';
 export {
@@ -21,6 +18,7 @@ export {
   type Watch,
   watchObjects,
 } from './files.ts';
+export { applyPatch, diff, escapeSegment, type PatchOperation, pointerSegments } from './json-patch.ts';
 export type { BackendTrafficPolicy } from './kinds/backend-traffic-policy.ts';
 export type {
   ConfigMap,
@@ -43,8 +41,9 @@ export type {
   HttpRouteRule,
 } from './kinds/http-route.ts';
 export type { MeshPolicy } from './kinds/mesh-policy.ts';
-export { type AuthorizationRule, isCidr, type PathMatch, type SecurityPolicy } from './kinds/security-policy.ts';
+export type { AuthorizationRule, PathMatch, SecurityPolicy } from './kinds/security-policy.ts';
 export type { TargetRef, TargetSelector } from './kinds/target.ts';
 export { type KubeObject, type ObjectMeta, objectKey } from './object.ts';
+export { parseQuantity } from './quantity.ts';
 export { durationMs } from './schema/duration.ts';
 export { type FieldPath, formatPath, isRecord } from './schema/schema.ts';

@@ -5,8 +5,8 @@
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import https from 'node:https';
+import { applyPatch, type PatchOperation } from '@chainmail/kube';
 import { messageOf, system, UserError } from '@chainmail/runtime';
-import { applyPatch, type PatchOperation } from './json-patch.ts';
 import type { Pod } from './pod.ts';
 
 export type Admission =
@@ -69,15 +69,6 @@ function exchange(
   });
 }
 
-/** True when the injector serves with a certificate we trust. */
-export async function webhookHealthy(webhook: Webhook): Promise<boolean> {
-  try {
-    return (await exchange(webhook, 'GET', '/healthz', '')).code === 200;
-  } catch {
-    return false;
-  }
-}
-
 function reviewOf(pod: Pod, uid: string): unknown {
   const { name = '', namespace = 'default' } = pod.metadata;
   const v1 = { group: '', version: 'v1' };
@@ -111,7 +102,15 @@ function decide(pod: Pod, uid: string, text: string): Admission {
   if (response.patchType !== 'JSONPatch')
     throw new UserError('LOCAL_ADMISSION_PATCH', `patchType ${response.patchType}`);
   const operations = JSON.parse(Buffer.from(response.patch, 'base64').toString()) as PatchOperation[];
-  return { kind: 'allowed', pod: applyPatch(pod, operations), warnings };
+  return { kind: 'allowed', pod: patched(pod, operations), warnings };
+}
+
+function patched(pod: Pod, operations: readonly PatchOperation[]): Pod {
+  try {
+    return applyPatch(pod, operations) as Pod;
+  } catch (cause) {
+    throw new UserError('LOCAL_ADMISSION_PATCH', messageOf(cause), { cause });
+  }
 }
 
 /** Never rejects: what goes wrong on the way is `unavailable`, and the caller's failure policy decides. */

@@ -3,7 +3,6 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { type Clock, ports, system, type Timer, tokenAudience } from '@chainmail/runtime';
 import { addressPlan } from './address-plan.ts';
-import { webhookHealthy } from './admission.ts';
 import { Component, type ComponentStatus, writeAtomically } from './component.ts';
 import { agentImage, nodeFolder } from './images.ts';
 import { LogFile } from './log-file.ts';
@@ -53,7 +52,7 @@ interface Setting {
 const tokenFile = (paths: RunPaths, name: ComponentName): string => path.join(paths.private, 'tokens', accounts[name]);
 
 /** The flags of each process, as docs/local.md lists them. Pure. */
-export function componentArguments(name: ComponentName, s: Setting): readonly string[] {
+function componentArguments(name: ComponentName, s: Setting): readonly string[] {
   const { paths, mesh } = s;
   const ttl = mesh.certificateTtlSeconds;
   const level = ['--log-level', mesh.logLevel];
@@ -89,7 +88,7 @@ export function componentArguments(name: ComponentName, s: Setting): readonly st
 }
 
 /** What the injector puts into pods here. Pure. */
-export function injectorValues(mesh: MeshOptions): Readonly<Record<string, unknown>> {
+function injectorValues(mesh: MeshOptions): Readonly<Record<string, unknown>> {
   return {
     image: agentImage,
     trustDomain: mesh.trustDomain,
@@ -154,11 +153,6 @@ export class ControlPlane {
     while (!fs.existsSync(paths.bundle)) await this.#pause(50);
     this.#components.control.start();
     this.#components.injector.start();
-  }
-
-  webhookReady(): Promise<boolean> {
-    const { paths } = this.#setting;
-    return fs.existsSync(paths.bundle) ? webhookHealthy(webhookOf(paths)) : Promise.resolve(false);
   }
 
   trimLogs(): void {

@@ -19,7 +19,7 @@ export interface DeploymentPlan {
   readonly remove: readonly string[];
 }
 
-export const hashLabel = 'pod-template-hash';
+const hashLabel = 'pod-template-hash';
 
 /** Ten characters over the template: a changed template gives new pods. */
 export function templateHash(template: unknown): string {

@@ -4,7 +4,7 @@
  */
 
 export const recordTypes = { A: 1, NS: 2, CNAME: 5, SOA: 6, SRV: 33, AAAA: 28, ANY: 255 } as const;
-export const responseCodes = { noError: 0, formatError: 1, nameError: 3, notImplemented: 4, refused: 5 } as const;
+const responseCodes = { noError: 0, formatError: 1, nameError: 3, notImplemented: 4, refused: 5 } as const;
 
 export interface Question {
   readonly id: number;

@@ -8,10 +8,10 @@ const hasLabels = (pod: NamedPod, selector: Readonly<Record<string, string>>): b
 export const isReady = (pod: NamedPod): boolean =>
   pod.status?.conditions.some((c) => c.type === 'Ready' && c.status === 'True') ?? false;
 
-export const isTerminating = (pod: NamedPod): boolean => pod.metadata.deletionTimestamp !== undefined;
+const isTerminating = (pod: NamedPod): boolean => pod.metadata.deletionTimestamp !== undefined;
 
 /** Pods a Service selects; none when it has no selector. */
-export function selectedPods(service: Service, pods: readonly NamedPod[]): NamedPod[] {
+function selectedPods(service: Service, pods: readonly NamedPod[]): NamedPod[] {
   const { selector } = service.spec;
   if (selector === undefined || Object.keys(selector).length === 0) return [];
   const finished = (p: NamedPod): boolean => p.status?.phase === 'Succeeded' || p.status?.phase === 'Failed';

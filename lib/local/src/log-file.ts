@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 
-export const logCapBytes = 16 * 1024 * 1024;
+const logCapBytes = 16 * 1024 * 1024;
 
 export class LogFile {
   readonly path: string;

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { KubeObject } from '@chainmail/kube';
 
-export function objectFileName(o: KubeObject): string {
+function objectFileName(o: KubeObject): string {
   const { namespace, name = '' } = o.metadata;
   return [o.kind.toLowerCase(), ...(namespace === undefined ? [] : [namespace]), name, 'json'].join('.');
 }

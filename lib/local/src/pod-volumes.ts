@@ -6,7 +6,7 @@ import { messageOf } from '@chainmail/runtime';
 import { run, tryRun } from './command.ts';
 import { userOf } from './container-setup.ts';
 import type { NamedPod, Volume } from './pod.ts';
-import { parseQuantity } from './quantity.ts';
+import { wholeUnits } from './quantity.ts';
 import { renewTokenAt } from './service-account-token.ts';
 import { hasContent, tokenLifeSeconds, type VolumeSources, volumeFiles } from './volume-content.ts';
 import { type Ownership, writeVolume } from './volume-writer.ts';
@@ -96,7 +96,7 @@ export class PodVolumes {
     if (fs.existsSync(dir)) return;
     fs.mkdirSync(dir, { recursive: true });
     if (v.emptyDir?.medium === 'Memory') {
-      const bytes = Math.ceil(parseQuantity(v.emptyDir.sizeLimit ?? '') ?? defaultMemoryBytes);
+      const bytes = wholeUnits(v.emptyDir.sizeLimit ?? '') ?? defaultMemoryBytes;
       await run('mount', ['-t', 'tmpfs', '-o', `size=${bytes},nosuid,nodev`, 'chainmail', dir]);
       this.#mounted.push(dir);
     }

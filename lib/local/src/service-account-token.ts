@@ -20,7 +20,7 @@ export interface TokenRequest {
 }
 
 /** Kubernetes refuses to issue a token for less than ten minutes. */
-export const minimumTokenSeconds = 600;
+const minimumTokenSeconds = 600;
 
 /** When a token has used up this part of its life the file is rewritten, as the kubelet does. */
 export const renewTokenAt = 0.8;

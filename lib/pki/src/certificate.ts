@@ -16,7 +16,7 @@ import {
 } from './der.ts';
 
 /** A certificate above this is refused unread; ours have 600 bytes. */
-export const maxCertificateBytes = 16 * 1024;
+const maxCertificateBytes = 16 * 1024;
 
 export interface CertificateFields {
   readonly der: Uint8Array;

@@ -1,7 +1,7 @@
 /** Configuration text, YAML or JSON, to a message. A key that stands twice is refused: the second would win in silence. */
 import { createRequire } from 'node:module';
 import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
-import { UserError } from '@chainmail/runtime';
+import { hasCycle, maxNesting, nestsTooDeep, UserError } from '@chainmail/runtime';
 import type * as Yaml from 'yaml';
 import { parseEnvoyJson } from './json.ts';
 import { parsePlainJson } from './plain-json.ts';
@@ -15,6 +15,7 @@ const maxAliases = 1_000;
  * @throws UserError CONFIG_SYNTAX with line and column
  */
 export function parseConfigText(text: string, name: string): unknown {
+  if (nestsTooDeep(text)) throw new UserError('CONFIG_SYNTAX', `${name}: nested deeper than ${maxNesting} levels`);
   const plain = parsePlainJson(text);
   if (plain !== undefined) return plain.value;
   // Loaded here: a process that reads no YAML need not carry its parser (4 MB).
@@ -26,13 +27,16 @@ export function parseConfigText(text: string, name: string): unknown {
     const place = at === undefined ? name : `${name}:${at.line}:${at.col}`;
     throw new UserError('CONFIG_SYNTAX', `${place}: ${error.message.split(' at line ')[0]}`);
   }
+  let value: unknown;
   try {
-    return document.toJS({ maxAliasCount: maxAliases });
+    value = document.toJS({ maxAliasCount: maxAliases });
   } catch (cause) {
     throw new UserError('CONFIG_SYNTAX', `${name}: ${cause instanceof Error ? cause.message : String(cause)}`, {
       cause,
     });
   }
+  if (hasCycle(value)) throw new UserError('CONFIG_SYNTAX', `${name}: an alias stands inside its own anchor`);
+  return value;
 }
 
 /** @throws UserError CONFIG_SYNTAX, or FieldError. An empty document is the empty message, as for Envoy. */

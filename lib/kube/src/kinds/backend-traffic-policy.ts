@@ -8,7 +8,7 @@ import { targets } from './target.ts';
 const uint32 = integer(0, 4_294_967_295);
 
 /** Envoy's retry_on conditions, in Envoy Gateway's spelling, which is the same. */
-export const retryTriggers = [
+const retryTriggers = [
   '5xx',
   'gateway-error',
   'reset',

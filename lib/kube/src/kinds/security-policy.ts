@@ -33,7 +33,7 @@ const serviceAccount = text({
 });
 
 /** True for `10.0.0.0/8`, `fd00::/8` and bare addresses. */
-export function isCidr(value: string): boolean {
+function isCidr(value: string): boolean {
   const [address = '', bits, ...rest] = value.split('/');
   const family = net.isIP(address);
   if (family === 0 || rest.length > 0) return false;

@@ -10,7 +10,7 @@ export const targetRef = object(
   { instead: { namespace: 'a policy attaches to Services of its own namespace only; remove the field' } },
 );
 
-export const targetSelector = object({ kind: oneOf('Service'), matchLabels: map(text()) }, { group });
+const targetSelector = object({ kind: oneOf('Service'), matchLabels: map(text()) }, { group });
 
 export type TargetRef = Infer<typeof targetRef>;
 export type TargetSelector = Infer<typeof targetSelector>;

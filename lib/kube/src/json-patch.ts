@@ -80,7 +80,9 @@ function names(list: readonly Json[]): readonly string[] | undefined {
   return usable ? all : undefined;
 }
 
-/** A patched copy. @throws Error where an operation does not fit the document */
+const operations: readonly string[] = ['add', 'replace', 'remove'] satisfies PatchOperation['op'][];
+
+/** A patched copy. @throws Error where an operation does not fit the document, or is none of ours */
 export function applyPatch(document: Json, patch: readonly PatchOperation[]): Json {
   const root = { document: structuredClone(document) };
   for (const operation of patch) applyOne(root, operation);
@@ -88,6 +90,7 @@ export function applyPatch(document: Json, patch: readonly PatchOperation[]): Js
 }
 
 function applyOne(root: { document: Json }, operation: PatchOperation): void {
+  if (!operations.includes(operation.op)) throw new Error(`patch operation ${operation.op} is not known`);
   const segments = ['document', ...pointerSegments(operation.path)];
   const key = segments.pop() ?? '';
   const parent = segments.reduce<Json>((node, s) => child(node, s, operation.path), root);
@@ -98,7 +101,7 @@ function applyOne(root: { document: Json }, operation: PatchOperation): void {
 
 function child(node: Json, segment: string, path: string): Json {
   const next = Array.isArray(node)
-    ? node[Number(segment)]
+    ? node[indexOf(segment)]
     : isObject(node) && Object.hasOwn(node, segment)
       ? node[segment]
       : undefined;
@@ -106,8 +109,11 @@ function child(node: Json, segment: string, path: string): Json {
   return next;
 }
 
+/** RFC 6901, 4: digits without a leading zero; anything else is no place in a list. */
+const indexOf = (segment: string): number => (/^(0|[1-9]\d{0,8})$/.test(segment) ? Number(segment) : -1);
+
 function editList(list: Json[], key: string, operation: PatchOperation): void {
-  const index = key === '-' ? list.length : Number(key);
+  const index = key === '-' ? list.length : indexOf(key);
   const last = operation.op === 'add' ? list.length : list.length - 1;
   if (!Number.isInteger(index) || index < 0 || index > last) throw misfit(operation.path);
   if (operation.op === 'remove') list.splice(index, 1);
@@ -117,8 +123,11 @@ function editList(list: Json[], key: string, operation: PatchOperation): void {
 function editObject(object: Record<string, Json>, key: string, operation: PatchOperation): void {
   if (operation.op !== 'add' && !Object.hasOwn(object, key)) throw misfit(operation.path);
   if (operation.op === 'remove') delete object[key];
-  else object[key] = structuredClone(operation.value);
+  // Assigning to `__proto__` would change the object's prototype instead.
+  else Object.defineProperty(object, key, { ...ownField, value: structuredClone(operation.value) });
 }
+
+const ownField = { writable: true, enumerable: true, configurable: true } as const;
 
 function misfit(path: string): Error {
   return new Error(`the patch does not fit the document at ${path}`);
