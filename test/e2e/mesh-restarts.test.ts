@@ -9,6 +9,7 @@ import { deployment, namespaces, roll, service } from './mesh/manifests.ts';
 import { echoOf, eventually, SuiteMesh } from './mesh/suite-mesh.ts';
 
 const name = `e2e-restarts-${process.pid}`;
+const cluster = 'outbound|80||roll.alpha.svc.cluster.local';
 const http = '{ name: http, port: 80, targetPort: http }';
 
 let mesh: SuiteMesh;
@@ -57,6 +58,13 @@ const ready = (count: number, version?: string): Promise<boolean> =>
     60_000,
   );
 
+/** Failures with what the client's agent did about them. */
+async function explained(failures: readonly string[]): Promise<string> {
+  const stats = [...(await mesh.stats('alpha/client'))].filter(([n, v]) => v > 0 && /roll.*(retry|5\d\d|5xx)/.test(n));
+  const log = (await mesh.accessLog('alpha/client')).filter((l) => l['response_code'] !== 200);
+  return [...failures, JSON.stringify(stats), ...log.map((l) => JSON.stringify(l))].join('\n');
+}
+
 let label = 0;
 /** Runs load while something happens; a new key space each time. */
 async function underLoad(act: () => Promise<void>): Promise<{ sent: number; failures: readonly string[] }> {
@@ -91,12 +99,11 @@ test.serial('a pod whose application is killed is left alone until it is back', 
     );
     await ready(2);
   });
-  // What was being answered when it died is lost when it must not be repeated; nothing else is.
-  t.true(report.failures.length <= 3, report.failures.join('\n'));
-  t.true(
-    report.failures.every((f) => f.includes('POST')),
-    report.failures.join('\n'),
-  );
+  // Lost may be a POST that was on its way, which must not be repeated, and what the budget for retries (three at a
+  // time) did not cover when all of the pod's requests failed at once.
+  const overflow = (await mesh.stats('alpha/client')).get(`cluster.${cluster}.upstream_rq_retry_overflow`) ?? 0;
+  const others = report.failures.filter((f) => !/POST .* connection termination/.test(f));
+  t.true(others.length <= overflow, await explained(report.failures));
   t.deepEqual(repeatedPosts(), []);
 });
 
