@@ -110,8 +110,9 @@ export function parseObjects(text: string, file: string): Loaded {
       }
       return start;
     };
-    const wrong = hasCycle(value) ? 'an alias stands inside its own anchor' : shapeError(value);
-    const isList = (value as { kind?: unknown }).kind === 'List';
+    const circular = hasCycle(value);
+    const wrong = circular ? 'an alias stands inside its own anchor' : shapeError(value);
+    const isList = !circular && (value as { kind?: unknown }).kind === 'List';
     if (wrong !== undefined && !isList) {
       problems.push({ origin: { file, line: start }, reason: wrong });
       continue;
