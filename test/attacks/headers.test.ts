@@ -141,7 +141,7 @@ test('an answer that splits is one answer, or a 502; nothing of it meets the nex
     };
     const { text, statuses } = await send(agent.port, [get(''), get('Connection: close', '/next')].join(''), {
       until: answers(2),
-      timeoutMs: 1500,
+      timeoutMs: 5000,
     });
     t.is(statuses[0], status, `${name}: ${text}`);
     t.false(text.includes('poison'), `${name}: ${text}`);

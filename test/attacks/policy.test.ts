@@ -86,7 +86,7 @@ const beyond: readonly string[] = ['/ADMIN', '/;/admin', '/%2561dmin', '/%252fad
 
 async function reachedAdmin(app: App, port: number, target: string): Promise<boolean> {
   app.reset();
-  await send(port, `GET ${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`, { timeoutMs: 400 });
+  await send(port, `GET ${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`, { timeoutMs: 3000 });
   return app.requests.some((r) => /^\/admin/.test(readByApp(r.url)));
 }
 
@@ -138,7 +138,7 @@ const odd: readonly string[] = [
 
 const reachedSecret = async (app: App, port: number, host: string): Promise<boolean> => {
   app.reset();
-  await send(port, `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`, { timeoutMs: 400 });
+  await send(port, `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`, { timeoutMs: 3000 });
   return app.requests.length > 0;
 };
 

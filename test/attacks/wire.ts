@@ -30,7 +30,7 @@ const wholeAnswer = (text: string): boolean => {
 
 /** Sends the pieces, each in a write of its own, and gives what came back. */
 export function send(port: number, bytes: string | readonly (string | Buffer)[], wire: Wire = {}): Promise<Exchange> {
-  const { until = wholeAnswer, timeoutMs = 2000 } = wire;
+  const { until = wholeAnswer, timeoutMs = 8000 } = wire;
   const pieces = typeof bytes === 'string' ? [bytes] : bytes;
   const begun = performance.now();
   return new Promise((resolve) => {
