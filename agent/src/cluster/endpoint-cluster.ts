@@ -24,13 +24,13 @@ export class EndpointCluster extends BaseCluster {
   }
 
   pick(context: PickContext): Pick {
-    const picked = this.#lists.pick(context.tried, this.runtime.random, context.hash ?? null);
-    if (picked === null) {
+    const host = this.#lists.pick(context.tried, this.runtime.random, context.hash ?? null);
+    if (host === null) {
       this.count(clusterStat.at.upstream_cx_none_healthy);
       return noneHealthy;
     }
-    if (picked.panic) this.count(clusterStat.at.lb_healthy_panic);
-    return { kind: 'host', host: picked.host };
+    if (this.#lists.panic) this.count(clusterStat.at.lb_healthy_panic);
+    return host.picked;
   }
 
   override record(host: Host, outcome: Outcome): void {

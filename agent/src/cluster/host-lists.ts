@@ -37,17 +37,17 @@ export class HostLists {
     this.#lists = priorityLoad(priorities.map(healthOf), panicThreshold).map((share) => this.#list(share, priorities));
   }
 
+  /** Whether the last pick disregarded health. */
+  panic = false;
+
   /** Null when no list has a host. random is [0, 1) and asked only when there is a choice of lists. */
-  pick(
-    tried: readonly unknown[],
-    random: () => number,
-    hash: bigint | null = null,
-  ): { host: ClusterHost; panic: boolean } | null {
+  pick(tried: readonly unknown[], random: () => number, hash: bigint | null = null): ClusterHost | null {
     const list = this.#choose(random);
     const host = list?.balancer.pick(hash === null ? anyChoice : { hash, attempt: 0 });
     if (list === undefined || host === undefined) return null;
-    if (tried.length === 0 || !tried.includes(host)) return { host, panic: list.panic };
-    return { host: this.#untried(list, tried, hash) ?? host, panic: list.panic };
+    this.panic = list.panic;
+    if (tried.length === 0 || !tried.includes(host)) return host;
+    return this.#untried(list, tried, hash) ?? host;
   }
 
   #choose(random: () => number): List | undefined {

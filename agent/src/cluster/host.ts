@@ -3,7 +3,7 @@ import type { ClusterSpec, EndpointSpec } from '../model/cluster.ts';
 import type { AddressSpec } from '../model/listener.ts';
 import type { UpstreamTlsSpec } from '../model/tls.ts';
 import type { HostState } from '../model/update.ts';
-import type { Host, HostPool } from './cluster.ts';
+import type { Host, HostPool, Pick } from './cluster.ts';
 
 /** What outlier detection remembers of a host. */
 export interface OutlierState {
@@ -34,6 +34,8 @@ export class ClusterHost implements Host {
   rqError = 0;
   rqTimeout = 0;
   pool: HostPool | null = null;
+  /** The result of a pick, made once. */
+  readonly picked: Pick = { kind: 'host', host: this };
   readonly outlier: OutlierState = {
     consecutive5xx: 0,
     consecutiveGateway: 0,

@@ -14,9 +14,12 @@ interface Source {
 
 /** Lines for one destination, gathered over one turn. */
 interface Batch {
-  readonly chunks: Uint8Array[];
+  bytes: Buffer;
+  length: number;
   lines: number;
 }
+
+const firstBatchBytes = 32_768;
 
 export class AccessLogDrain {
   readonly #clock: Clock;
@@ -57,7 +60,7 @@ export class AccessLogDrain {
         else this.#gather(batches, source.sinks.get(tag), line);
       });
     }
-    for (const [sink, { chunks, lines }] of batches) sink.append(Buffer.concat(chunks), lines);
+    for (const [sink, { bytes, length, lines }] of batches) sink.append(bytes.subarray(0, length), lines);
   }
 
   /** Takes what is there and waits until it is written. */
@@ -93,9 +96,19 @@ export class AccessLogDrain {
 
   #gather(batches: Map<LogSink, Batch>, sink: LogSink | undefined, line: Uint8Array): void {
     if (sink === undefined) return;
-    const batch = batches.get(sink) ?? { chunks: [], lines: 0 };
-    batches.set(sink, batch);
-    batch.chunks.push(line.slice());
+    let batch = batches.get(sink);
+    if (batch === undefined) {
+      batch = { bytes: Buffer.allocUnsafeSlow(firstBatchBytes), length: 0, lines: 0 };
+      batches.set(sink, batch);
+    }
+    const needed = batch.length + line.length;
+    if (needed > batch.bytes.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(needed, batch.bytes.length * 4));
+      batch.bytes.copy(grown, 0, 0, batch.length);
+      batch.bytes = grown;
+    }
+    batch.bytes.set(line, batch.length);
+    batch.length = needed;
     batch.lines++;
   }
 }

@@ -22,6 +22,23 @@ const remoteIp = (r: LogRecord): string => r.request?.remoteIp ?? r.connection.r
 /** A client known from a header has no port. */
 const remotePort = (r: LogRecord): number => (remoteIp(r) === r.connection.remoteIp ? r.connection.remotePort : 0);
 
+interface AddressText {
+  readonly ip: string;
+  readonly port: number;
+  readonly text: string;
+}
+
+/** Addresses repeat with every request of their connection. */
+const addressTexts: (AddressText | undefined)[] = new Array(1024).fill(undefined);
+
+function addressText(ip: string, port: number): string {
+  const known = addressTexts[port & 1023];
+  if (known !== undefined && known.port === port && known.ip === ip) return known.text;
+  const text = labelOf({ ip, port });
+  addressTexts[port & 1023] = { ip, port, text };
+  return text;
+}
+
 const plain: Readonly<Record<string, Operator>> = {
   PROTOCOL: text((r) => r.request?.protocol ?? null),
   RESPONSE_CODE: number((r) => r.status),
@@ -50,7 +67,7 @@ const plain: Readonly<Record<string, Operator>> = {
   UPSTREAM_REQUEST_ATTEMPT_COUNT: number((r) => r.attempts),
   UPSTREAM_PEER_URI_SAN: text((r) => r.upstreamPeerPrincipal),
   UPSTREAM_TLS_VERSION: text((r) => r.upstreamTlsVersion),
-  DOWNSTREAM_REMOTE_ADDRESS: text((r) => labelOf({ ip: remoteIp(r), port: remotePort(r) })),
+  DOWNSTREAM_REMOTE_ADDRESS: text((r) => addressText(remoteIp(r), remotePort(r))),
   DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: text(remoteIp),
   DOWNSTREAM_REMOTE_PORT: number(remotePort),
   DOWNSTREAM_DIRECT_REMOTE_ADDRESS: text(({ connection: c }) =>
@@ -58,7 +75,7 @@ const plain: Readonly<Record<string, Operator>> = {
   ),
   DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: text((r) => r.connection.directRemoteIp ?? r.connection.remoteIp),
   DOWNSTREAM_DIRECT_REMOTE_PORT: number((r) => r.connection.remotePort),
-  DOWNSTREAM_LOCAL_ADDRESS: text((r) => labelOf({ ip: r.connection.localIp, port: r.connection.localPort })),
+  DOWNSTREAM_LOCAL_ADDRESS: text((r) => addressText(r.connection.localIp, r.connection.localPort)),
   DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: text((r) => r.connection.localIp),
   DOWNSTREAM_LOCAL_PORT: number((r) => r.connection.localPort),
   DOWNSTREAM_PEER_URI_SAN: text((r) => r.connection.peerPrincipal),

@@ -31,7 +31,7 @@ export class LogSink {
     this.#events = events;
   }
 
-  /** Takes a copy of the lines. count is how many they are, for the account of drops. */
+  /** Takes the lines over: nobody may write to their bytes any more. count is how many they are, for the account of drops. */
   append(lines: Uint8Array, count: number): void {
     if (this.#waitingBytes + lines.length > maxPendingBytes) {
       this.dropped += count;
@@ -64,7 +64,10 @@ export class LogSink {
       return;
     }
     const fd = this.#open();
-    const batch = Buffer.concat(this.#waiting.splice(0));
+    const waiting = this.#waiting.splice(0);
+    const [first = Buffer.alloc(0)] = waiting;
+    const batch =
+      waiting.length === 1 ? Buffer.from(first.buffer, first.byteOffset, first.length) : Buffer.concat(waiting);
     this.#waitingBytes = 0;
     if (fd === null) {
       this.dropped += linesIn(batch);

@@ -27,7 +27,7 @@ import {
 import type { TlsEnd } from './tls-end.ts';
 
 /** What one stream may read in a turn of the loop; then the others come first. */
-const turnBudgetBytes = 262_144;
+const turnBudgetBytes = 65_536;
 /** How long a closing stream may take to write its queue when the caller gave no deadline. */
 const flushDeadlineMs = 1000;
 
