@@ -1,5 +1,6 @@
 /**
  * `npm test [-- PATTERN]`: unit and contract tests beside the code, then the end-to-end suites in network namespaces.
+ * `npm run test:attacks [-- PATTERN]`: the attacks of docs/security.md on the real processes, on loopback.
  * Ends with one plain line, `N passed, N failed`, and exit code 1 when something failed or nothing ran.
  */
 import { spawn } from 'node:child_process';
@@ -38,17 +39,27 @@ function suite(cwd: string, args: readonly string[], tally: Tally): Promise<void
   });
 }
 
-const pattern = process.argv.slice(2);
-const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
-const begun = Date.now();
-console.log('# unit and contract tests');
-await suite(root, pattern, tally);
-if (pattern.length === 0 && process.getuid?.() !== 0) {
+async function endToEnd(): Promise<void> {
+  if (process.getuid?.() === 0) {
+    console.log('# end to end, in network namespaces');
+    await suite(path.join(root, 'test'), [], tally);
+    return;
+  }
   console.log('# NOT OK: the end-to-end suites make network namespaces and need root. Run:  sudo npm test');
   tally.failed++;
-} else if (pattern.length === 0) {
-  console.log('# end to end, in network namespaces');
-  await suite(path.join(root, 'test'), [], tally);
+}
+
+const attacks = process.argv[2] === '--attacks';
+const pattern = process.argv.slice(attacks ? 3 : 2);
+const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
+const begun = Date.now();
+if (attacks) {
+  console.log('# attacks');
+  await suite(path.join(root, 'test'), ['--config', 'attacks/ava.config.mjs', ...pattern], tally);
+} else {
+  console.log('# unit and contract tests');
+  await suite(root, pattern, tally);
+  if (pattern.length === 0) await endToEnd();
 }
 console.log(`took ${((Date.now() - begun) / 1000).toFixed(0)} s`);
 if (tally.passed === 0) tally.failed++;

@@ -45,7 +45,7 @@ test('whoever stalls is ended by a deadline: in the head, in the body, between r
   const dripping = new Promise<void>((resolve) => {
     const socket = net.connect(agent.port, '127.0.0.1');
     socket.write('GET /x HTTP/1.1\r\nHost: a\r\nX: ');
-    const drip = setInterval(() => socket.write('y\r\nX: '), 200);
+    const drip = setInterval(() => socket.writable && socket.write('y\r\nX: '), 200);
     socket.on('error', () => {});
     socket.on('data', () => {});
     socket.on('close', () => {
@@ -140,7 +140,7 @@ test('a proxy without limits takes a head of any size', async (t) => {
   const sink = net.createServer((socket) => {
     socket.on('data', (chunk: Buffer) => {
       seen += chunk.length;
-      if (seen > 150_000) socket.end('seen');
+      if (seen > 150_000 && !socket.writableEnded) socket.end('seen');
     });
   });
   sink.listen(0, '127.0.0.1');
