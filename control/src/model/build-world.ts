@@ -11,7 +11,7 @@ import type {
   Service,
 } from '@chainmail/kube';
 import { meshPod } from './pods.ts';
-import { type BrokenSecurityPolicy, indexPolicies } from './policy-index.ts';
+import { type BrokenPolicies, indexPolicies, noneBroken } from './policy-index.ts';
 import { endpointsOf, meshService, type Pods, slicesByService } from './services.ts';
 import { keyOf, type MeshPod, type MeshService, type World } from './world.ts';
 
@@ -94,11 +94,11 @@ function indexPods(sorted: Sorted): Pods {
   return { byKey, byIp, byNamespace };
 }
 
-/** @param broken SecurityPolicies that could not be read and never could: they deny what they cover. */
+/** @param broken policies that could not be read and never could: they deny what they cover. */
 export function buildWorld(
   trustDomain: string,
   objects: readonly KnownObject[],
-  broken: readonly BrokenSecurityPolicy[] = [],
+  broken: BrokenPolicies = noneBroken,
 ): World {
   const sorted = sortByKind(objects);
   const pods = indexPods(sorted);

@@ -38,6 +38,8 @@ export interface PolicyIndex {
   readonly security: ReadonlyMap<Place, SecurityEntry>;
   readonly traffic: ReadonlyMap<Place, BackendTrafficPolicy>;
   readonly mesh: ReadonlyMap<string, MeshPolicy>;
+  /** Namespaces whose MeshPolicy is broken, and the name of one. */
+  readonly brokenMesh: ReadonlyMap<string, string>;
   readonly issues: readonly PolicyIssue[];
 }
 
@@ -105,8 +107,21 @@ export interface Policies {
   readonly mesh: readonly MeshPolicy[];
   readonly security: readonly SecurityPolicy[];
   readonly traffic: readonly BackendTrafficPolicy[];
-  /** SecurityPolicies that are broken and were never sound, with the targets that could be read. */
-  readonly broken: readonly BrokenSecurityPolicy[];
+  readonly broken: BrokenPolicies;
+}
+
+/** Policies that are broken and were never sound: each denies what it covers. */
+export interface BrokenPolicies {
+  readonly security: readonly BrokenSecurityPolicy[];
+  readonly mesh: readonly BrokenMeshPolicy[];
+}
+
+export const noneBroken: BrokenPolicies = { security: [], mesh: [] };
+
+/** Covers its namespace, or the mesh when it stands in the system namespace. */
+export interface BrokenMeshPolicy {
+  readonly namespace: string;
+  readonly name: string;
 }
 
 export interface BrokenSecurityPolicy {
@@ -122,14 +137,15 @@ export function indexPolicies(policies: Policies, services: ReadonlyMap<string, 
   for (const [place, policy] of attach('SecurityPolicy', policies.security, services, issues)) {
     security.set(place, { kind: 'policy', policy });
   }
-  for (const { namespace, name, services: names } of policies.broken) {
+  for (const { namespace, name, services: names } of policies.broken.security) {
     const places = names.length === 0 ? [namespace] : names.map((n) => keyOf(namespace, n));
     for (const place of places) security.set(place, { kind: 'broken', namespace, name });
   }
   const asAttached = policies.mesh.map((p) => ({ ...p, spec: { ...p.spec } }) as MeshPolicy & Attached);
   const mesh = attach('MeshPolicy', asAttached, services, issues);
   const traffic = attach('BackendTrafficPolicy', policies.traffic, services, issues);
-  return { security, traffic, mesh, issues };
+  const brokenMesh = new Map(policies.broken.mesh.map((p) => [p.namespace, p.name]));
+  return { security, traffic, mesh, brokenMesh, issues };
 }
 
 /** The traffic policy of a Service's port: the port's own, the Service's, its namespace's, the mesh's. */
@@ -149,12 +165,17 @@ export function trafficPolicyOf(
 /**
  * mTLS mode and default authorization of a namespace, each field from the nearest policy that sets it. Authorization
  * that nobody set lets the mesh in under STRICT, and everybody under PERMISSIVE, which would otherwise refuse the very
- * plaintext it is there to admit.
+ * plaintext it is there to admit. A broken policy that was to set it denies, as a broken SecurityPolicy does.
  */
 export function effectiveMesh(index: PolicyIndex, namespace: string): EffectiveMesh {
   const chain = [index.mesh.get(namespace), index.mesh.get(system.namespace)].filter((p) => p !== undefined);
+  const broken = [namespace, system.namespace].find((n) => index.brokenMesh.has(n));
   const mode = chain.find((p) => p.spec.mtls !== undefined)?.spec.mtls?.mode ?? 'STRICT';
   const setter = chain.find((p) => p.spec.authorization !== undefined);
+  if (broken !== undefined) {
+    const authorizedBy = `MeshPolicy/${keyOf(broken, index.brokenMesh.get(broken) ?? '')}/invalid`;
+    return { mode, authorization: 'deny', authorizedBy };
+  }
   const authorization = setter?.spec.authorization?.default ?? (mode === 'STRICT' ? 'allow-mesh' : 'allow-all');
   const authorizedBy = setter === undefined ? 'MeshPolicy/default' : `MeshPolicy/${idOf(setter as Attached)}`;
   return { mode, authorization, authorizedBy };

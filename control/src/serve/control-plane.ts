@@ -39,6 +39,7 @@ const channelOptions = {
   'grpc.keepalive_time_ms': 30_000,
   'grpc.keepalive_timeout_ms': 10_000,
   'grpc.keepalive_permit_without_calls': 1,
+  'grpc.max_concurrent_streams': 16,
   'grpc.max_receive_message_length': 4 * 1024 * 1024,
 } as const;
 
@@ -67,7 +68,7 @@ function follow(options: ControlPlaneOptions) {
   let state = store.apply({ objects: [], problems: [] });
   const publish = (): void => {
     timer = undefined;
-    fleet.publish(buildWorld(trustDomain, state.objects, state.brokenSecurity));
+    fleet.publish(buildWorld(trustDomain, state.objects, state.broken));
     reporter.take(state, fleet.revision);
     log.info({ revision: fleet.revision, objects: state.objects.length, agents: fleet.agents.length }, 'published');
   };

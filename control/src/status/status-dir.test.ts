@@ -33,7 +33,7 @@ function setUp(t: ExecutionContext, files: Readonly<Record<string, string>>) {
   const source = new TextSource(files);
   source.start((loaded) => {
     const state = store.apply(loaded);
-    fleet.publish(buildWorld('cluster.local', state.objects, state.brokenSecurity));
+    fleet.publish(buildWorld('cluster.local', state.objects, state.broken));
     reporter.take(state, fleet.revision);
     clock.advance(1000);
   });

@@ -98,7 +98,7 @@ function accepted(record: ObjectRecord, issues: readonly PolicyIssue[], world: W
   if (problem !== undefined) {
     const outcome = record.keepsLastGood
       ? '; its last good state stays in force'
-      : record.kind === 'SecurityPolicy'
+      : record.kind === 'SecurityPolicy' || record.deniesMeanwhile
         ? '; what it covers is denied until it is mended'
         : '';
     const message = `${problem.reason}${outcome}`;
@@ -142,6 +142,9 @@ function programmedCondition(p: Programmed): Condition {
   return { type: 'Programmed', status: 'True', reason: 'Programmed', message: `${p.agents} agents acknowledged` };
 }
 
+/** The name of a broken object may be anything, also a path. */
+const fileSafe = (part: string): string => part.replace(/[^A-Za-z0-9.*-]/g, '-').slice(0, 253);
+
 /** Statuses of all objects that have one, by file name without extension. */
 export function statuses(
   records: readonly ObjectRecord[],
@@ -156,7 +159,7 @@ export function statuses(
     const state = programmedOf(record.key);
     const conditions = [accepted(record, issues, world), ...resolved(record, world), programmedCondition(state)];
     const problems = record.problems.map((p) => ({ file: p.origin.file, line: p.origin.line, reason: p.reason }));
-    out.set([kind, namespace, name].filter((p) => p !== undefined).join('.'), {
+    out.set([kind, namespace, name].flatMap((p) => (p === undefined ? [] : fileSafe(p))).join('.'), {
       apiVersion: apiVersions[kind] ?? 'v1',
       kind,
       metadata: namespace === undefined ? { name } : { namespace, name },

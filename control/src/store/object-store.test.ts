@@ -25,7 +25,7 @@ test('a mistake keeps the last good state and says file, line and remedy', (t) =
       reason: 'spec.authorization.rules[0].action: "Alow" is not allowed here; write Allow or Deny',
     },
   ]);
-  t.deepEqual(bad.brokenSecurity, []);
+  t.deepEqual(bad.broken, { security: [], mesh: [] });
   const mended = apply(store, { 'p.yaml': catalogPolicy });
   t.deepEqual(recordIn(mended)?.problems, []);
 });
@@ -55,11 +55,11 @@ test('a file that can no longer be read keeps its objects; a file that is gone d
 });
 
 test('a security policy that never was sound denies what it names, or its namespace', (t) => {
-  t.deepEqual(apply(new ObjectStore(), { 'p.yaml': broken }).brokenSecurity, [
+  t.deepEqual(apply(new ObjectStore(), { 'p.yaml': broken }).broken.security, [
     { namespace: 'shop', name: 'catalog-readers', services: ['catalog'] },
   ]);
   const wide = broken.replace(/ {2}targetRefs.*\n/, '');
-  t.deepEqual(apply(new ObjectStore(), { 'p.yaml': wide }).brokenSecurity[0]?.services, []);
+  t.deepEqual(apply(new ObjectStore(), { 'p.yaml': wide }).broken.security[0]?.services, []);
 });
 
 test('the live text of an object goes before the one a user wrote, in either order', (t) => {
@@ -89,4 +89,15 @@ test('an object without a namespace stands in default; a foreign kind is passed 
     apply(new ObjectStore(), { f: text }).records.map((r) => r.key),
     ['ServiceAccount/default/x'],
   );
+});
+
+test('a MeshPolicy about authorization that was never sound denies; one about mTLS only leaves the default', (t) => {
+  const policy = (spec: string): string =>
+    `apiVersion: chainmail.dev/v1alpha1\nkind: MeshPolicy\nmetadata: { name: m, namespace: shop }\nspec: ${spec}\n`;
+  const meshOf = (spec: string) => apply(new ObjectStore(), { 'm.yaml': policy(spec) }).broken.mesh;
+  t.deepEqual(meshOf('{ authorization: { default: dney } }'), [{ namespace: 'shop', name: 'm' }]);
+  t.deepEqual(meshOf('{ mtls: { mode: STRIKT } }'), []);
+  const store = new ObjectStore();
+  apply(store, { 'm.yaml': policy('{ authorization: { default: allow-mesh } }') });
+  t.deepEqual(apply(store, { 'm.yaml': policy('{ authorization: 5 }') }).broken.mesh, [], 'the last good state holds');
 });

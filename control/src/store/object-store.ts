@@ -15,7 +15,7 @@ import {
   objectKey,
   withNamespace,
 } from '@chainmail/kube';
-import type { BrokenSecurityPolicy } from '../model/policy-index.ts';
+import type { BrokenMeshPolicy, BrokenPolicies, BrokenSecurityPolicy } from '../model/policy-index.ts';
 
 /** What became of one object. */
 export interface ObjectRecord {
@@ -28,6 +28,8 @@ export interface ObjectRecord {
   readonly problems: readonly ObjectProblem[];
   /** Broken, and an earlier state of it holds. */
   readonly keepsLastGood: boolean;
+  /** A MeshPolicy about authorization that is broken and never was sound. */
+  readonly deniesMeanwhile: boolean;
 }
 
 export interface StoreState {
@@ -35,8 +37,8 @@ export interface StoreState {
   readonly records: readonly ObjectRecord[];
   /** Files and documents that are no objects. */
   readonly fileProblems: readonly FileProblem[];
-  /** SecurityPolicies that are broken and never were sound. */
-  readonly brokenSecurity: readonly BrokenSecurityPolicy[];
+  /** Policies that are broken and never were sound, where they would have said who may do what. */
+  readonly broken: BrokenPolicies;
 }
 
 interface Good {
@@ -71,6 +73,7 @@ function freshOf(loaded: LoadedObject): Fresh | undefined {
     origin: loaded.origin,
     problems: decoded.outcome === 'invalid' ? decoded.problems : [],
     keepsLastGood: false,
+    deniesMeanwhile: false,
   };
   return { record, object: decoded.outcome === 'known' ? decoded.object : undefined, loaded };
 }
@@ -86,6 +89,12 @@ function prefer(held: Fresh, next: Fresh): Fresh {
   if (held.object !== undefined && isLive(held.object) && !(next.object !== undefined && isLive(next.object)))
     return held;
   return next;
+}
+
+/** It was to say who may come in: until it can be read, nobody may. */
+function isAboutAuthorization(loaded: LoadedObject): boolean {
+  const spec = (loaded.object as { spec?: unknown }).spec;
+  return !isRecord(spec) || 'authorization' in spec;
 }
 
 /** The Services that a broken policy names, as far as that can be read. */
@@ -108,13 +117,17 @@ export class ObjectStore {
     }
     const good = new Map<string, Good>();
     const records: ObjectRecord[] = [];
-    const brokenSecurity: BrokenSecurityPolicy[] = [];
+    const security: BrokenSecurityPolicy[] = [];
+    const mesh: BrokenMeshPolicy[] = [];
     for (const [key, { record, object, loaded: text }] of fresh) {
       const earlier = this.#good.get(key);
       if (object !== undefined) good.set(key, { object, origin: record.origin });
       else if (earlier !== undefined) good.set(key, earlier);
-      else if (record.kind === 'SecurityPolicy') brokenSecurity.push(brokenPolicy(record, text));
-      records.push({ ...record, keepsLastGood: object === undefined && earlier !== undefined });
+      else if (record.kind === 'SecurityPolicy') security.push(brokenPolicy(record, text));
+      const neverSound = object === undefined && earlier === undefined;
+      const deniesMeanwhile = neverSound && record.kind === 'MeshPolicy' && isAboutAuthorization(text);
+      if (deniesMeanwhile) mesh.push({ namespace: record.namespace ?? 'default', name: record.name });
+      records.push({ ...record, keepsLastGood: object === undefined && !neverSound, deniesMeanwhile });
     }
     for (const [key, held] of this.#good) {
       if (fresh.has(key)) continue;
@@ -125,7 +138,7 @@ export class ObjectStore {
     }
     this.#good = good;
     const objects = [...good.values()].map((g) => g.object);
-    return { objects, records, fileProblems: loaded.problems, brokenSecurity };
+    return { objects, records, fileProblems: loaded.problems, broken: { security, mesh } };
   }
 }
 
@@ -149,5 +162,6 @@ function lostRecord(key: string, held: Good, problem: FileProblem): ObjectRecord
     origin: held.origin,
     problems: [{ origin: problem.origin, path: '', reason: `cannot be read now: ${problem.reason}` }],
     keepsLastGood: true,
+    deniesMeanwhile: false,
   };
 }

@@ -193,9 +193,10 @@ test('on an opaque port an HTTP condition allows nothing and denies whatever els
 });
 
 test('a policy that is broken and was never sound denies under its own name', (t) => {
-  const world = buildWorld('cluster.local', objectsOf(shop), [
-    { namespace: 'shop', name: 'oops', services: ['catalog'] },
-  ]);
+  const world = buildWorld('cluster.local', objectsOf(shop), {
+    security: [{ namespace: 'shop', name: 'oops', services: ['catalog'] }],
+    mesh: [],
+  });
   const catalog = world.pods.get('shop/catalog-1');
   const web1 = world.pods.get('shop/web-1');
   if (catalog === undefined || web1 === undefined) return t.fail();
@@ -203,6 +204,17 @@ test('a policy that is broken and was never sound denies under its own name', (t
     { policy: 'SecurityPolicy/shop/oops/invalid', when: { is: 'always' } },
   ]);
   t.regex(inboundModel(world, web1).ports[0]?.denials[0]?.policy ?? '', /allow-mesh/);
+});
+
+test('a broken MeshPolicy denies where no SecurityPolicy stands, in its namespace or the whole mesh', (t) => {
+  for (const namespace of ['shop', 'chainmail-system']) {
+    const world = buildWorld('cluster.local', objectsOf(shop), { security: [], mesh: [{ namespace, name: 'oops' }] });
+    const pod = world.pods.get('shop/catalog-1');
+    if (pod === undefined) return t.fail();
+    t.deepEqual(inboundModel(world, pod).ports[0]?.denials, [
+      { policy: `MeshPolicy/${namespace}/oops/invalid/deny`, when: { is: 'always' } },
+    ]);
+  }
 });
 
 test('the policies of two Services that lead to one port both hold', (t) => {

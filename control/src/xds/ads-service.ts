@@ -31,6 +31,9 @@ export interface AdsOptions {
 
 export const adsDefinition = serviceDefinition(AggregatedDiscoveryService);
 
+/** A pod reconnects before its old stream is known to be dead; this many at once is an agent gone wild, or an attack. */
+const maxStreamsOfPod = 16;
+
 /** Requests that come before the client is admitted; more than this is no client of ours. */
 const maxHeld = 64;
 
@@ -102,6 +105,9 @@ async function serve<R extends DiscoveryMessage, S extends AgentStream & { handl
     throw new Refused(status.INVALID_ARGUMENT, 'the first request must have a node that names its pod and namespace');
   }
   const pod = await admission(options, podKey, svid.spiffeId, ended.signal);
+  if (fleet.agents.filter((a) => a.pod === podKey).length >= maxStreamsOfPod) {
+    throw new Refused(status.RESOURCE_EXHAUSTED, `pod ${podKey} has ${maxStreamsOfPod} streams already`);
+  }
   let opened: S | undefined;
   const { stream, leave } = fleet.join(pod, {
     pod: podKey,

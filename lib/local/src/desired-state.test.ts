@@ -31,3 +31,20 @@ test('doubles, missing namespaces and broken shapes are problems with file and l
   t.regex(reasons('apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n')[0] ?? '', /spec is missing/);
   t.regex(reasons('apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {}\n')[0] ?? '', /template\.spec/);
 });
+
+test('a name that is a path and a kind that is none are problems', (t) => {
+  const text = `apiVersion: v1
+kind: ServiceAccount
+metadata: { name: ../../x }
+---
+apiVersion: v1
+kind: constructor
+metadata: { name: x }
+`;
+  const { problems } = desiredState(parseObjects(text, 'f.yaml'));
+  t.deepEqual(
+    problems.map((p) => p.reason.split(':')[0]),
+    ['ServiceAccount', 'constructor (v1) does not run under meshctl dev'],
+  );
+  t.regex(problems[0]?.reason ?? '', /'\.\.\/\.\.\/x' is not a name/);
+});

@@ -25,6 +25,14 @@ const harmless = new Set(['NetworkPolicy', 'PodDisruptionBudget', 'HorizontalPod
 const namespaced = (o: KubeObject): KubeObject =>
   o.metadata.namespace === undefined ? { ...o, metadata: { ...o.metadata, namespace: 'default' } } : o;
 
+/** RFC 1123, as an API server would demand: names become parts of paths here. */
+const objectName = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
+
+function nameProblem({ kind, metadata: { name, namespace } }: KubeObject): string | undefined {
+  const bad = [name, namespace].find((n) => n !== undefined && !objectName.test(n));
+  return bad === undefined ? undefined : `${kind}: '${bad}' is not a name: use a-z, 0-9, "-" and ".", up to 253`;
+}
+
 function shapeProblem(o: KubeObject): string | undefined {
   const spec = (o as { spec?: { template?: { spec?: unknown }; type?: string; ports?: unknown } }).spec;
   if (o.metadata.name === undefined) return `${o.kind}: metadata.name is missing`;
@@ -56,14 +64,16 @@ export function desiredState(loaded: Loaded): DesiredState {
   };
   const problems: FileProblem[] = [...loaded.problems];
   for (const { object, origin } of loaded.objects) {
-    const map = (maps as Readonly<Record<string, Map<string, KubeObject> | undefined>>)[object.kind];
+    const map = Object.hasOwn(maps, object.kind)
+      ? (maps as Readonly<Record<string, Map<string, KubeObject>>>)[object.kind]
+      : undefined;
     if (map === undefined) {
       const group = object.apiVersion.split('/')[0] ?? '';
       if (readByControl.has(group) || harmless.has(object.kind)) continue;
       problems.push({ origin, reason: `${object.kind} (${object.apiVersion}) does not run under meshctl dev` });
       continue;
     }
-    const reason = shapeProblem(object);
+    const reason = shapeProblem(object) ?? nameProblem(object);
     if (reason !== undefined) {
       problems.push({ origin, reason });
       continue;
@@ -78,7 +88,7 @@ export function desiredState(loaded: Loaded): DesiredState {
   }
   for (const { object, origin } of loaded.objects) {
     const ns = namespaced(object).metadata.namespace ?? '';
-    const runs = object.kind !== 'Namespace' && object.kind in maps;
+    const runs = object.kind !== 'Namespace' && Object.hasOwn(maps, object.kind);
     if (runs && !maps.Namespace.has(ns)) {
       problems.push({
         origin,

@@ -4,6 +4,7 @@
  */
 import http from 'node:http';
 import path from 'node:path';
+import { pipeline } from 'node:stream';
 import { containers, messageOf, podPaths, UserError } from '@chainmail/runtime';
 import { type ApiContext, notFound, sendJson } from './api-context.ts';
 import type { PodRunner } from './pod-runner.ts';
@@ -51,7 +52,7 @@ export async function serveProxy(
   };
   const upstream = http.request(options, (answer) => {
     response.writeHead(answer.statusCode ?? 502, answer.headers);
-    answer.pipe(response);
+    pipeline(answer, response, () => {}); // an answer that breaks off ends the connection, rather than hanging it
   });
   upstream.on('error', (error) => {
     if (response.headersSent) response.destroy();
