@@ -119,6 +119,8 @@ function hostJson(host: HostState): unknown {
     stats: [...counters.map(stat('COUNTER')), ...gauges.map(stat('GAUGE'))],
     health_status: {
       eds_health_status: host.flags.includes('failed_eds_health') ? 'UNHEALTHY' : 'HEALTHY',
+      ...(host.flags.includes('failed_active_hc') ? { failed_active_health_check: true } : {}),
+      ...(host.flags.includes('active_hc_timeout') ? { failed_active_hc_timeout: true } : {}),
       ...(host.flags.includes('failed_outlier_check') ? { failed_outlier_check: true } : {}),
     },
     weight: host.weight,

@@ -1,10 +1,12 @@
 /** A cluster with a list of endpoints, from configuration, EDS or DNS: balancing, health, outlier detection. */
 import type { ClusterSpec, EndpointSpec, EndpointsSpec } from '../model/cluster.ts';
+import type { Stream, StreamHandler } from '../net/stream.ts';
 import { clusterStat } from '../stats/layout.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import { createBalancer } from './balancer.ts';
 import { BaseCluster } from './base-cluster.ts';
 import type { Host, Outcome, Pick, PickContext } from './cluster.ts';
+import { type CheckedCluster, HealthChecker } from './health-check.ts';
 import { ClusterHost, hostKey, tlsOf } from './host.ts';
 import { HostLists } from './host-lists.ts';
 import { OutlierDetector } from './outlier-detector.ts';
@@ -16,11 +18,13 @@ export class EndpointCluster extends BaseCluster {
   #endpoints: readonly EndpointSpec[] = [];
   #lists: HostLists;
   #outlier: OutlierDetector | null;
+  #checker: HealthChecker | null;
 
   constructor(spec: ClusterSpec, runtime: WorkerRuntime) {
     super(spec, runtime);
     this.#lists = this.#newLists();
     this.#outlier = this.#newDetector(spec);
+    this.#checker = this.#newChecker(spec);
   }
 
   pick(context: PickContext): Pick {
@@ -50,6 +54,10 @@ export class EndpointCluster extends BaseCluster {
     } else {
       this.#outlier.update(spec.outlier);
     }
+    if (JSON.stringify(spec.healthCheck ?? null) !== JSON.stringify(before.healthCheck ?? null)) {
+      this.#checker?.close();
+      this.#checker = this.#newChecker(spec);
+    }
     this.#adopt();
   }
 
@@ -60,6 +68,8 @@ export class EndpointCluster extends BaseCluster {
 
   close(): void {
     this.#outlier?.close();
+    this.#checker?.close();
+    this.#checker = null;
     for (const host of this.#hosts) host.retire();
     this.#hosts = [];
     this.#endpoints = [];
@@ -79,6 +89,26 @@ export class EndpointCluster extends BaseCluster {
     if (spec.outlier === null) return null;
     const owner = { hosts: () => this.#hosts, onEjectionsChanged: () => this.#refresh() };
     return new OutlierDetector(spec.outlier, owner, this.runtime, spec.stats);
+  }
+
+  #newChecker(spec: ClusterSpec): HealthChecker | null {
+    if (!spec.healthCheck) return null;
+    const owner: CheckedCluster = {
+      hosts: () => this.#hosts,
+      dial: (host, timeoutMs, handler) => this.#dialCheck(host, timeoutMs, handler),
+      onHealthChanged: () => this.#refresh(),
+      onPassed: (host) => this.#outlier?.passedCheck(host),
+    };
+    return new HealthChecker(spec.healthCheck, owner, this.runtime, spec.stats);
+  }
+
+  #dialCheck(host: ClusterHost, connectTimeoutMs: number, handler: StreamHandler): Stream {
+    const { bindV4, bindV6, tcpKeepalive: keepalive, bufferLimitBytes } = this.spec;
+    const { address, tls } = host;
+    const sni = tls?.sni ?? '';
+    const bind = address.ip.includes(':') ? bindV6 : bindV4;
+    const options = { address, tls, sni, connectTimeoutMs, bufferLimitBytes, bind, keepalive, target: this.name };
+    return this.runtime.dial(options, handler);
   }
 
   /** Hosts with the same key stay the same objects, with their pools and their past; an endpoint named twice is one. */
@@ -101,6 +131,7 @@ export class EndpointCluster extends BaseCluster {
       host.retire();
     }
     if (changed) this.count(clusterStat.at.membership_change);
+    this.#checker?.follow(this.#hosts);
     this.#refresh();
   }
 

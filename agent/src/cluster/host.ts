@@ -25,6 +25,9 @@ export class ClusterHost implements Host {
   endpoint: EndpointSpec;
   removed = false;
   ejected = false;
+  /** Active health checks have it out; the last one ran into its timeout. */
+  failedActiveCheck = false;
+  checkTimedOut = false;
   activeRequests = 0;
   activeConnections = 0;
   cxTotal = 0;
@@ -60,7 +63,7 @@ export class ClusterHost implements Host {
   /** Takes new requests without panic, if need be as a degraded host. */
   get available(): boolean {
     const { health } = this.endpoint;
-    return !this.ejected && (health === 'healthy' || health === 'degraded');
+    return !this.ejected && !this.failedActiveCheck && (health === 'healthy' || health === 'degraded');
   }
 
   /** No new picks ever again: the pool closes what is idle and lets the rest finish. */
@@ -117,7 +120,9 @@ export function hostState(host: ClusterHost): HostState {
 
 function flagsOf(host: ClusterHost): HostState['flags'] {
   const flags: HostState['flags'][number][] = [];
+  if (host.failedActiveCheck) flags.push('failed_active_hc');
   if (host.ejected) flags.push('failed_outlier_check');
+  if (host.failedActiveCheck && host.checkTimedOut) flags.push('active_hc_timeout');
   if (host.endpoint.health === 'unhealthy') flags.push('failed_eds_health');
   if (host.endpoint.health === 'degraded') flags.push('degraded_eds_health');
   if (host.endpoint.health === 'draining') flags.push('eds_status_draining');

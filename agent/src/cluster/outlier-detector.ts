@@ -43,6 +43,14 @@ export class OutlierDetector {
     else this.#recordStatus(host, outcome.cause === 'timeout' || outcome.cause === 'connect-timeout' ? 504 : 503);
   }
 
+  /** An active health check says that the host is well: it comes back at once, where that is configured. */
+  passedCheck(host: ClusterHost): void {
+    if (!host.ejected || this.#spec.ignoreHealthChecks === true) return;
+    this.#readmit(host);
+    this.#showActive();
+    this.#owner.onEjectionsChanged();
+  }
+
   /** A host has left the cluster. */
   forget(host: ClusterHost): void {
     if (!host.ejected) return;

@@ -47,6 +47,7 @@ export function readOutlierDetection(r: MessageReader<OutlierDetection>): Outlie
     baseEjectionTimeMs,
     maxEjectionTimeMs: r.durationMs('maxEjectionTime') ?? Math.max(300_000, baseEjectionTimeMs),
     maxEjectionPercent: r.take('maxEjectionPercent') ?? 10,
+    ignoreHealthChecks: r.take('successfulActiveHealthCheckUnejectHost') === false,
   };
 }
 

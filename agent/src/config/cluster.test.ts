@@ -146,9 +146,13 @@ const refused: readonly (readonly [string, Json, string])[] = [
     'ring_hash_lb_config.hash_function: MURMUR_HASH_2 is not implemented (XX_HASH, DEFAULT_HASH are)',
   ],
   [
-    'health checks',
-    { health_checks: [{ timeout: '1s', interval: '1s' }] },
-    'health_checks: not implemented by this agent (field of envoy.config.cluster.v3.Cluster)',
+    'a health check over gRPC',
+    {
+      health_checks: [
+        { timeout: '1s', interval: '5s', unhealthy_threshold: 2, healthy_threshold: 1, grpc_health_check: {} },
+      ],
+    },
+    'health_checks[0].grpc_health_check: not implemented by this agent (field of envoy.config.core.v3.HealthCheck)',
   ],
   [
     'subsets',
@@ -264,4 +268,38 @@ test('a socket that sends a PROXY header, around plaintext or TLS', (t) => {
   t.is(wrapped.proxyProtocol, 'v1');
   t.not(wrapped.tls, null);
   t.is(clusterOf({ name: 'c', type: 'STATIC' }).spec.proxyProtocol, null);
+});
+
+test('health checks with the defaults of Envoy', (t) => {
+  const check = (more: Json): unknown =>
+    clusterOf({
+      name: 'c',
+      health_checks: [{ timeout: '1s', interval: '5s', unhealthy_threshold: 2, healthy_threshold: 1, ...more }],
+    }).spec.healthCheck;
+  t.deepEqual(check({ unhealthy_interval: '2s', http_health_check: { path: '/h' } }), {
+    probe: {
+      kind: 'http',
+      method: 'GET',
+      path: '/h',
+      host: 'c',
+      headers: [],
+      expected: [{ start: 200, end: 201 }],
+      retriable: [],
+    },
+    timeoutMs: 1000,
+    intervalMs: 5000,
+    unhealthyIntervalMs: 2000,
+    noTrafficIntervalMs: 60_000,
+    noTrafficHealthyIntervalMs: 60_000,
+    unhealthyEdgeIntervalMs: 2000,
+    healthyEdgeIntervalMs: 5000,
+    initialJitterMs: 0,
+    intervalJitterMs: 0,
+    intervalJitterPercent: 0,
+    unhealthyThreshold: 2,
+    healthyThreshold: 1,
+  });
+  t.like(check({ tcp_health_check: { send: { text: '0A' }, receive: [{ text: 'ff' }] } }), {
+    probe: { kind: 'tcp', send: '0a', receive: ['ff'] },
+  });
 });

@@ -8,13 +8,14 @@ import type {
   UpstreamConnectionOptions,
 } from '@chainmail/xds/proto/envoy/config/cluster/v3/cluster';
 import type { BindConfig, SocketAddress } from '@chainmail/xds/proto/envoy/config/core/v3/address';
-import type { ClusterSpec, TransportSocketMatchSpec } from '../model/cluster.ts';
+import type { ClusterSpec, HealthCheckSpec, TransportSocketMatchSpec } from '../model/cluster.ts';
 import { readSocketAddress } from './address.ts';
 import { defaultCircuit, readCircuitBreakers, readOutlierDetection } from './cluster-limits.ts';
 import { readBalancing, readProtocol } from './cluster-options.ts';
 import type { CompileContext } from './compile-context.ts';
 import { readAdsSource } from './config-source.ts';
 import { type NamedEndpoint, readAssignment } from './endpoints.ts';
+import { readHealthCheck } from './health-check.ts';
 import { type MessageReader, readMessage } from './message-reader.ts';
 import { readUpstreamSocket, type UpstreamSocket } from './tls-context.ts';
 
@@ -92,6 +93,7 @@ function readCluster(r: MessageReader<Cluster>, options: ClusterOptions, context
     tlsMatches: readSocketMatches(r, autoSni, context),
     circuit: r.inside('circuitBreakers', readCircuitBreakers) ?? defaultCircuit,
     outlier: r.inside('outlierDetection', readOutlierDetection) ?? null,
+    healthCheck: readHealthChecks(r, type, name),
     ...(r.inside('upstreamBindConfig', readBind) ?? { bindV4: null, bindV6: null }),
     tcpKeepalive: r.inside('upstreamConnectionOptions', readConnectionOptions) ?? null,
     protocol,
@@ -99,6 +101,16 @@ function readCluster(r: MessageReader<Cluster>, options: ClusterOptions, context
     maxRequestsPerConnection: common?.maxRequestsPerConnection ?? r.take('maxRequestsPerConnection') ?? 0,
   };
   return { spec, source: readSource(r, type, name) };
+}
+
+/** Several checks of a cluster would have to agree; Envoy too takes only one. */
+function readHealthChecks(r: MessageReader<Cluster>, type: ClusterSpec['type'], name: string): HealthCheckSpec | null {
+  const [first, ...more] = r.each('healthChecks', (h) => readHealthCheck(h, name));
+  if (more.length > 0) throw r.unsupported('healthChecks', 'multiple health checks are not supported');
+  if (first !== undefined && type === 'original_dst') {
+    throw r.unsupported('healthChecks', 'not for a cluster of type ORIGINAL_DST');
+  }
+  return first ?? null;
 }
 
 function readType(r: MessageReader<Cluster>): ClusterSpec['type'] {

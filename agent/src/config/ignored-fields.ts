@@ -46,13 +46,12 @@ export const ignoredFields: Readonly<Record<string, Reasons>> = {
   },
   'envoy.config.bootstrap.v3.Admin': {
     profile_path: 'a debugging aid of Envoy builds',
-    ignore_global_conn_limit: 'there is no global connection limit',
+    ignore_global_conn_limit: 'the limit is for downstream connections; the admin listener never counts',
   },
   'envoy.config.listener.v3.Listener': {
     metadata: informational,
     reuse_port: 'deprecated in favour of enable_reuse_port',
-    ignore_global_conn_limit: 'there is no global connection limit',
-    bypass_overload_manager: 'there is no overload manager',
+    bypass_overload_manager: 'of the overload manager there is only the connection limit, which has its own switch',
     max_connections_to_accept_per_socket_event: 'the work of a turn of the loop is bounded in its own way',
   },
   'envoy.config.listener.v3.ListenerFilter': { name: extensionName },
@@ -93,13 +92,13 @@ export const ignoredFields: Readonly<Record<string, Reasons>> = {
     track_timeout_budgets: 'only adds statistics',
     track_cluster_stats: 'only adds statistics',
     cleanup_interval: 'hosts of an original_dst cluster go when they are idle',
-    ignore_health_on_host_removal: 'there is no active health check that would delay a removal',
-    close_connections_on_host_health_failure: 'there is no active health check yet; ejected hosts take nothing new',
+    ignore_health_on_host_removal: 'a removal is never delayed by active health checks',
+    close_connections_on_host_health_failure: 'hosts that are out take nothing new',
     protocol_selection: 'deprecated: typed_extension_protocol_options decides',
   },
   'envoy.config.cluster.v3.Cluster.CommonLbConfig': {
     update_merge_window: 'updates are applied at once; none is held back',
-    ignore_new_hosts_until_first_hc: 'there is no active health check',
+    ignore_new_hosts_until_first_hc: 'hosts are out until their first check has passed, but for panic',
   },
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.UseDownstreamHttpConfig': {
     http2_protocol_options: 'no downstream is HTTP/2 yet, so these never come into play',

@@ -24,6 +24,7 @@ export interface ClusterSpec {
   readonly proxyProtocol?: 'v1' | 'v2' | null;
   readonly circuit: CircuitSpec;
   readonly outlier: OutlierSpec | null;
+  readonly healthCheck?: HealthCheckSpec | null;
   /** Source addresses for connections to hosts of each family, or null. */
   readonly bindV4: string | null;
   readonly bindV6: string | null;
@@ -59,6 +60,42 @@ export interface CircuitSpec {
   readonly retryBudget?: { readonly percent: number; readonly minRetries: number } | null;
 }
 
+/** Envoy's HealthCheck with its defaults filled in. */
+export interface HealthCheckSpec {
+  readonly probe: HttpProbeSpec | TcpProbeSpec;
+  readonly timeoutMs: number;
+  readonly intervalMs: number;
+  readonly unhealthyIntervalMs: number;
+  readonly noTrafficIntervalMs: number;
+  readonly noTrafficHealthyIntervalMs: number;
+  readonly unhealthyEdgeIntervalMs: number;
+  readonly healthyEdgeIntervalMs: number;
+  readonly initialJitterMs: number;
+  readonly intervalJitterMs: number;
+  readonly intervalJitterPercent: number;
+  readonly unhealthyThreshold: number;
+  readonly healthyThreshold: number;
+}
+
+export interface HttpProbeSpec {
+  readonly kind: 'http';
+  readonly method: string;
+  readonly path: string;
+  readonly host: string;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** Statuses in [start, end). */
+  readonly expected: readonly { readonly start: number; readonly end: number }[];
+  /** These count like silence, up to the threshold; any other takes the host out at once. */
+  readonly retriable: readonly { readonly start: number; readonly end: number }[];
+}
+
+/** Payloads as hexadecimal digits; nothing to receive means that the connection is enough. */
+export interface TcpProbeSpec {
+  readonly kind: 'tcp';
+  readonly send: string;
+  readonly receive: readonly string[];
+}
+
 /** Envoy's OutlierDetection with its defaults filled in. */
 export interface OutlierSpec {
   readonly consecutive5xx: number;
@@ -72,6 +109,8 @@ export interface OutlierSpec {
   readonly baseEjectionTimeMs: number;
   readonly maxEjectionTimeMs: number;
   readonly maxEjectionPercent: number;
+  /** A passing active health check does not end an ejection. */
+  readonly ignoreHealthChecks?: boolean;
 }
 
 export interface EndpointsSpec {

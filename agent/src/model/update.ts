@@ -52,6 +52,8 @@ export interface HostState {
   readonly priority: number;
   readonly locality: string;
   readonly flags: readonly (
+    | 'failed_active_hc'
+    | 'active_hc_timeout'
     | 'failed_outlier_check'
     | 'failed_eds_health'
     | 'degraded_eds_health'
