@@ -85,6 +85,7 @@ export class Agent {
       log: setup.log,
       drainMs: setup.drainMs,
       clock: this.#clock,
+      onCrash: ({ slots }) => this.registry.clearGauges(slots),
       onMemory: ({ slots, ring }) => {
         this.registry.attachWorker(slots);
         this.#accessLog.attach(ring);
@@ -144,6 +145,7 @@ export class Agent {
       onChange: () => this.#onChange(),
     });
     this.#live = live;
+    this.pool.limitConnections(bootstrap.maxConnections);
     this.registry.addSource(() => mainStats(this.#statSources(live)));
     const files = this.secretFiles.current();
     if (files.length > 0) live.setSecrets(files);

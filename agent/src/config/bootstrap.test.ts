@@ -20,6 +20,20 @@ const routed = (name: string): Json =>
     }),
   ]);
 
+const connectionMonitor = (limit: number): Json => ({
+  name: 'envoy.resource_monitors.global_downstream_max_connections',
+  typed_config: {
+    '@type':
+      'type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig',
+    max_active_downstream_connections: limit,
+  },
+});
+
+test('the limit on downstream connections', (t) => {
+  t.is(bootstrapOf({ overload_manager: { resource_monitors: [connectionMonitor(5)] } }).maxConnections, 5);
+  t.is(bootstrapOf({}).maxConnections, 0);
+});
+
 test('nothing is a bootstrap too', (t) => {
   t.like(bootstrapOf({}), { admin: null, clusters: [], listeners: [], dynamic: { adsCluster: null } });
 });
@@ -102,8 +116,8 @@ const refused: readonly (readonly [string, Json, string])[] = [
   ],
   [
     'an overload manager',
-    { overload_manager: { refresh_interval: '1s' } },
-    'overload_manager: not implemented by this agent (field of envoy.config.bootstrap.v3.Bootstrap)',
+    { overload_manager: { refresh_interval: '1s', resource_monitors: [connectionMonitor(5)] } },
+    'overload_manager.refresh_interval: not implemented by this agent (field of envoy.config.overload.v3.OverloadManager)',
   ],
   [
     'a runtime layer',

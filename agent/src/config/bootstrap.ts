@@ -12,6 +12,7 @@ import { readIpAddress } from './address.ts';
 import { CompileContext, type CompileEnvironment } from './compile-context.ts';
 import { readAdsSource, readGrpcCluster } from './config-source.ts';
 import { type MessageReader, readMessage } from './message-reader.ts';
+import { readOverload } from './overload.ts';
 import { type ClusterResource, clusterResource, type ListenerResource, listenerResource } from './resources.ts';
 import { readSecret } from './tls-secret.ts';
 
@@ -33,6 +34,8 @@ export interface CompiledBootstrap {
   readonly clusters: readonly ClusterResource[];
   readonly listeners: readonly ListenerResource[];
   readonly secrets: readonly SecretSpec[];
+  /** Downstream connections there may be at once; 0 for no limit. */
+  readonly maxConnections: number;
 }
 
 type Reader = MessageReader<Bootstrap>;
@@ -55,7 +58,15 @@ function readBootstrap(r: Reader, env: Omit<CompileEnvironment, 'staticSecrets'>
   );
   const { clusters = [], listeners = [], secrets = [] } = resources ?? {};
   checkReferences(dynamic, clusters, listeners);
-  return { message: r.message, admin: r.inside('admin', readAdmin) ?? null, dynamic, clusters, listeners, secrets };
+  return {
+    message: r.message,
+    admin: r.inside('admin', readAdmin) ?? null,
+    dynamic,
+    clusters,
+    listeners,
+    secrets,
+    maxConnections: r.inside('overloadManager', readOverload) ?? 0,
+  };
 }
 
 function refuseOtherBehaviour(r: Reader): void {

@@ -51,6 +51,7 @@ function readListener(r: MessageReader<Listener>, context: CompileContext): List
     listenerFiltersTimeoutMs: r.durationMs('listenerFiltersTimeout') ?? defaultListenerFiltersTimeoutMs,
     continueOnListenerFiltersTimeout: r.take('continueOnListenerFiltersTimeout'),
     bufferLimitBytes: r.take('perConnectionBufferLimitBytes') ?? defaultBufferLimitBytes,
+    ignoreGlobalLimit: r.take('ignoreGlobalConnLimit'),
     backlog: r.take('tcpBacklogSize') ?? defaultBacklog,
     chains,
     defaultChain,

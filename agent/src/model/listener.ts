@@ -33,6 +33,8 @@ export interface ListenerSpec {
   readonly continueOnListenerFiltersTimeout: boolean;
   /** per_connection_buffer_limit_bytes, default 1 MiB. */
   readonly bufferLimitBytes: number;
+  /** Its connections are never refused for the limit over all listeners; they do count. */
+  readonly ignoreGlobalLimit?: boolean;
   readonly backlog: number;
   readonly chains: readonly FilterChainSpec[];
   readonly defaultChain: FilterChainSpec | null;

@@ -102,6 +102,15 @@ export class StatRegistry {
     }
   }
 
+  /** A worker has died with these slots: what it had open is gone, what it had counted stays counted. */
+  clearGauges(slots: Float64Array): void {
+    for (const { kind, base } of this.#blocks.values()) {
+      blockSorts[kind].layout.slots.forEach((slot, i) => {
+        if (slot.kind !== 'counter') slots[base + i] = 0;
+      });
+    }
+  }
+
   /** All blocks in use. */
   blocks(): Iterable<StatBlock> {
     return this.#blocks.values();

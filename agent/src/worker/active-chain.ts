@@ -12,9 +12,12 @@ import type { SocketStream, StreamOwner } from '../net/socket-stream.ts';
 import type { CloseReason, ConnectionInfo, Stream, StreamHandler } from '../net/stream.ts';
 import type { TlsContextSlot } from '../net/tls-contexts.ts';
 import { type CompiledRbac, compileRbac, deniedDetails } from '../policy/rbac.ts';
-import { listenerStat, rbacStat } from '../stats/layout.ts';
+import { listenerStat, rbacStat, workerStat, workerStatBase } from '../stats/layout.ts';
 import type { PreparedUpstream, ServerFirstProbe } from '../tcp/server-first.ts';
 import type { ChainContext } from './chain-context.ts';
+import type { ConnectionCensus } from './connection-census.ts';
+
+const activeSlot = workerStatBase + workerStat.at.connections_active;
 
 /** Takes over stream.handler. denied: details of the RBAC filter that refused; then it only logs and closes. */
 export interface Terminal {
@@ -39,6 +42,7 @@ export interface ChainDependencies {
   readonly edges: EdgeTable;
   readonly tls: TlsContextSlot | null;
   readonly handshakes: HandshakeGate;
+  readonly census: ConnectionCensus;
   createTerminal(spec: FilterChainSpec['terminal'], context: ChainContext): Terminal;
 }
 
@@ -94,6 +98,8 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
     this.#streams.add(stream);
     this.#count(listenerStat.at.downstream_cx_total, 1);
     this.#count(listenerStat.at.downstream_cx_active, 1);
+    this.#deps.census.opened();
+    this.#add(activeSlot, 1);
     if (this.tls === null) this.#begin(stream, prepared);
     if (stream.dead) return;
     if (this.tls === null) {
@@ -163,6 +169,8 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
     if (this.tls !== null) this.#deps.handshakes.leave(stream);
     stream.tlsEnd?.slot.connections.delete(stream);
     this.#count(listenerStat.at.downstream_cx_active, -1);
+    this.#deps.census.closed();
+    this.#add(activeSlot, -1);
     this.#count(listenerStat.at.downstream_cx_destroy, 1);
     if (stream.edge !== null) stream.edge.active--;
     const at = listenerStat.at;

@@ -25,11 +25,13 @@ import * as libc from '../sys/libc.ts';
 import { localAddress, originalDestination, type SocketAddress } from '../sys/tcp.ts';
 import type { PreparedUpstream, ServerFirstProbe } from '../tcp/server-first.ts';
 import type { ActiveChain } from './active-chain.ts';
+import type { ConnectionCensus } from './connection-census.ts';
 import { judgeProxyHeader } from './proxy-header-verdict.ts';
 
 export interface ListenerDependencies {
   readonly loop: Loop;
   readonly slots: Float64Array;
+  readonly census: ConnectionCensus;
   createChain(spec: FilterChainSpec, listener: ListenerSpec): ActiveChain;
   /** Whether a port is one of ours: no redirected connection may lead there. */
   isOwnPort(port: number): boolean;
@@ -136,6 +138,11 @@ export class ActiveListener implements AcceptOwner, InspectionOwner {
 
   onAccepted(fd: number, remote: SocketAddress, socket: AcceptSocket): void {
     this.#exhausted = false;
+    if (this.#deps.census.isFull && this.#spec.ignoreGlobalLimit !== true) {
+      this.#count(listenerStat.at.downstream_global_cx_overflow, 1);
+      libc.close(BigInt(fd), 0n);
+      return;
+    }
     const local = this.#destinationOf(fd, socket);
     if (local === null) {
       this.#count(listenerStat.at.downstream_cx_not_redirected, 1);

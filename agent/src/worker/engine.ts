@@ -22,6 +22,7 @@ import type { RouteTable } from '../route/route-table.ts';
 import { workerStat, workerStatBase } from '../stats/layout.ts';
 import { ActiveChain } from './active-chain.ts';
 import { ActiveListener } from './active-listener.ts';
+import { ConnectionCensus } from './connection-census.ts';
 import { DialledOwner } from './dialled-owner.ts';
 import type { DialOptions, LoopClock, Timers, WorkerRuntime } from './runtime.ts';
 import { createTerminal } from './terminal.ts';
@@ -41,6 +42,8 @@ export interface EngineOptions {
   /** How long connections of a removed chain or listener may go on. */
   readonly drainMs: number;
   readonly report: Report;
+  /** Counts connections over all workers; absent for one that is alone. */
+  readonly census?: ConnectionCensus;
 }
 
 export class Engine implements WorkerRuntime {
@@ -54,6 +57,7 @@ export class Engine implements WorkerRuntime {
   readonly #options: EngineOptions;
   readonly #contexts: TlsContexts;
   readonly #handshakes: HandshakeGate;
+  readonly #census: ConnectionCensus;
   readonly #dialer: Dialer;
   readonly #clusters = new Map<string, Cluster>();
   readonly #routes = new Map<string, RouteTable>();
@@ -75,6 +79,7 @@ export class Engine implements WorkerRuntime {
       () => loop.wallMs,
       (problem) => options.report('warn', 'TLS context', { problem }),
     );
+    this.#census = options.census ?? ConnectionCensus.single();
     this.#handshakes = new HandshakeGate(loop);
     this.#dialer = new Dialer(loop, this.#contexts, (dial) => this.#ownerOf(dial));
     loop.onFault = (error) => this.#fault(error);
@@ -170,6 +175,7 @@ export class Engine implements WorkerRuntime {
       listener = new ActiveListener(spec, {
         loop: this.#loop,
         slots: this.slots,
+        census: this.#census,
         drainMs: this.#options.drainMs,
         report: this.#options.report,
         isOwnPort: (port) => this.#ownPorts.has(port),
@@ -179,6 +185,7 @@ export class Engine implements WorkerRuntime {
             slots: this.slots,
             edges: this.edges,
             handshakes: this.#handshakes,
+            census: this.#census,
             tls: chain.tls === null ? null : this.#contexts.slot('server', chain.key, chain.tls),
             createTerminal: (terminal, context) => createTerminal(terminal, this, context),
           }),

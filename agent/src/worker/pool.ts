@@ -11,6 +11,7 @@ import type { ClusterHosts, ConfigUpdate, EdgeCount, FromWorker, ToWorker } from
 import { slotCount } from '../stats/layout.ts';
 import { closeDescriptor, openWake, wake } from '../sys/wake.ts';
 import { ConfigState } from './config-state.ts';
+import { ConnectionCensus } from './connection-census.ts';
 import type { WorkerStart } from './worker-entry.ts';
 
 export interface WorkerPoolOptions {
@@ -20,6 +21,8 @@ export interface WorkerPoolOptions {
   readonly drainMs: number;
   /** Hands a worker's shared memory to statistics and the access log before it runs. */
   readonly onMemory: (memory: WorkerMemory) => void;
+  /** A worker has died: its memory still says what it had open. */
+  readonly onCrash?: (memory: WorkerMemory) => void;
   readonly clock?: Clock;
   readonly seed?: number;
 }
@@ -68,7 +71,10 @@ class WorkerHost {
   #stopping = false;
   #ready: Promise<void> = Promise.resolve();
 
-  constructor(index: number, options: WorkerPoolOptions, config: ConfigState) {
+  readonly #census: SharedArrayBuffer;
+
+  constructor(index: number, options: WorkerPoolOptions, config: ConfigState, census: SharedArrayBuffer) {
+    this.#census = census;
     this.#options = options;
     this.#config = config;
     this.#clock = options.clock ?? systemClock;
@@ -86,6 +92,8 @@ class WorkerHost {
         slots: this.#slots,
         ring: this.memory.ring,
         openFds: this.#openFds,
+        census: this.#census,
+        index: this.memory.index,
         drainMs: this.#options.drainMs,
         seed: ((this.#options.seed ?? Math.floor(Math.random() * 2 ** 32)) + this.memory.index) >>> 0,
       };
@@ -137,6 +145,9 @@ class WorkerHost {
     this.#worker = null;
     this.#port = null;
     this.#closeLeftovers();
+    ConnectionCensus.forget(this.#census, this.memory.index);
+    this.#options.onCrash?.(this.memory);
+    this.edges = this.edges.map((e) => ({ ...e, active: 0 }));
     for (const { failed } of this.#waiting.values()) failed(problem);
     this.#waiting.clear();
     if (this.#stopping) return;
@@ -210,9 +221,20 @@ class WorkerHost {
 export class WorkerPool {
   readonly #hosts: readonly WorkerHost[];
   readonly #config = new ConfigState();
+  readonly #census: SharedArrayBuffer;
 
   constructor(options: WorkerPoolOptions) {
-    this.#hosts = Array.from({ length: options.concurrency }, (_, i) => new WorkerHost(i, options, this.#config));
+    const census = ConnectionCensus.memory(options.concurrency);
+    this.#census = census;
+    this.#hosts = Array.from(
+      { length: options.concurrency },
+      (_, i) => new WorkerHost(i, options, this.#config, census),
+    );
+  }
+
+  /** From now on there may be so many downstream connections over all workers; 0 for no limit. */
+  limitConnections(connections: number): void {
+    ConnectionCensus.limit(this.#census, connections);
   }
 
   /** Resolves when every worker has passed its self-test. @throws what a worker failed with */

@@ -10,6 +10,7 @@ import { workerStat, workerStatBase } from '../stats/layout.ts';
 import * as libc from '../sys/libc.ts';
 import { selfTest } from '../sys/self-test.ts';
 import { takeWake } from '../sys/wake.ts';
+import { ConnectionCensus } from './connection-census.ts';
 import { Engine } from './engine.ts';
 import { seededRandom } from './random.ts';
 
@@ -21,6 +22,9 @@ export interface WorkerStart {
   readonly ring: SharedArrayBuffer;
   /** A byte for each descriptor that the worker has open. */
   readonly openFds: SharedArrayBuffer;
+  /** See ConnectionCensus. */
+  readonly census: SharedArrayBuffer;
+  readonly index: number;
   readonly drainMs: number;
   readonly seed: number;
 }
@@ -38,6 +42,7 @@ function main(start: WorkerStart): void {
     log: createAccessLogWriter(start.ring, slots),
     random: seededRandom(start.seed),
     drainMs: start.drainMs,
+    census: new ConnectionCensus(new Int32Array(start.census), start.index),
     report: (level, msg, fields) => post({ type: 'log', level, msg, fields }),
   });
   let running = true;
