@@ -8,6 +8,9 @@ import { type Logger, messageOf } from '@chainmail/runtime';
 import type { Counters, Outcome } from './counters.ts';
 import { answerReview, type ReviewContext, type ReviewOutcome } from './review.ts';
 
+/** Of all bodies under way: whoever opens a thousand connections cannot fill the memory with halves of reviews. */
+export const maxBytesUnderWay = 64 * 1024 * 1024;
+
 /** An API server sends an object of at most 3 MiB, once or twice, with some text around it. */
 export const maxBodyBytes = 7 * 1024 * 1024;
 
@@ -20,11 +23,17 @@ export interface WebhookOptions extends ReviewContext {
   readonly nowSeconds?: () => number;
 }
 
+/** Bytes of the bodies that are being read now. */
+interface UnderWay {
+  bytes: number;
+}
+
 export function createWebhook(options: WebhookOptions): RequestListener {
+  const underWay: UnderWay = { bytes: 0 };
   return (request, response) => {
     const [path] = (request.url ?? '').split('?');
     const route = `${request.method} ${path}`;
-    if (route === 'POST /inject') void handleInject(options, request, response);
+    if (route === 'POST /inject') void handleInject(options, underWay, request, response);
     else if (route === 'GET /healthz') answerHealth(options, response);
     else if (route === 'GET /metrics') sendText(response, 200, options.counters.render(options.certificateExpiryMs()));
     else if (path === '/inject') sendText(response, 405, 'POST an AdmissionReview\n', { allow: 'POST' });
@@ -37,12 +46,17 @@ function answerHealth({ certificateExpiryMs }: WebhookOptions, response: ServerR
   else sendText(response, 200, 'ok\n');
 }
 
-async function handleInject(options: WebhookOptions, request: IncomingMessage, response: ServerResponse) {
+async function handleInject(
+  options: WebhookOptions,
+  underWay: UnderWay,
+  request: IncomingMessage,
+  response: ServerResponse,
+) {
   const now = options.nowSeconds ?? (() => performance.now() / 1000);
   const start = now();
   let outcome: Outcome = 'error';
   try {
-    outcome = await review(options, request, response);
+    outcome = await review(options, underWay, request, response);
   } catch (error) {
     options.log.error({ err: error }, 'review failed');
     if (!response.headersSent) sendText(response, 500, `${messageOf(error)}\n`);
@@ -50,7 +64,12 @@ async function handleInject(options: WebhookOptions, request: IncomingMessage, r
   options.counters.record(outcome, now() - start);
 }
 
-async function review(options: WebhookOptions, request: IncomingMessage, response: ServerResponse): Promise<Outcome> {
+async function review(
+  options: WebhookOptions,
+  underWay: UnderWay,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<Outcome> {
   const refuse = (status: number, message: string): Outcome => {
     options.log.warn({ status, reason: message }, 'review refused');
     sendText(response, status, `${message}\n`, { connection: 'close' });
@@ -60,9 +79,10 @@ async function review(options: WebhookOptions, request: IncomingMessage, respons
   if (!/^application\/json(?:\s*;|\s*$)/i.test(request.headers['content-type'] ?? '')) {
     return refuse(415, 'the content type must be application/json');
   }
-  const body = await readBody(request);
-  if (body === undefined) return refuse(413, `the body must be at most ${maxBodyBytes} bytes`);
-  const answer = answerText(body, options);
+  const body = await readBody(request, underWay);
+  if (body === 'too-long') return refuse(413, `the body must be at most ${maxBodyBytes} bytes`);
+  if (body === 'busy') return refuse(503, 'too many reviews at once; try again');
+  const answer = answerText(body.text, options);
   if (answer.kind === 'malformed') return refuse(400, answer.message);
   const { subject, decision, report } = answer;
   options.log.info({ pod: subject, ...decision, notes: report.notes, warnings: report.warnings }, 'review');
@@ -80,17 +100,26 @@ function answerText(body: string, context: ReviewContext): ReviewOutcome {
   return answerReview(value, context);
 }
 
-/** undefined when it is too long; the rest is not read then. */
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
-  if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) return undefined;
+/** The rest of a body that is too long, or one too many, is not read. */
+async function readBody(
+  request: IncomingMessage,
+  underWay: UnderWay,
+): Promise<{ readonly text: string } | 'too-long' | 'busy'> {
+  if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) return 'too-long';
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > maxBodyBytes) return undefined;
-    chunks.push(chunk);
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      underWay.bytes += chunk.length;
+      if (length > maxBodyBytes) return 'too-long';
+      if (underWay.bytes > maxBytesUnderWay) return 'busy';
+      chunks.push(chunk);
+    }
+    return { text: Buffer.concat(chunks).toString('utf8') };
+  } finally {
+    underWay.bytes -= length;
   }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 function sendJson(response: ServerResponse, value: unknown): void {

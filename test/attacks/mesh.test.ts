@@ -405,6 +405,34 @@ test.serial('the webhook survives what is posted to it, and the next pod is trea
   t.true(mesh.rss() - rss < 400 * 1024 * 1024);
 });
 
+/** Unauthenticated, as anybody who reaches the port: bodies that do not end. */
+test.serial('a hundred reviews that never end do not fill the memory of the webhook', async (t) => {
+  const before = mesh.rss();
+  const agent = new https.Agent({ maxSockets: 100, rejectUnauthorized: false });
+  const options = { port: mesh.injectorPort, host: '127.0.0.1', path: '/inject', method: 'POST', agent };
+  const headers = { 'content-type': 'application/json', 'content-length': 7 * 1024 * 1024 };
+  const half = Buffer.alloc(5 * 1024 * 1024, ' ');
+  const codes: number[] = [];
+  const open = Array.from({ length: 100 }, () => {
+    const request = https.request({ ...options, headers }, (response) => {
+      codes.push(response.statusCode ?? 0);
+      response.resume();
+    });
+    request.on('error', () => {});
+    request.write(half);
+    return request;
+  });
+  const end = performance.now() + 8000;
+  while (!codes.includes(503) && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 50));
+  const grown = mesh.rss() - before;
+  for (const request of open) request.destroy();
+  agent.destroy();
+  t.true(codes.includes(503), codes.join());
+  t.true(grown < 250 * 1024 * 1024, `${Math.round(grown / 1024 / 1024)} MiB`);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  t.is((await review(reviewOf(benign))).code, 200, 'and afterwards all is as before');
+});
+
 /** CVE-2003-1564 (billion laughs), CVE-2022-3064: a text that is small and a value that is not. */
 test.serial('a folder with files that explode is reported, and the rest of it stays in force', async (t) => {
   const laughs = ['a: &a [x, x, x, x, x, x, x, x, x, x]'];

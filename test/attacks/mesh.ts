@@ -152,6 +152,18 @@ export class Mesh {
         /"msg":"listening"/,
       ),
     ]);
+    await this.#ready();
+  }
+
+  /** It listens before it holds its certificate. */
+  async #ready(): Promise<void> {
+    const end = performance.now() + 20_000;
+    for (;;) {
+      const answer = await fetch(`http://127.0.0.1:${this.metricsPort}/ready`).catch(() => null);
+      if (answer?.status === 200) return;
+      if (performance.now() > end) throw new Error('the control plane is not ready');
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   }
 
   async stop(): Promise<void> {
