@@ -38,7 +38,8 @@ export function compileRbac(spec: RbacSpec): CompiledRbac {
   const policies = spec.policies.toSorted((a, b) => byBytes(a.name, b.name)).map((p) => compilePolicy(p, spec.action));
   const otherwise: RbacVerdict = { allowed: spec.action !== 'allow', policy: 'none' };
   const decide = (view: RequestView | null, connection: ConnectionInfo): RbacVerdict => {
-    for (const policy of policies) {
+    for (let i = 0; i < policies.length; i++) {
+      const policy = policies[i] as CompiledPolicy;
       if (policy.permission(view, connection) && policy.principal(view, connection)) return policy.verdict;
     }
     return otherwise;

@@ -26,7 +26,7 @@ export function httpRule(side: Side, test: (view: RequestView) => boolean): Rule
 
 export function allOf(rules: readonly Rule[]): Rule {
   return (view, connection) => {
-    for (const rule of rules) if (!rule(view, connection)) return false;
+    for (let i = 0; i < rules.length; i++) if (rules[i]?.(view, connection) !== true) return false;
     return true;
   };
 }
@@ -35,7 +35,7 @@ export function anyOf(rules: readonly Rule[]): Rule {
   const [first, ...more] = rules;
   if (first !== undefined && more.length === 0) return first;
   return (view, connection) => {
-    for (const rule of rules) if (rule(view, connection)) return true;
+    for (let i = 0; i < rules.length; i++) if (rules[i]?.(view, connection) === true) return true;
     return false;
   };
 }

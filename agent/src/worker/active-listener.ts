@@ -271,7 +271,7 @@ export class ActiveListener implements AcceptOwner, InspectionOwner {
       return;
     }
     const end = chain.tls === null ? null : new TlsEnd(chain.tls, findings.serverName);
-    const [protocol = ''] = findings.applicationProtocols;
+    const protocol = findings.applicationProtocols[0] ?? '';
     const info = new Connection(remote, local, null, findings.serverName, protocol, direct);
     const stream = new SocketStream(this.#deps.loop, fd, chain, info, end, false);
     chain.adopt(stream, findings !== noFindings, registered, prepared);
