@@ -1,6 +1,6 @@
 import test from 'ava';
 import { decodeObject } from './decode.ts';
-import { parseObjects } from './files.ts';
+import { parseObjects } from './parse-objects.ts';
 
 /** The problems of the only object in a text, as `line reason`. */
 function problems(text: string): string[] {

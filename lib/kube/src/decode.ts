@@ -2,13 +2,14 @@
  * From a loaded object to one of the kinds we know, typed, or to problems with file, line, path and remedy.
  * Invariant: what comes out typed has passed its whole schema.
  */
-import type { LoadedObject, Origin } from './files.ts';
+
 import { backendTrafficPolicy } from './kinds/backend-traffic-policy.ts';
 import { configMap, deployment, endpointSlice, namespace, pod, service, serviceAccount } from './kinds/core.ts';
 import { httpRoute } from './kinds/http-route.ts';
 import { meshPolicy } from './kinds/mesh-policy.ts';
 import { securityPolicy } from './kinds/security-policy.ts';
 import type { KubeObject } from './object.ts';
+import type { LoadedObject, Origin } from './parse-objects.ts';
 import { checked, type FieldPath, formatPath, type Infer } from './schema/schema.ts';
 
 /** Every kind we read: its API group, and whether it lives in a namespace. */

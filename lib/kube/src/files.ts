@@ -1,35 +1,10 @@
 /**
- * Kubernetes objects from folders of YAML or JSON, each with the file and line it came from; what cannot be read is
- * a problem with file, line and reason, never an exception, and never hides the objects beside it.
+ * Folders of YAML or JSON, read at once or watched. What cannot be read is a problem with file and reason, never an
+ * exception and never an absence, and hides nothing beside it.
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { hasCycle, maxNesting, nestsTooDeep } from '@chainmail/runtime';
-import { LineCounter, parseAllDocuments } from 'yaml';
-import type { KubeObject } from './object.ts';
-
-/** Where an object stands: the file and the line (from 1) of its document. */
-export interface Origin {
-  readonly file: string;
-  readonly line: number;
-}
-
-export interface LoadedObject {
-  readonly object: KubeObject;
-  readonly origin: Origin;
-  /** Line of a field, by its path inside the object, e.g. ['spec', 'rules', 0]; the nearest parent's if absent. */
-  lineOf(fieldPath: readonly (string | number)[]): number;
-}
-
-export interface FileProblem {
-  readonly origin: Origin;
-  readonly reason: string;
-}
-
-export interface Loaded {
-  readonly objects: readonly LoadedObject[];
-  readonly problems: readonly FileProblem[];
-}
+import { type FileProblem, type Loaded, parseObjects } from './parse-objects.ts';
 
 /** A file above this is refused: nobody writes it by hand, and parsing it would stall the process. */
 const maxFileBytes = 8 * 1024 * 1024;
@@ -64,69 +39,6 @@ const joinListings = (parts: readonly Listing[]): Listing => ({
   files: parts.flatMap((p) => p.files),
   problems: parts.flatMap((p) => p.problems),
 });
-
-function shapeError(value: unknown): string | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'not an object';
-  const o = value as Partial<KubeObject>;
-  if (typeof o.apiVersion !== 'string') return 'apiVersion is missing';
-  if (typeof o.kind !== 'string') return 'kind is missing';
-  if (typeof o.metadata?.name !== 'string' && typeof o.metadata?.generateName !== 'string') {
-    return 'metadata.name is missing';
-  }
-  return undefined;
-}
-
-function expandList(value: KubeObject): KubeObject[] {
-  const items = (value as { items?: unknown }).items;
-  return value.kind === 'List' && Array.isArray(items) ? (items as KubeObject[]) : [value];
-}
-
-/** Objects and problems of one YAML text, which may hold several documents and Lists. */
-export function parseObjects(text: string, file: string): Loaded {
-  const objects: LoadedObject[] = [];
-  const problems: FileProblem[] = [];
-  if (nestsTooDeep(text)) {
-    return { objects, problems: [{ origin: { file, line: 1 }, reason: `nested deeper than ${maxNesting} levels` }] };
-  }
-  const lines = new LineCounter();
-  for (const doc of parseAllDocuments(text, { lineCounter: lines, uniqueKeys: true })) {
-    if (!('contents' in doc)) continue;
-    const lineAt = (offset: number): number => lines.linePos(offset).line;
-    const start = lineAt(doc.contents?.range?.[0] ?? doc.range?.[0] ?? 0);
-    const broken = doc.errors[0];
-    if (broken !== undefined) {
-      problems.push({
-        origin: { file, line: lineAt(broken.pos[0]) },
-        reason: `not YAML: ${broken.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '')}`,
-      });
-      continue;
-    }
-    const value: unknown = doc.toJS({ maxAliasCount: 100 });
-    if (value === null) continue; // an empty document between two separators
-    const lineOf = (fieldPath: readonly (string | number)[]): number => {
-      for (let n = fieldPath.length; n > 0; n--) {
-        const node = doc.getIn(fieldPath.slice(0, n), true) as { range?: readonly number[] } | undefined;
-        if (node?.range?.[0] !== undefined) return lineAt(node.range[0]);
-      }
-      return start;
-    };
-    const circular = hasCycle(value);
-    const wrong = circular ? 'an alias stands inside its own anchor' : shapeError(value);
-    const isList = !circular && (value as { kind?: unknown }).kind === 'List';
-    if (wrong !== undefined && !isList) {
-      problems.push({ origin: { file, line: start }, reason: wrong });
-      continue;
-    }
-    for (const [i, object] of expandList(value as KubeObject).entries()) {
-      const bad = shapeError(object);
-      const prefix = isList ? ['items', i] : [];
-      const origin = { file, line: lineOf(prefix) };
-      if (bad !== undefined) problems.push({ origin, reason: bad });
-      else objects.push({ object, origin, lineOf: (p) => lineOf([...prefix, ...p]) });
-    }
-  }
-  return { objects, problems };
-}
 
 function readFile(file: string): Loaded {
   const problem = (reason: string): Loaded => ({ objects: [], problems: [{ origin: { file, line: 1 }, reason }] });

@@ -8,16 +8,7 @@ export {
   type ObjectProblem,
   withNamespace,
 } from './decode.ts';
-export {
-  type FileProblem,
-  type Loaded,
-  type LoadedObject,
-  type Origin,
-  parseObjects,
-  readObjects,
-  type Watch,
-  watchObjects,
-} from './files.ts';
+export { readObjects, type Watch, watchObjects } from './files.ts';
 export { applyPatch, diff, escapeSegment, type PatchOperation, pointerSegments } from './json-patch.ts';
 export type { BackendTrafficPolicy } from './kinds/backend-traffic-policy.ts';
 export type {
@@ -44,6 +35,7 @@ export type { MeshPolicy } from './kinds/mesh-policy.ts';
 export type { AuthorizationRule, PathMatch, SecurityPolicy } from './kinds/security-policy.ts';
 export type { TargetRef, TargetSelector } from './kinds/target.ts';
 export { type KubeObject, type ObjectMeta, objectKey } from './object.ts';
+export { type FileProblem, type Loaded, type LoadedObject, type Origin, parseObjects } from './parse-objects.ts';
 export { parseQuantity } from './quantity.ts';
 export { durationMs } from './schema/duration.ts';
 export { type FieldPath, formatPath, isRecord } from './schema/schema.ts';
