@@ -1,5 +1,5 @@
 /** The real agent as a process of its own, with an Envoy file that the test makes: HTTP in front of one application. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
@@ -28,6 +28,8 @@ export interface AgentSetup {
   readonly cluster?: Json;
   /** Merged into static_resources, beside the listener and the cluster. */
   readonly secrets?: readonly Json[];
+  /** Descriptors that the process may have. */
+  readonly descriptors?: number;
 }
 
 const logFields = {
@@ -100,8 +102,12 @@ export async function freePort(): Promise<number> {
 }
 
 /** A program of node_modules/.bin, ended with the tests. */
-export function program(name: string, args: readonly string[]): ChildProcess {
-  return spawn(path.join(root, 'node_modules/.bin', name), args, { stdio: ['ignore', 'pipe', 'pipe'] });
+export function program(name: string, args: readonly string[], descriptors = 0): ChildProcess {
+  const command = path.join(root, 'node_modules/.bin', name);
+  // The shell only lowers its own limit and becomes the program.
+  const limited = ['-c', `ulimit -n ${descriptors}; exec "$0" "$@"`, command, ...args];
+  const stdio: StdioOptions = ['ignore', 'pipe', 'pipe'];
+  return descriptors === 0 ? spawn(command, args, { stdio }) : spawn('/bin/sh', limited, { stdio });
 }
 
 export class Agent {
@@ -117,7 +123,8 @@ export class Agent {
     const file = path.join(this.#dir, 'envoy.yaml');
     fs.writeFileSync(file, typeof setup === 'string' ? setup : JSON.stringify(configOf(setup, port)));
     const admin = path.join(this.#dir, 'admin');
-    this.#child = program('chainmail-agent', ['-c', file, '--concurrency', '1', '--admin-address-path', admin]);
+    const args = ['-c', file, '--concurrency', '1', '--admin-address-path', admin];
+    this.#child = program('chainmail-agent', args, typeof setup === 'string' ? 0 : setup.descriptors);
     this.#child.stdout?.on('data', (chunk) => {
       this.stdout += String(chunk);
     });

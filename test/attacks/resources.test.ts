@@ -135,6 +135,20 @@ test('memory: readers that do not read, half heads, empty connections, pipelines
   t.true(agent.alive);
 });
 
+test('more connections than descriptors: it waits for free ones, lives and serves again', async (t) => {
+  const app = await startApp();
+  t.teardown(() => app.close());
+  const agent = await Agent.start({ appPort: app.port, descriptors: 150 });
+  t.teardown(() => agent.stop());
+  await holding(agent.port, 400, '', async () => {
+    // Its own watch over memory reads files: that must not end it either.
+    await new Promise((resolve) => setTimeout(resolve, 5000));
+  });
+  t.true(agent.alive, agent.stderr.slice(-500));
+  const ended = async (): Promise<number | undefined> => (await send(agent.port, get, { timeoutMs: 3000 })).statuses[0];
+  t.true((await ended()) === 200 || (await ended()) === 200);
+});
+
 test('a proxy without limits takes a head of any size', async (t) => {
   let seen = 0;
   const sink = net.createServer((socket) => {

@@ -67,7 +67,13 @@ export class IdleMemory {
 }
 
 const processMemory: MemoryHold = {
-  residentBytes: () => process.memoryUsage.rss(),
+  residentBytes() {
+    try {
+      return process.memoryUsage.rss();
+    } catch {
+      return 0; // read from a file, and a flooded process may have no descriptor left for it
+    }
+  },
   holdsConfiguration: holdsDescriptors,
   releaseConfiguration() {
     releaseDescriptors();

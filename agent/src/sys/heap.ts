@@ -32,7 +32,11 @@ const dontNeed = 4n; // MADV_DONTNEED
  * cache at the next touch (under a microsecond for 64 KB). Half of it only serves the start.
  */
 export function forgetColdCode(): void {
-  for (const { start, end } of codeMappings(fs.readFileSync('/proc/self/maps', 'latin1'), process.execPath)) {
-    libc.madvise(start, end - start, dontNeed);
+  let maps: string;
+  try {
+    maps = fs.readFileSync('/proc/self/maps', 'latin1');
+  } catch {
+    return; // no descriptor is free, say: a process that is flooded keeps its pages and lives
   }
+  for (const { start, end } of codeMappings(maps, process.execPath)) libc.madvise(start, end - start, dontNeed);
 }
