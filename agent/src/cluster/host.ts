@@ -4,6 +4,7 @@ import type { AddressSpec } from '../model/listener.ts';
 import type { UpstreamTlsSpec } from '../model/tls.ts';
 import type { HostState } from '../model/update.ts';
 import type { Host, HostPool, Pick } from './cluster.ts';
+import type { RateCount } from './success-rates.ts';
 
 /** What outlier detection remembers of a host. */
 export interface OutlierState {
@@ -15,6 +16,9 @@ export interface OutlierState {
   multiplier: number;
   /** Ejections ever. */
   ejections: number;
+  /** Of the interval: by answers, and by whether an answer came at all. */
+  readonly external: RateCount;
+  readonly local: RateCount;
 }
 
 export class ClusterHost implements Host {
@@ -46,6 +50,8 @@ export class ClusterHost implements Host {
     ejectedAtMs: 0,
     multiplier: 0,
     ejections: 0,
+    external: { successes: 0, total: 0 },
+    local: { successes: 0, total: 0 },
   };
 
   constructor(key: string, endpoint: EndpointSpec, tls: UpstreamTlsSpec | null) {

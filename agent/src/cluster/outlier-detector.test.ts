@@ -219,3 +219,52 @@ test('late outcomes of a removed host change nothing', (t) => {
   s.fail(1, 50);
   t.is(s.f.stat('outlier_detection.ejections_enforced_total'), 0);
 });
+
+const successRate = { minimumHosts: 5, requestVolume: 10, stdevFactor: 1.9, enforcing: 100, enforcingLocal: 100 };
+const rates: Partial<OutlierSpec> = { consecutive5xx: 0, maxEjectionPercent: 50, successRate };
+
+/** Each host gets 20 requests, of which that many fail. */
+function interval({ cluster, f, host }: Setup, failures: readonly number[], outcome: Outcome): void {
+  failures.forEach((failed, i) => {
+    for (let n = 0; n < 20; n++) cluster.record(host(i + 1), n < failed ? outcome : ok);
+  });
+  f.clock.advance(10_000);
+}
+
+const bad: Outcome = { kind: 'response', status: 500 };
+
+test('success rate: the one far below the others goes, at the end of the interval', (t) => {
+  const s = setup(6, rates);
+  interval(s, [1, 0, 1, 0, 0, 15], bad);
+  t.deepEqual(s.ejected(), [6]);
+  t.is(s.f.stat('outlier_detection.ejections_enforced_success_rate'), 1);
+  const even = setup(6, rates);
+  interval(even, [15, 15, 15, 15, 15, 15], bad);
+  t.deepEqual(even.ejected(), []);
+});
+
+test('success rate: too few hosts or requests say nothing, and intervals do not add up', (t) => {
+  const few = setup(4, rates);
+  interval(few, [0, 0, 0, 20], bad);
+  t.deepEqual(few.ejected(), []);
+  const rare = setup(6, { ...rates, successRate: { ...successRate, requestVolume: 21 } });
+  interval(rare, [0, 0, 0, 0, 0, 20], bad);
+  interval(rare, [0, 0, 0, 0, 0, 20], bad);
+  t.deepEqual(rare.ejected(), []);
+});
+
+test('failure percentage: whoever fails too often goes, whatever the others do', (t) => {
+  const failurePercentage = { threshold: 85, minimumHosts: 5, requestVolume: 10, enforcing: 100, enforcingLocal: 0 };
+  const s = setup(6, { ...rates, successRate: null, failurePercentage });
+  interval(s, [17, 16, 0, 17, 0, 0], bad);
+  t.deepEqual(s.ejected(), [1, 4]);
+  t.is(s.f.stat('outlier_detection.ejections_enforced_failure_percentage'), 2);
+});
+
+test('split errors: what never answered is counted apart from what answered badly', (t) => {
+  const s = setup(6, { ...rates, splitExternalLocalOriginErrors: true, consecutiveLocalOriginFailure: 0 });
+  interval(s, [0, 0, 0, 0, 0, 15], { kind: 'local', cause: 'connect-failed' });
+  t.deepEqual(s.ejected(), [6]);
+  t.is(s.f.stat('outlier_detection.ejections_enforced_local_origin_success_rate'), 1);
+  t.is(s.f.stat('outlier_detection.ejections_detected_success_rate'), 0);
+});

@@ -1,16 +1,24 @@
 /**
- * Passive health: hosts that fail several times in a row are left out for a while (Envoy's outlier detection, the
- * consecutive checks, run inline). Invariant: the last available host is never ejected, whatever it answers.
+ * Passive health: hosts that fail several times in a row, or stand out at the end of an interval, are left out for a
+ * while (Envoy's outlier detection; the consecutive checks run inline). Invariant: the last available host is never ejected, whatever it answers.
  */
 import type { OutlierSpec } from '../model/cluster.ts';
 import { clusterStat } from '../stats/layout.ts';
 import type { TimerHandle, WorkerRuntime } from '../worker/runtime.ts';
 import type { Outcome } from './cluster.ts';
 import type { ClusterHost } from './host.ts';
+import { belowTheOthers, failingTooOften, type RateCount } from './success-rates.ts';
 
 const { at } = clusterStat;
 
-type Check = 'consecutive_5xx' | 'consecutive_gateway_failure' | 'consecutive_local_origin_failure';
+type Check =
+  | 'consecutive_5xx'
+  | 'consecutive_gateway_failure'
+  | 'consecutive_local_origin_failure'
+  | 'success_rate'
+  | 'failure_percentage'
+  | 'local_origin_success_rate'
+  | 'local_origin_failure_percentage';
 
 export interface OutlierHost {
   /** All hosts of the cluster. */
@@ -38,9 +46,26 @@ export class OutlierDetector {
   }
 
   record(host: ClusterHost, outcome: Outcome): void {
+    if (this.#ratesCount) this.#countRates(host, outcome);
     if (outcome.kind === 'response') this.#recordStatus(host, outcome.status);
     else if (this.#spec.splitExternalLocalOriginErrors) this.#recordLocal(host);
     else this.#recordStatus(host, outcome.cause === 'timeout' || outcome.cause === 'connect-timeout' ? 504 : 503);
+  }
+
+  get #ratesCount(): boolean {
+    return Boolean(this.#spec.successRate) || Boolean(this.#spec.failurePercentage);
+  }
+
+  #countRates(host: ClusterHost, outcome: Outcome): void {
+    const { external, local } = host.outlier;
+    const answered = outcome.kind === 'response';
+    if (answered || !this.#spec.splitExternalLocalOriginErrors) {
+      external.total++;
+      if (answered && outcome.status < 500) external.successes++;
+    }
+    local.total++;
+    if (answered) local.successes++;
+    this.#sweepLater();
   }
 
   /** An active health check says that the host is well: it comes back at once, where that is configured. */
@@ -148,6 +173,7 @@ export class OutlierDetector {
   #sweepNow(): void {
     let changed = false;
     let again = false;
+    if (this.#ratesCount) this.#checkRates();
     for (const host of this.#owner.hosts()) {
       if (!host.ejected) host.outlier.multiplier = Math.max(0, host.outlier.multiplier - 1);
       else if (this.#served(host)) changed = this.#readmit(host);
@@ -158,6 +184,44 @@ export class OutlierDetector {
       this.#owner.onEjectionsChanged();
     }
     if (again) this.#sweepLater();
+  }
+
+  /** Compares the hosts over the interval that ends, and begins a new one. */
+  #checkRates(): void {
+    const hosts = this.#owner.hosts();
+    const present = hosts.filter((host) => !host.ejected);
+    this.#judgeRates(
+      present.map((host) => [host, { ...host.outlier.external }] as const),
+      false,
+    );
+    if (this.#spec.splitExternalLocalOriginErrors) {
+      this.#judgeRates(
+        present.map((host) => [host, { ...host.outlier.local }] as const),
+        true,
+      );
+    }
+    for (const { outlier } of hosts) {
+      for (const count of [outlier.external, outlier.local]) {
+        count.successes = 0;
+        count.total = 0;
+      }
+    }
+  }
+
+  #judgeRates(counts: readonly (readonly [ClusterHost, RateCount])[], local: boolean): void {
+    const { successRate, failurePercentage } = this.#spec;
+    if (successRate) {
+      const check = local ? 'local_origin_success_rate' : 'success_rate';
+      const enforcing = local ? successRate.enforcingLocal : successRate.enforcing;
+      const found = belowTheOthers(counts, successRate, successRate.stdevFactor);
+      for (const host of found) this.#detected(host, check, enforcing);
+    }
+    if (failurePercentage) {
+      const check = local ? 'local_origin_failure_percentage' : 'failure_percentage';
+      const enforcing = local ? failurePercentage.enforcingLocal : failurePercentage.enforcing;
+      const found = failingTooOften(counts, failurePercentage, failurePercentage.threshold);
+      for (const host of found) this.#detected(host, check, enforcing);
+    }
   }
 
   #served(host: ClusterHost): boolean {

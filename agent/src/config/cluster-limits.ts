@@ -33,7 +33,7 @@ export function readCircuitBreakers(r: MessageReader<CircuitBreakers>): CircuitS
 }
 
 export function readOutlierDetection(r: MessageReader<OutlierDetection>): OutlierSpec {
-  refuseRates(r);
+  r.only('alwaysEjectOneHost', true);
   const baseEjectionTimeMs = r.durationMs('baseEjectionTime') ?? 30_000;
   return {
     consecutive5xx: r.take('consecutive5xx') ?? 5,
@@ -47,29 +47,27 @@ export function readOutlierDetection(r: MessageReader<OutlierDetection>): Outlie
     baseEjectionTimeMs,
     maxEjectionTimeMs: r.durationMs('maxEjectionTime') ?? Math.max(300_000, baseEjectionTimeMs),
     maxEjectionPercent: r.take('maxEjectionPercent') ?? 10,
+    ...readRates(r),
     ignoreHealthChecks: r.take('successfulActiveHealthCheckUnejectHost') === false,
   };
 }
 
-/**
- * The checks of success rate and failure percentage are not implemented. They may be switched off by an enforcing
- * share of 0; their parameters alone say nothing then. Asking for them is refused.
- */
-function refuseRates(r: MessageReader<OutlierDetection>): void {
-  r.only('enforcingSuccessRate', 0);
-  r.only('enforcingLocalOriginSuccessRate', 0);
-  r.only('enforcingFailurePercentage', 0);
-  r.only('enforcingFailurePercentageLocalOrigin', 0);
-  const isOff = (share: number | undefined): boolean => share === 0;
-  if (isOff(r.message.enforcingSuccessRate)) {
-    r.take('successRateMinimumHosts');
-    r.take('successRateRequestVolume');
-    r.take('successRateStdevFactor');
-  }
-  if (isOff(r.message.enforcingFailurePercentage)) {
-    r.take('failurePercentageThreshold');
-    r.take('failurePercentageMinimumHosts');
-    r.take('failurePercentageRequestVolume');
-  }
-  r.only('alwaysEjectOneHost', true);
+/** An enforcing share of 0 still counts what was detected, as in Envoy. */
+function readRates(r: MessageReader<OutlierDetection>): Pick<OutlierSpec, 'successRate' | 'failurePercentage'> {
+  return {
+    successRate: {
+      minimumHosts: r.take('successRateMinimumHosts') ?? 5,
+      requestVolume: r.take('successRateRequestVolume') ?? 100,
+      stdevFactor: (r.take('successRateStdevFactor') ?? 1900) / 1000,
+      enforcing: r.take('enforcingSuccessRate') ?? 100,
+      enforcingLocal: r.take('enforcingLocalOriginSuccessRate') ?? 100,
+    },
+    failurePercentage: {
+      threshold: r.take('failurePercentageThreshold') ?? 85,
+      minimumHosts: r.take('failurePercentageMinimumHosts') ?? 5,
+      requestVolume: r.take('failurePercentageRequestVolume') ?? 50,
+      enforcing: r.take('enforcingFailurePercentage') ?? 0,
+      enforcingLocal: r.take('enforcingFailurePercentageLocalOrigin') ?? 0,
+    },
+  };
 }

@@ -177,8 +177,8 @@ const refused: readonly (readonly [string, Json, string])[] = [
   ],
   [
     'success-rate ejection',
-    { outlier_detection: { enforcing_success_rate: 100 } },
-    'outlier_detection.enforcing_success_rate: not implemented by this agent (field of envoy.config.cluster.v3.OutlierDetection)',
+    { outlier_detection: { always_eject_one_host: false } },
+    'outlier_detection.always_eject_one_host: not implemented by this agent (field of envoy.config.cluster.v3.OutlierDetection)',
   ],
   [
     'a fixed source port',

@@ -109,8 +109,28 @@ export interface OutlierSpec {
   readonly baseEjectionTimeMs: number;
   readonly maxEjectionTimeMs: number;
   readonly maxEjectionPercent: number;
+  /** Checked at the end of each interval; absent is off. */
+  readonly successRate?: SuccessRateSpec | null;
+  readonly failurePercentage?: FailurePercentageSpec | null;
   /** A passing active health check does not end an ejection. */
   readonly ignoreHealthChecks?: boolean;
+}
+
+/** Enforcing in percent; the local ones count with split errors only. */
+export interface SuccessRateSpec {
+  readonly minimumHosts: number;
+  readonly requestVolume: number;
+  readonly stdevFactor: number;
+  readonly enforcing: number;
+  readonly enforcingLocal: number;
+}
+
+export interface FailurePercentageSpec {
+  readonly threshold: number;
+  readonly minimumHosts: number;
+  readonly requestVolume: number;
+  readonly enforcing: number;
+  readonly enforcingLocal: number;
 }
 
 export interface EndpointsSpec {
