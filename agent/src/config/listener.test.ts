@@ -168,6 +168,25 @@ const refused: readonly (readonly [string, Json, string])[] = [
     ),
     'listener_filters[0].typed_config.rules: not implemented by this agent (field of envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol)',
   ],
+  [
+    'a subset of a cluster behind tcp_proxy',
+    listenerWith([tcpProxy({ metadata_match: { filter_metadata: { 'envoy.lb': { a: 'b' } } } })]),
+    `${at}.metadata_match: not implemented by this agent (field of envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy)`,
+  ],
+  [
+    'a subset of a weighted cluster',
+    listenerWith([
+      {
+        name: 'tcp',
+        typed_config: {
+          '@type': types.tcpProxy,
+          stat_prefix: 't',
+          weighted_clusters: { clusters: [{ name: 'a', weight: 1, metadata_match: {} }] },
+        },
+      },
+    ]),
+    `${at}.weighted_clusters.clusters[0].metadata_match: not implemented by this agent (field of envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight)`,
+  ],
   ['no filter chain', { name: 'l', address }, 'filter_chains: no filter chains specified'],
   [
     'a chain without a terminal filter',

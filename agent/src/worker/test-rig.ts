@@ -1,5 +1,6 @@
 /** An engine on loopback inside the test's own process, turned while promises are awaited, and peers for it. */
 import net from 'node:net';
+import type { LogRecord } from '../http/request-view.ts';
 import type { ConfigUpdate } from '../model/update.ts';
 import { Loop } from '../net/loop.ts';
 import { clusterStat, listenerStat, slotCount } from '../stats/layout.ts';
@@ -24,13 +25,14 @@ export class Rig {
   readonly loop = new Loop();
   readonly slots = new Float64Array(new SharedArrayBuffer(slotCount * 8));
   readonly reports: string[] = [];
+  readonly logged: LogRecord[] = [];
   readonly engine: Engine;
   #running = true;
 
   constructor() {
     this.engine = new Engine(this.loop, {
       slots: this.slots,
-      log: { write: () => {} },
+      log: { write: (_sinks, record) => this.logged.push(record) },
       random: () => 0.5,
       drainMs: 1000,
       report: (_level, msg, fields) => this.reports.push(`${msg} ${JSON.stringify(fields)}`),
