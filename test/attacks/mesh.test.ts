@@ -23,6 +23,7 @@ import { ChannelCredentials, Client, Metadata, type ServiceError, status } from 
 import test from 'ava';
 import { type Leaf, type Material, openSslTime, Signer, sanOfUris } from './certificates.ts';
 import { Mesh } from './mesh.ts';
+import { send } from './wire.ts';
 
 const mesh = new Mesh();
 let root: Signer;
@@ -136,6 +137,14 @@ test.serial('a workload gets no configuration but its own, whatever its node say
   const axb = root.issue({ san: 'URI:spiffe://cluster.local/ns/shop/sa/axb' });
   t.is(await discover(axb, nodeOf('dotted-1')), 'PERMISSION_DENIED', 'a dot is a dot (CVE-2026-39350)');
   t.is(mesh.dead, '');
+});
+
+test.serial('the debug page of the control plane answers to names of this machine only', async (t) => {
+  const ask = async (host: string): Promise<number | undefined> =>
+    (await send(mesh.metricsPort, `GET /debug/agents HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`))
+      .statuses[0];
+  for (const host of ['localhost', '127.0.0.1:15014', '[::1]:1']) t.is(await ask(host), 200, host);
+  for (const host of ['evil.test', '127.0.0.1.evil.test', 'localhost.evil.test:1']) t.is(await ask(host), 403, host);
 });
 
 const csrService = serviceDefinition(IstioCertificateService).createCertificate;

@@ -68,6 +68,9 @@ const describe = (a: Agent) => ({
 const isLoopback = (address: string | undefined): boolean =>
   address !== undefined && /^(127\.|::1$|::ffff:127\.)/.test(address);
 
+/** Names of this machine; a page in a browser may have had another one resolved to it (DNS rebinding). */
+const isOwnName = (host = ''): boolean => /^(?:|localhost|[\d.]+|\[[\da-f:.]+\])(?::\d+)?$/i.test(host);
+
 interface Answer {
   readonly code: number;
   readonly type: string;
@@ -76,14 +79,15 @@ interface Answer {
 
 const plain = (code: number, body: string): Answer => ({ code, type: 'text/plain; charset=utf-8', body: `${body}\n` });
 
-function answer(source: MetricsSource, path: string, peer: string | undefined): Answer {
+function answer(source: MetricsSource, path: string, request: http.IncomingMessage): Answer {
   switch (path) {
     case '/ready':
       return source.ready() ? plain(200, 'LIVE') : plain(503, 'NOT READY');
     case '/metrics':
       return { code: 200, type: 'text/plain; version=0.0.4', body: metricsOf(source).map(render).join('') };
     case '/debug/agents': {
-      if (!isLoopback(peer)) return plain(403, 'only from this machine');
+      if (!isLoopback(request.socket.remoteAddress) || !isOwnName(request.headers.host))
+        return plain(403, 'only from this machine');
       const body = JSON.stringify({ revision: source.fleet.revision, agents: source.fleet.agents.map(describe) });
       return { code: 200, type: 'application/json', body: `${body}\n` };
     }
@@ -100,8 +104,7 @@ export interface Listening {
 export function startMetricsServer(source: MetricsSource, listen: Address): Promise<Listening> {
   const server = http.createServer({ requestTimeout: 10_000 }, (request, response) => {
     const path = (request.url ?? '/').split('?')[0] ?? '/';
-    const result =
-      request.method === 'GET' ? answer(source, path, request.socket.remoteAddress) : plain(405, 'GET only');
+    const result = request.method === 'GET' ? answer(source, path, request) : plain(405, 'GET only');
     response.writeHead(result.code, { 'content-type': result.type }).end(result.body);
   });
   return new Promise((resolve, reject) => {
