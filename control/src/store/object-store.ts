@@ -5,6 +5,7 @@
 import {
   decodeObject,
   type FileProblem,
+  hides,
   isRecord,
   type KindName,
   type KnownObject,
@@ -131,7 +132,7 @@ export class ObjectStore {
     }
     for (const [key, held] of this.#good) {
       if (fresh.has(key)) continue;
-      const problem = loaded.problems.find((p) => covers(p, held.origin.file));
+      const problem = loaded.problems.find((p) => hides(p, held.origin.file));
       if (problem === undefined) continue; // deleted
       good.set(key, held);
       records.push(lostRecord(key, held, problem));
@@ -140,11 +141,6 @@ export class ObjectStore {
     const objects = [...good.values()].map((g) => g.object);
     return { objects, records, fileProblems: loaded.problems, broken: { security, mesh } };
   }
-}
-
-/** The file itself, or a folder around it, cannot be read: its objects are not deleted, only out of sight. */
-function covers({ origin }: FileProblem, file: string): boolean {
-  return origin.file === file || file.startsWith(origin.file.endsWith('/') ? origin.file : `${origin.file}/`);
 }
 
 function brokenPolicy(record: ObjectRecord, text: LoadedObject): BrokenSecurityPolicy {

@@ -35,6 +35,7 @@ export type { MeshPolicy } from './kinds/mesh-policy.ts';
 export type { AuthorizationRule, PathMatch, SecurityPolicy } from './kinds/security-policy.ts';
 export type { TargetRef, TargetSelector } from './kinds/target.ts';
 export { type KubeObject, type ObjectMeta, objectKey } from './object.ts';
+export { hides, withOutOfSight } from './out-of-sight.ts';
 export { type FileProblem, type Loaded, type LoadedObject, type Origin, parseObjects } from './parse-objects.ts';
 export { parseQuantity } from './quantity.ts';
 export { durationMs } from './schema/duration.ts';

@@ -3,7 +3,7 @@
  * is. Runs inside the node's network namespace and a mount namespace of its own.
  */
 import fs from 'node:fs';
-import { type KubeObject, type Loaded, type Watch, watchObjects } from '@chainmail/kube';
+import { type KubeObject, type Loaded, type Watch, watchObjects, withOutOfSight } from '@chainmail/kube';
 import { type Clock, type Logger, labels, trustBundleConfigMap } from '@chainmail/runtime';
 import { addressPlan } from './address-plan.ts';
 import { type Admission, admit } from './admission.ts';
@@ -50,6 +50,7 @@ export class Supervisor {
   readonly #services: ServiceSet;
   readonly #publisher: ObjectPublisher;
   readonly #controlPlane: ControlPlane | undefined;
+  #loaded: Loaded = { objects: [], problems: [] };
   #desired: DesiredState = desiredState({ objects: [], problems: [] });
   #phase: DevStatus['phase'] = 'starting';
   #bundle: string | undefined;
@@ -160,7 +161,8 @@ export class Supervisor {
   }
 
   #load(loaded: Loaded): void {
-    this.#desired = desiredState(loaded);
+    this.#loaded = withOutOfSight(loaded, this.#loaded.objects);
+    this.#desired = desiredState(this.#loaded);
     for (const p of this.#desired.problems) {
       this.#options.log.warn({ file: p.origin.file, line: p.origin.line }, p.reason);
     }
