@@ -107,7 +107,12 @@ export function program(name: string, args: readonly string[], descriptors = 0):
   // The shell only lowers its own limit and becomes the program.
   const limited = ['-c', `ulimit -n ${descriptors}; exec "$0" "$@"`, command, ...args];
   const stdio: StdioOptions = ['ignore', 'pipe', 'pipe'];
-  return descriptors === 0 ? spawn(command, args, { stdio }) : spawn('/bin/sh', limited, { stdio });
+  const child = descriptors === 0 ? spawn(command, args, { stdio }) : spawn('/bin/sh', limited, { stdio });
+  // A test that crashes leaves nothing behind.
+  const end = (): boolean => child.kill('SIGKILL');
+  process.once('exit', end);
+  child.once('exit', () => process.off('exit', end));
+  return child;
 }
 
 export class Agent {
