@@ -39,17 +39,21 @@ export function readAccessLog(r: MessageReader<AccessLog>, context: CompileConte
       format: streamFormat(s, context),
     })),
   ]);
-  checkOperators(r, spec.format);
+  checkFormat(r, 'typedConfig', spec.format);
   const filter = r.inside('filter', readLogFilter);
   return filter === undefined ? spec : { ...spec, filter };
 }
 
 /** An operator that does not exist is refused here, in Envoy's words, and not in a worker. */
-function checkOperators(r: MessageReader<AccessLog>, format: AccessLogFormatSpec): void {
+export function checkFormat(
+  r: { invalid(name: string, reason: string): Error },
+  name: string,
+  format: AccessLogFormatSpec,
+): void {
   try {
     compileLogLine(format);
   } catch (error) {
-    throw r.invalid('typedConfig', messageOf(error));
+    throw r.invalid(name, messageOf(error));
   }
 }
 
@@ -77,7 +81,7 @@ function streamFormat(
   return r.within('logFormat', format.value, (f) => readFormat(f, context));
 }
 
-function readFormat(r: MessageReader<SubstitutionFormatString>, context: CompileContext): AccessLogFormatSpec {
+export function readFormat(r: MessageReader<SubstitutionFormatString>, context: CompileContext): AccessLogFormatSpec {
   const format = r.take('format');
   const omitEmpty = r.take('omitEmptyValues');
   switch (format.case) {

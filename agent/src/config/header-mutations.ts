@@ -35,7 +35,10 @@ export function readHeaderMutations(
 }
 
 /** An operator that does not exist is refused here, in Envoy's words. */
-function checkOperators(r: MessageReader<Route>, added: readonly HeaderAddSpec[]): void {
+export function checkOperators(
+  r: { invalid(name: string, reason: string): Error },
+  added: readonly HeaderAddSpec[],
+): void {
   for (const { name, value } of added) {
     try {
       compileHeaderFormat(value);
@@ -57,7 +60,7 @@ function removed(
   });
 }
 
-function readHeaderAdd(r: MessageReader<HeaderValueOption>): HeaderAddSpec {
+export function readHeaderAdd(r: MessageReader<HeaderValueOption>): HeaderAddSpec {
   const append = r.take('append');
   const action = r.oneOf('appendAction', actions);
   const { name, value } = r.required('header', (h) => {

@@ -11,6 +11,7 @@ import { readAdsSource } from './config-source.ts';
 import { readHttpFilter } from './http-filter.ts';
 import { readCommonHttpOptions, readHttp1Options } from './http-options.ts';
 import { readForwarding } from './http-origin.ts';
+import { readLocalReplies } from './local-reply.ts';
 import type { MessageReader } from './message-reader.ts';
 import { readRouteConfig } from './route-config.ts';
 
@@ -67,6 +68,7 @@ export function readHttpConnectionManager(
     codec: readCodec(r),
     ...readHeaderSettings(r),
     ...readForwarding(r, context),
+    localReplies: r.inside('localReplyConfig', (l) => readLocalReplies(l, context)) ?? null,
     ...readPathSettings(r),
     ...readTimeouts(r),
     upgrades: r

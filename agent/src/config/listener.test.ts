@@ -231,12 +231,10 @@ const refused: readonly (readonly [string, Json, string])[] = [
     'an access log filter',
     listenerWith([
       tcpProxy({
-        access_log: [
-          { name: 'f', filter: { not_health_check_filter: {} }, typed_config: { '@type': types.stdoutLog } },
-        ],
+        access_log: [{ name: 'f', filter: { traceable_filter: {} }, typed_config: { '@type': types.stdoutLog } }],
       }),
     ]),
-    `${at}.access_log[0].filter: not implemented by this agent (field of envoy.config.accesslog.v3.AccessLog)`,
+    `${at}.access_log[0].filter.traceable_filter: not implemented by this agent (field of envoy.config.accesslog.v3.AccessLogFilter)`,
   ],
 ];
 

@@ -11,6 +11,7 @@ import type { ConnectionInfo, Stream } from '../net/stream.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import type { Framing } from './body-framing.ts';
 import { Deadlines } from './deadlines.ts';
+import { applyEdits, type HeaderEdits } from './header-mutations.ts';
 import { buildLocalReply, type LocalReply } from './local-reply.ts';
 import type { Manager } from './manager.ts';
 import { Request } from './request.ts';
@@ -84,6 +85,7 @@ export class Exchange implements LogRecord {
   details = '';
   bytesReceived = 0;
   bytesSent = 0;
+  localReplyBody = '';
   routeName = '';
   virtualHost = '';
   hostRewritten = false;
@@ -122,6 +124,7 @@ export class Exchange implements LogRecord {
     this.details = '';
     this.bytesReceived = 0;
     this.bytesSent = 0;
+    this.localReplyBody = '';
     this.routeName = '';
     this.virtualHost = '';
     this.rewrittenFrom = '';
@@ -213,13 +216,15 @@ export class Exchange implements LogRecord {
     this.router.abandon();
     this.#settleClose();
     const { manager, responseHead, requestHead } = this;
-    const body = buildLocalReply(responseHead, reply, {
+    const rewritten = manager.localReplies?.rewrite(this, reply) ?? null;
+    const edits = rewritten?.edits ?? null;
+    const body = buildLocalReply(responseHead, rewritten?.reply ?? reply, {
       method: requestHead.method,
       isGrpc: this.#parsed && this.view.isGrpc,
       date: manager.shared.date(),
       server: manager.spec.serverHeader === 'pass_through' ? null : manager.server,
       close: this.#closeAfter,
-      edit,
+      edit: edits === null ? edit : () => this.#editReply(edit, edits, reply.status),
     });
     this.status = responseHead.status;
     this.responseStarted = true;
@@ -227,6 +232,13 @@ export class Exchange implements LogRecord {
     this.bytesSent += bytes.length;
     this.#writer.whole(this.downstream.stream, responseHead, bytes);
     this.#end(this.#closeAfter);
+  }
+
+  /** Headers of a mapper still see the status before it, as in Envoy. */
+  #editReply(edit: (() => void) | null, edits: readonly HeaderEdits[], status: number): void {
+    edit?.();
+    this.status = status;
+    applyEdits(edits, this.responseHead, this);
   }
 
   /** Answers a message that the codec refused. */

@@ -8,6 +8,8 @@ export interface LocalReply {
   readonly status: number;
   /** '' for none. */
   readonly body: string;
+  /** Of the body, when it is not plain text. */
+  readonly contentType?: string;
   /** For a gRPC caller, where it is not the status's usual one. */
   readonly grpcStatus?: number;
   /** Headers besides the usual ones, e.g. location. */
@@ -67,7 +69,8 @@ export function buildLocalReply(head: Head, reply: LocalReply, context: LocalRep
   context.edit?.();
   if (reply.body !== '') {
     head.add('content-length', String(Buffer.byteLength(reply.body)));
-    head.addStatic(textPlain);
+    if (reply.contentType === undefined) head.addStatic(textPlain);
+    else head.add('content-type', reply.contentType);
   }
   addCommon(head, context);
   if (reply.body === '') head.addStatic(isHead ? chunked : noLength);
@@ -80,7 +83,7 @@ function buildGrpc(head: Head, reply: LocalReply, context: LocalReplyContext): s
   context.edit?.();
   head.addStatic(grpcType);
   head.add('grpc-status', String(reply.grpcStatus ?? grpcStatusOf(reply.status)));
-  if (reply.body !== '') head.add('grpc-message', grpcMessage(reply.body));
+  if (reply.body !== '') head.add('grpc-message', grpcMessage(reply.body.replace(/\n$/, '')));
   addCommon(head, context);
   head.addStatic(noLength);
   return '';

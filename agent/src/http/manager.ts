@@ -13,6 +13,7 @@ import { ClientOrigin } from './client-origin.ts';
 import { RouteCompiler } from './compiled-route.ts';
 import { compileUserAgent, type UserAgent } from './forwarding-headers.ts';
 import type { FormatCompiler } from './header-mutations.ts';
+import { LocalReplies } from './local-replies.ts';
 import { pathMarksOf } from './request-headers.ts';
 import { type WorkerShared, workerShared } from './worker-shared.ts';
 
@@ -53,6 +54,7 @@ export class Manager {
   readonly origin: ClientOrigin | null;
   readonly userAgent: UserAgent | null;
   readonly via: string;
+  readonly localReplies: LocalReplies | null;
   readonly at = httpStat.at;
   /** What took the place of this configuration while its connections go on. */
   successor: Manager | null = null;
@@ -85,6 +87,7 @@ export class Manager {
     this.origin = spec.origin ? new ClientOrigin(spec.origin) : null;
     this.userAgent = spec.userAgent ? compileUserAgent(spec.userAgent) : null;
     this.via = spec.via ?? '';
+    this.localReplies = spec.localReplies ? new LocalReplies(spec.localReplies, formatOf, runtime.random) : null;
     this.#slots = runtime.slots;
     this.#base = spec.stats;
   }

@@ -57,5 +57,7 @@ export interface LogRecord {
   readonly attempts: number;
   /** Original path when it was rewritten, else path. */
   readonly originalPath: string;
+  /** Body of an answer in our own name, before a format is applied. */
+  readonly localReplyBody?: string;
   responseHeader(name: string): string | null;
 }

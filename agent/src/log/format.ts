@@ -61,6 +61,7 @@ function readerOf(operator: Operator, maxLength: number | null): (record: LogRec
     };
   }
   const { read } = operator;
+  if (operator.keepsEmpty === true) return (record) => read(record)?.slice(0, maxLength ?? undefined) ?? null;
   if (maxLength === null) return (record) => read(record) || null;
   return (record) => read(record)?.slice(0, maxLength) || null;
 }

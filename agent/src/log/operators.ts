@@ -12,7 +12,7 @@ import { compileTimeFormat } from './time-format.ts';
 
 /** null or '' is "nothing there"; of a number, anything below 0. */
 export type Operator =
-  | { readonly kind: 'string'; readonly read: (record: LogRecord) => string | null }
+  | { readonly kind: 'string'; readonly read: (record: LogRecord) => string | null; readonly keepsEmpty?: boolean }
   | { readonly kind: 'number'; readonly read: (record: LogRecord) => number };
 
 const text = (read: (record: LogRecord) => string | null): Operator => ({ kind: 'string', read });
@@ -86,6 +86,8 @@ const plain: Readonly<Record<string, Operator>> = {
   DOWNSTREAM_TLS_VERSION: text((r) => r.connection.tlsVersion),
   DOWNSTREAM_TLS_CIPHER: text((r) => r.connection.tlsCipher),
   REQUESTED_SERVER_NAME: text((r) => r.connection.sni),
+  /** Nothing is a body too. */
+  LOCAL_REPLY_BODY: { kind: 'string', read: (r) => r.localReplyBody ?? null, keepsEmpty: true },
   ROUTE_NAME: text((r) => r.routeName),
   /** Virtual clusters are refused in routes, so no request ever has one. */
   VIRTUAL_CLUSTER_NAME: text(() => null),

@@ -1,6 +1,6 @@
 /** The HTTP connection manager and the routes, compiled from Envoy's messages: plain data with all defaults filled in. */
 import type { WeightedClusterSpec } from './listener.ts';
-import type { AccessLogSpec } from './log.ts';
+import type { AccessLogFormatSpec, AccessLogSpec, LogFilterSpec } from './log.ts';
 import type { RbacSpec } from './rbac.ts';
 import type { StringMatchSpec } from './tls.ts';
 
@@ -52,8 +52,31 @@ export interface HttpConnectionManagerSpec {
   readonly userAgent?: { readonly cluster: string; readonly node: string } | null;
   readonly origin?: ClientOriginSpec | null;
   readonly stripTrailingHostDot?: boolean;
+  readonly localReplies?: LocalRepliesSpec | null;
   /** Longest time of one request with its answer; 0 is off. */
   readonly maxStreamDurationMs?: number;
+}
+
+/** What becomes of answers in the agent's own name. */
+export interface LocalRepliesSpec {
+  readonly mappers: readonly ReplyMapperSpec[];
+  /** Of bodies that no mapper gives a format of its own. */
+  readonly format: BodyFormatSpec | null;
+}
+
+/** null leaves what is there. */
+export interface ReplyMapperSpec {
+  readonly filter: LogFilterSpec;
+  readonly status: number | null;
+  readonly body: string | null;
+  readonly format: BodyFormatSpec | null;
+  readonly headers: HeaderMutationsSpec;
+}
+
+export interface BodyFormatSpec {
+  /** '' is the format's own. */
+  readonly contentType: string;
+  readonly format: AccessLogFormatSpec;
 }
 
 /** What decides who the client is beside the peer's address and x-forwarded-for. */

@@ -1,5 +1,5 @@
 /** Settings of the connection manager and of routes that few configurations have. */
-import { type Case, filterType, type Group, get, type JsonObject, plain, upstreamOf } from '../case.ts';
+import { type Case, deadCluster, filterType, type Group, get, type JsonObject, plain, upstreamOf } from '../case.ts';
 
 const rbacType = filterType('rbac.v3.RBAC');
 const perRoute = filterType('rbac.v3.RBACPerRoute');
@@ -261,6 +261,45 @@ export const settingGroups: readonly Group[] = [
         send: get('/limited'),
         answers: ['HTTP/1.1 503 No\nx-envoy-ratelimited: true\ncontent-length: 0\n\n', plain],
       },
+    ],
+  },
+  {
+    name: 'localreplies',
+    manager: {
+      local_reply_config: {
+        mappers: [
+          {
+            filter: {
+              status_code_filter: { comparison: { op: 'EQ', value: { default_value: 404, runtime_key: 'x' } } },
+            },
+            status_code: 410,
+            body: { inline_string: 'gone for good' },
+            headers_to_add: [{ header: { key: 'x-mapped', value: 'yes %RESPONSE_CODE%' } }],
+          },
+          {
+            filter: { header_filter: { header: { name: 'x-text' } } },
+            body_format_override: {
+              text_format: 'was %LOCAL_REPLY_BODY% of %RESPONSE_CODE% at %REQ(:PATH)% %REQ(x-none)%\n',
+              content_type: 'text/html',
+            },
+          },
+        ],
+        body_format: { json_format: { what: '%LOCAL_REPLY_BODY%', code: '%RESPONSE_CODE%', path: '%REQ(:PATH)%' } },
+      },
+    },
+    routes: [
+      { match: { prefix: '/direct' }, direct_response: { status: 418, body: { inline_string: 'tea' } } },
+      { match: { prefix: '/dead' }, route: { cluster: deadCluster } },
+      { match: { prefix: '/moved' }, redirect: { path_redirect: '/there' } },
+    ],
+    cases: [
+      { name: 'mapped', send: get('/nowhere') },
+      { name: 'json', send: get('/direct') },
+      { name: 'text', send: get('/direct', 'x-text: 1\n') },
+      { name: 'of the router', send: get('/dead') },
+      { name: 'redirect', send: get('/moved') },
+      { name: 'grpc', send: get('/nowhere', 'content-type: application/grpc\n') },
+      { name: 'head', send: 'HEAD /direct HTTP/1.1\nHost: a.example\n@\n' },
     ],
   },
 ];
