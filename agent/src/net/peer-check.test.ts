@@ -74,3 +74,14 @@ test('what is no certificate is refused', (t) => {
   t.like(check([], false).accepts([Buffer.from('junk')]), { ok: false, cause: 'verify' });
   t.like(check([], false).accepts([]), { ok: false, cause: 'verify' });
 });
+
+test('a name with a NUL in it is refused, whatever names are allowed', (t) => {
+  const der = Buffer.from(readPemCertificates(ca.leaf('DNS:good.example').chainPem)[0] ?? []);
+  const at = der.indexOf('good.example');
+  der[at + 4] = 0;
+  const verdict = check(
+    [{ type: 'dns', match: { kind: 'suffix', value: 'example', ignoreCase: false } }],
+    false,
+  ).accepts([der]);
+  t.deepEqual(verdict, { ok: false, cause: 'verify', reason: 'a name in the certificate holds a control character' });
+});

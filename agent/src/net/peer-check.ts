@@ -31,6 +31,8 @@ export interface PeerCheckOptions {
 }
 
 const maxCached = 1024;
+/** Readers of names disagree about where one ends that holds a NUL, and none has business with the others. */
+const controlCharacter = /[\x00-\x1f\x7f]/;
 
 interface NameMatch {
   readonly type: SubjectAltNameMatchSpec['type'];
@@ -70,6 +72,10 @@ export class PeerCheck {
     }
     const known = this.#verdicts.get(peer.sha256);
     if (known !== undefined) return known;
+    const { uris, dnsNames, emails } = peer.fields;
+    if ([...uris, ...dnsNames, ...emails].some((name) => controlCharacter.test(name))) {
+      return { ok: false, cause: 'verify', reason: 'a name in the certificate holds a control character' };
+    }
     const verdict = this.#judge(peer, chain);
     if (this.#verdicts.size >= maxCached) this.#verdicts.clear();
     // A refusal may be about the rest of the chain or the time: asked again next time.

@@ -45,6 +45,7 @@ for (const [name, header, addresses] of accepted) {
 
 const refused: readonly (readonly [string, Buffer])[] = [
   ['a line that ends in LF', Buffer.from('PROXY TCP4 1.2.3.4 5.6.7.8 1 2\n')],
+  ['LF inside the line', Buffer.from('PROXY UNKNOWN a\nb\r\n')],
   ['CR without LF', Buffer.from('PROXY TCP4 1.2.3.4 5.6.7.8 1 2\rx')],
   ['a port above 65535', Buffer.from('PROXY TCP4 1.2.3.4 5.6.7.8 70000 2\r\n')],
   ['a negative port', Buffer.from('PROXY TCP4 1.2.3.4 5.6.7.8 -1 2\r\n')],

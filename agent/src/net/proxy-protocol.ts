@@ -61,8 +61,9 @@ function bad(version: ProxyVersion, reason: string): ProxyHeaderResult {
 function readV1(bytes: Uint8Array): ProxyHeaderResult {
   const head = bytes.subarray(0, maxV1Bytes);
   const end = head.indexOf(0x0d);
-  if (end < 0)
-    return head.includes(0x0a) ? bad('v1', 'no CRLF') : head.length < maxV1Bytes ? more : bad('v1', 'too long');
+  const lf = head.indexOf(0x0a);
+  if (lf >= 0 && (end < 0 || lf < end)) return bad('v1', 'no CRLF');
+  if (end < 0) return head.length < maxV1Bytes ? more : bad('v1', 'too long');
   if (end + 1 >= maxV1Bytes) return bad('v1', 'too long');
   if (end + 1 >= bytes.length) return more;
   if (bytes[end + 1] !== 0x0a) return bad('v1', 'no CRLF');

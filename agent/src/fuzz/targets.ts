@@ -1,0 +1,227 @@
+/**
+ * What is fuzzed: each target takes bytes of a stranger and checks what must hold for all of them. A target throws
+ * when a property is broken; an error that the parser documents is an answer like any other.
+ */
+import { DerError, readCertificate, verifySvid } from '@chainmail/pki/verify';
+import { ChunkedDecoder } from '../http1/chunked-decoder.ts';
+import { Head } from '../http1/head.ts';
+import { parseRequestHead, parseResponseHead } from '../http1/parse-head.ts';
+import { inspectClientHello } from '../net/client-hello.ts';
+import { detectHttp } from '../net/http-detect.ts';
+import { PeerCheck } from '../net/peer-check.ts';
+import { inspectProxyHeader } from '../net/proxy-protocol.ts';
+
+export interface Target {
+  readonly name: string;
+  /** Sources whose blocks count as coverage. */
+  readonly sources: readonly string[];
+  readonly words: readonly string[];
+  readonly maxBytes: number;
+  run(input: Buffer): void;
+}
+
+function must(holds: boolean, what: string): void {
+  if (!holds) throw new Error(`broken: ${what}`);
+}
+
+/** Lengths at which an input is cut: all of a short one, the ends and some between of a longer one. */
+function* cuts(length: number): Iterable<number> {
+  const step = Math.max(1, Math.floor(length / 64));
+  for (let i = 1; i < length; i += step) yield i;
+}
+
+/** A decision about a beginning must be the decision about the whole. */
+function decidesOnce(input: Buffer, decide: (bytes: Buffer) => string): void {
+  const whole = decide(input);
+  for (const at of cuts(input.length)) {
+    const early = decide(input.subarray(0, at));
+    must(early === 'more' || early === whole, `${early} after ${at} bytes, ${whole} after ${input.length}`);
+  }
+}
+
+const limits = { maxBytes: 8_192, maxHeaders: 32 };
+const margin = 8;
+
+/** Parses in the middle of a larger buffer, whose other bytes must not be touched. */
+function parsedHead(input: Buffer, parse: typeof parseRequestHead): number {
+  const bytes = Buffer.alloc(input.length + 2 * margin, 0xa5);
+  bytes.set(input, margin);
+  const head = new Head();
+  const result = parse(bytes, margin, margin + input.length, head, limits);
+  must(result <= input.length, 'a head is no longer than its bytes');
+  must(
+    bytes.subarray(0, margin).every((b) => b === 0xa5),
+    'nothing before the head is written',
+  );
+  must(
+    bytes.subarray(margin + input.length).every((b) => b === 0xa5),
+    'nothing behind the head is written',
+  );
+  if (result <= 0) return result;
+  must(result <= limits.maxBytes && head.count <= limits.maxHeaders, 'the limits hold');
+  head.take(bytes, margin);
+  for (let i = 0; i < head.count; i++) {
+    must(/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(head.name(i)), `a field name is a lower-case token: ${head.name(i)}`);
+    must(!/[\0\r\n]/.test(head.value(i)), 'a value has no CR, LF or NUL');
+  }
+  return result;
+}
+
+interface Chunks {
+  readonly data: string;
+  readonly end: 'more' | 'rejected' | 'done';
+}
+
+function dechunk(pieces: readonly Buffer[]): Chunks {
+  const decoder = new ChunkedDecoder();
+  const head = new Head();
+  let data = '';
+  for (const piece of pieces) {
+    const bytes = Buffer.from(piece);
+    const next = decoder.decode(bytes, 0, bytes.length, head, limits);
+    if (next < 0) return { data, end: 'rejected' };
+    must(decoder.dataStart >= 0 && decoder.dataEnd <= bytes.length, 'data lies inside the bytes');
+    data += bytes.toString('latin1', decoder.dataStart, decoder.dataEnd);
+    if (decoder.done) return { data, end: 'done' };
+  }
+  return { data, end: 'more' };
+}
+
+const anybody = new PeerCheck({ subjectAltNames: [], svid: null, nowMs: () => 0 });
+
+/** A peer's certificate, as it is read in each handshake. */
+function readSvid(input: Buffer): void {
+  const isWhole = isCertificate(input);
+  for (const at of cuts(input.length))
+    must(!isWhole || !isCertificate(input.subarray(0, at)), `read whole after ${at}`);
+  const verdict = anybody.accepts([input]);
+  if (verdict.ok) {
+    const { uris, dnsNames, emails } = verdict.peer.fields;
+    must(isWhole, 'what is accepted is a certificate');
+    must(![...uris, ...dnsNames, ...emails].some((name) => name.includes('\0')), 'no NUL in a name');
+  }
+  must(!verifySvid({ chain: [input], bundles: [], nowMs: 0 }).ok, 'nothing is verified without anchors');
+}
+
+function isCertificate(input: Buffer): boolean {
+  try {
+    must(readCertificate(input).der.length === input.length, 'a certificate is the whole of its bytes');
+    return true;
+  } catch (error) {
+    if (error instanceof DerError) return false;
+    throw error;
+  }
+}
+
+export const targets: readonly Target[] = [
+  {
+    name: 'client-hello',
+    sources: ['/net/client-hello.ts'],
+    words: ['\x16\x03\x01', '\x16\x03\x03', '\x01', '\0\0', '\0\x10', '\0\x0b', '\x02h2'],
+    maxBytes: 2_048,
+    run: (input) =>
+      decidesOnce(input, (bytes) => JSON.stringify(inspectClientHello(bytes)).replace(/^.*"more".*$/, 'more')),
+  },
+  {
+    name: 'proxy-protocol',
+    sources: ['/net/proxy-protocol.ts', '/sys/sockaddr.ts'],
+    words: [
+      'PROXY ',
+      'TCP4 ',
+      'TCP6 ',
+      'UNKNOWN',
+      '1.2.3.4 ',
+      '::1 ',
+      '65535',
+      '\r\n',
+      '\r\n\r\n\0\r\nQUIT\n',
+      '\x21\x11\0\x0c',
+      '\x21\x21\0\x24',
+    ],
+    maxBytes: 512,
+    run: (input) => {
+      decidesOnce(input, (bytes) => {
+        const result = inspectProxyHeader(bytes);
+        if (result.kind === 'header') must(result.length <= bytes.length, 'a header is no longer than its bytes');
+        return result.kind === 'more' ? 'more' : JSON.stringify({ ...result, reason: '' });
+      });
+    },
+  },
+  {
+    name: 'http-detect',
+    sources: ['/net/http-detect.ts'],
+    words: ['GET ', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', ' HTTP/1.1\r\n', ' HTTP/1.0\r\n', '\r\n'],
+    maxBytes: 256,
+    run: (input) => decidesOnce(input, detectHttp),
+  },
+  {
+    name: 'request-head',
+    sources: ['/http1/parse-head.ts', '/http1/head.ts', '/http1/known-headers.ts'],
+    words: [
+      'GET / HTTP/1.1\r\n',
+      'Host: a\r\n',
+      '\r\n\r\n',
+      'Content-Length: 5\r\n',
+      'Transfer-Encoding: chunked\r\n',
+      'Connection: close\r\n',
+      'Upgrade: x\r\n',
+      ': ',
+      '\r\n ',
+      'http://a/',
+    ],
+    maxBytes: 1_024,
+    run: (input) => {
+      const whole = parsedHead(input, parseRequestHead);
+      for (const at of cuts(input.length)) {
+        const early = parsedHead(input.subarray(0, at), parseRequestHead);
+        must(early <= 0 || early === whole, `a head of ${early} bytes after ${at}, of ${whole} in the end`);
+        must(early >= 0 || whole < 0, 'once refused, always refused');
+      }
+    },
+  },
+  {
+    name: 'response-head',
+    sources: ['/http1/parse-head.ts', '/http1/head.ts'],
+    words: [
+      'HTTP/1.1 200 OK\r\n',
+      'HTTP/1.0 ',
+      '204',
+      'Content-Length: 5\r\n',
+      'Transfer-Encoding: chunked\r\n',
+      '\r\n\r\n',
+      '\n',
+      '\r\n ',
+    ],
+    maxBytes: 1_024,
+    run: (input) => {
+      parsedHead(input, parseResponseHead);
+    },
+  },
+  {
+    name: 'chunked',
+    sources: ['/http1/chunked-decoder.ts'],
+    words: ['0\r\n\r\n', '5\r\nhello\r\n', ';a=b', '\r\n', 'X: y\r\n', 'ffffffffffff'],
+    maxBytes: 512,
+    run: (input) => {
+      const whole = dechunk([input]);
+      for (const at of cuts(input.length)) {
+        const split = dechunk([input.subarray(0, at), input.subarray(at)]);
+        must(split.end === whole.end, `${split.end} when split at ${at}, ${whole.end} whole`);
+        if (whole.end !== 'rejected') must(split.data === whole.data, `other data when split at ${at}`);
+      }
+    },
+  },
+  {
+    name: 'svid',
+    sources: [
+      '/net/peer-check.ts',
+      '/pki/src/certificate.ts',
+      '/pki/src/der.ts',
+      '/pki/src/verify-svid.ts',
+      '/pki/src/spiffe-id.ts',
+    ],
+    words: ['\x30\x82', '\x30\x80', '\x06\x03\x55\x1d\x11', '\x86', 'spiffe://', '\x01\x01\xff', '\xa3'],
+    maxBytes: 2_048,
+    run: readSvid,
+  },
+];
