@@ -57,7 +57,8 @@ export function serve(x: Exchange, body: FirstBody, upgrade: string): void {
   const early = upgrade === '' ? null : findRoute(x);
   if (early !== null && !mayUpgrade(x, early, upgrade, body)) return;
   const result = early ?? findRoute(x);
-  const overrides = result.kind === 'matched' ? manager.routes.of(result.route).overrides : null;
+  const overrides =
+    manager.filters.length > 0 && result.kind === 'matched' ? manager.routes.of(result.route).overrides : null;
   for (let i = 0; i < manager.filters.length; i++) {
     const filter = manager.filters[i] as RbacFilter;
     if (!admits(overrides === null ? filter : overridden(filter, overrides), x)) return;
