@@ -81,6 +81,9 @@ function outlierDetection(o: OutlierSettings): MessageInitShape<typeof OutlierDe
     ...(o.consecutiveLocalOriginFailure === undefined
       ? {}
       : { consecutiveLocalOriginFailure: o.consecutiveLocalOriginFailure }),
+    ...(o.failurePercentage === undefined
+      ? {}
+      : { failurePercentageThreshold: o.failurePercentage, enforcingFailurePercentage: 100 }),
   };
 }
 

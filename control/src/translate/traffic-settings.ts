@@ -21,6 +21,7 @@ export interface OutlierSettings {
   readonly intervalMs: number;
   readonly baseEjectionMs: number;
   readonly maxEjectionPercent: number;
+  readonly failurePercentage: number | undefined;
 }
 
 export interface CircuitSettings {
@@ -79,6 +80,7 @@ function outlierOf(passive: NonNullable<Spec['healthCheck']>['passive']): Outlie
     intervalMs: ms(passive?.interval) ?? 10_000,
     baseEjectionMs: ms(passive?.baseEjectionTime) ?? 30_000,
     maxEjectionPercent: passive?.maxEjectionPercent ?? 10,
+    failurePercentage: passive?.failurePercentageThreshold,
   };
 }
 

@@ -33,19 +33,6 @@ test('a problem has its line, its path and what to write instead', (t) => {
   ]);
 });
 
-test('ejection by a share of failures is refused before an agent would refuse the cluster', (t) => {
-  const text = `apiVersion: chainmail.dev/v1alpha1
-kind: BackendTrafficPolicy
-metadata: { name: p, namespace: shop }
-spec:
-  healthCheck:
-    passive: { failurePercentageThreshold: 60 }
-`;
-  t.deepEqual(problems(text), [
-    '6 spec.healthCheck.passive.failurePercentageThreshold: agents do not eject by a share of failures; write consecutive5XxErrors',
-  ]);
-});
-
 const refused: readonly [string, string, RegExp][] = [
   [
     'a rule that matches everything',

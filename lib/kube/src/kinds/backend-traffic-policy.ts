@@ -46,14 +46,9 @@ const passive = object(
     consecutive5XxErrors: uint32,
     baseEjectionTime: duration,
     maxEjectionPercent: integer(0, 100),
+    failurePercentageThreshold: integer(1, 100),
   },
-  {
-    instead: {
-      consecutive5xxErrors: 'write consecutive5XxErrors',
-      // An agent refuses the whole cluster for it, and would keep the one from before.
-      failurePercentageThreshold: 'agents do not eject by a share of failures; write consecutive5XxErrors',
-    },
-  },
+  { instead: { consecutive5xxErrors: 'write consecutive5XxErrors' } },
 );
 
 const circuitBreaker = object(
