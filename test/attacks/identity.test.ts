@@ -130,13 +130,13 @@ const impostors: readonly Impostor[] = [
   {
     name: 'a NUL in the id (CVE-2025-66220, CVE-2026-47778)',
     material: () => root.issue({ san: sanOfUris(`${good}\0.evil`) }),
-    refusedBy: 'policy',
+    refusedBy: 'handshake',
     foolsNaive: true,
   },
   {
     name: 'a line end in the id',
     material: () => root.issue({ san: sanOfUris(`${good}\r\nx-admin: 1`) }),
-    refusedBy: 'policy',
+    refusedBy: 'handshake',
     foolsNaive: true,
   },
   {
