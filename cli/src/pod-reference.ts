@@ -2,10 +2,16 @@
 import type { DevPod } from '@chainmail/local';
 import { UserError } from '@chainmail/runtime';
 
-const generated = /^-[0-9a-f]{10}-[a-z0-9]{5}$/;
+/** A pod of a Deployment is called `<deployment>-<hash>-<5 letters>`. */
+const deploymentPod = /^(.+)-[0-9a-f]{8,10}-[a-z0-9]{5}$/;
+
+/** The Deployment a pod's name tells, or the pod's own name. */
+export function workloadOf(podName: string): string {
+  return deploymentPod.exec(podName)?.[1] ?? podName;
+}
 
 function matches(pod: DevPod, name: string): boolean {
-  return pod.name === name || (pod.name.startsWith(name) && generated.test(pod.name.slice(name.length)));
+  return pod.name === name || workloadOf(pod.name) === name;
 }
 
 /** Ready pods first; throws a UserError with the names there are. */

@@ -55,10 +55,7 @@ export function makeCertificates(dir: string): BenchCertificates {
       '-out',
       at(`${name}.crt`),
     );
-    fs.appendFileSync(at(`${name}.crt`), '');
     return { cert: at(`${name}.crt`), key: at(`${name}.key`), id };
   };
-  // Peers drop their privileges before they read these; the folder itself is short-lived and local.
-  const made = { ca: at('ca.crt'), client: leaf('client'), server: leaf('server') };
-  return made;
+  return { ca: at('ca.crt'), client: leaf('client'), server: leaf('server') };
 }

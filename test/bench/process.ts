@@ -5,10 +5,6 @@ import net from 'node:net';
 import path from 'node:path';
 import process from 'node:process';
 
-export interface Cost {
-  readonly cpuSeconds: number;
-}
-
 export interface Memory {
   readonly rssKb: number;
   /** Pages that no other process can share: what one more pod really takes. */

@@ -4,6 +4,7 @@
  */
 import { DevClient, type DevPod } from '@chainmail/local';
 import { containers, messageOf, podPaths, UserError } from '@chainmail/runtime';
+import { workloadOf } from '../pod-reference.ts';
 
 export interface MeshPod {
   readonly namespace: string;
@@ -24,14 +25,11 @@ export interface MeshClient {
   execAgent(pod: MeshPod, command: readonly string[]): Promise<string>;
 }
 
-/** A pod of a Deployment is called `<deployment>-<hash>-<5 letters>`. */
-const deploymentPod = /^(.+)-[0-9a-f]{8,10}-[a-z0-9]{5}$/;
-
 function meshPod(pod: DevPod): MeshPod {
   return {
     namespace: pod.namespace,
     name: pod.name,
-    workload: deploymentPod.exec(pod.name)?.[1] ?? pod.name,
+    workload: workloadOf(pod.name),
     serviceAccount: pod.serviceAccount,
     meshed: pod.containerNames.includes(containers.agent),
     ready: pod.ready,

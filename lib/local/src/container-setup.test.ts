@@ -12,7 +12,7 @@ const pod = (over: Partial<NamedPod['spec']> = {}): NamedPod => ({
 });
 const container = (over: Partial<Container> = {}): Container => ({ name: 'app', command: ['run', '$(A)'], ...over });
 const paths = {
-  ...{ scratch: '/run/s', etc: '/run/etc', repository: '/root/clone', hostMounts: [] },
+  ...{ scratch: '/run/s', etc: '/run/etc', repository: '/srv/clone', hostMounts: [] },
   volume: (n: string) => `/run/v/${n}`,
 };
 const launch = (c: Container, p = pod()) => launchOf(p, c, resolveImage(c, paths.repository), paths, { A: "it's" });
@@ -39,7 +39,7 @@ test('capabilities: the usual ones, less what is dropped, plus what is added', (
 test('the repository is at a neutral path, arguments are expanded, volumes bound', (t) => {
   const l = launch(container({ volumeMounts: [{ name: 'v', mountPath: '/data', subPath: 'x' }] }));
   t.deepEqual(l.command, ['run', "it's"]);
-  t.deepEqual(l.binds[0], { source: '/root/clone', target: '/opt/chainmail', readOnly: true, file: false });
+  t.deepEqual(l.binds[0], { source: '/srv/clone', target: '/opt/chainmail', readOnly: true, file: false });
   t.deepEqual(l.binds[1], { source: '/run/v/v/x', target: '/data', readOnly: false, file: false });
 });
 
