@@ -85,6 +85,7 @@ export class Agent {
       log: setup.log,
       drainMs: setup.drainMs,
       clock: this.#clock,
+      onLogPressure: () => this.#accessLog.drain(),
       onCrash: ({ slots }) => this.registry.clearGauges(slots),
       onMemory: ({ slots, ring }) => {
         this.registry.attachWorker(slots);

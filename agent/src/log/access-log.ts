@@ -36,13 +36,17 @@ export function compileLogLine(format: AccessLogFormatSpec): LineWriter {
   return format.kind === 'text' ? compileTextLine(format.format) : compileJsonLine(format.fields, format.omitEmpty);
 }
 
-/** slots: the worker's own, for the counts of lines and drops. random: [0, 1), for logs that take a share. */
+/**
+ * slots: the worker's own, for the counts of lines and drops. random: [0, 1), for logs that take a share. onHalfFull:
+ * asks for the drain to come at once.
+ */
 export function createAccessLogWriter(
   ring: SharedArrayBuffer,
   slots: Float64Array,
   random: () => number = Math.random,
+  onHalfFull: () => void = () => {},
 ): AccessLogWriter {
-  const writer = new RingWriter(ring);
+  const writer = new RingWriter(ring, onHalfFull);
   const line = new LineBuffer(writer.bytes);
   const sinks = new WeakMap<AccessLogSpec, Sink>();
   const tags = new Map<string, number>();

@@ -1,25 +1,20 @@
-/** The main thread's side of the access log: empties the rings of the workers into their destinations. */
+/**
+ * The main thread's side of the access log: empties the rings of the workers into their destinations, by the clock
+ * and when a worker says that its ring is half full.
+ */
 import type { Clock, Timer } from '@chainmail/runtime';
 import { pathTag } from './access-log.ts';
 import { RingReader } from './ring.ts';
 import { LogSink, type SinkEvents } from './sink.ts';
 
-const pollMs = 50;
+/** A wake-up and a write of its own cost as much as many lines; Envoy waits up to a second. */
+const pollMs = 100;
 
 interface Source {
   readonly reader: RingReader;
   /** The worker's numbers for paths. */
   readonly sinks: Map<number, LogSink>;
 }
-
-/** Lines for one destination, gathered over one turn. */
-interface Batch {
-  bytes: Buffer;
-  length: number;
-  lines: number;
-}
-
-const firstBatchBytes = 32_768;
 
 export class AccessLogDrain {
   readonly #clock: Clock;
@@ -53,14 +48,13 @@ export class AccessLogDrain {
 
   /** Takes what is in the rings now. */
   drain(): void {
-    const batches = new Map<LogSink, Batch>();
     for (const source of this.#sources) {
-      source.reader.drain((tag, line) => {
-        if (tag === pathTag) this.#announce(source, line);
-        else this.#gather(batches, source.sinks.get(tag), line);
+      source.reader.drain((tag, bytes, start, end) => {
+        if (tag === pathTag) this.#announce(source, Buffer.from(bytes.subarray(start, end)).toString('utf8'));
+        else source.sinks.get(tag)?.add(bytes, start, end);
       });
     }
-    for (const [sink, { bytes, length, lines }] of batches) sink.append(bytes.subarray(0, length), lines);
+    for (const sink of this.#sinks.values()) sink.send();
   }
 
   /** Takes what is there and waits until it is written. */
@@ -85,30 +79,12 @@ export class AccessLogDrain {
     });
   }
 
-  #announce(source: Source, line: Uint8Array): void {
-    const text = Buffer.from(line).toString('utf8');
+  /** `tag path` */
+  #announce(source: Source, text: string): void {
     const blank = text.indexOf(' ');
     const path = text.slice(blank + 1);
     const sink = this.#sinks.get(path) ?? new LogSink(path, this.#events);
     this.#sinks.set(path, sink);
     source.sinks.set(Number(text.slice(0, blank)), sink);
-  }
-
-  #gather(batches: Map<LogSink, Batch>, sink: LogSink | undefined, line: Uint8Array): void {
-    if (sink === undefined) return;
-    let batch = batches.get(sink);
-    if (batch === undefined) {
-      batch = { bytes: Buffer.allocUnsafeSlow(firstBatchBytes), length: 0, lines: 0 };
-      batches.set(sink, batch);
-    }
-    const needed = batch.length + line.length;
-    if (needed > batch.bytes.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(needed, batch.bytes.length * 4));
-      batch.bytes.copy(grown, 0, 0, batch.length);
-      batch.bytes = grown;
-    }
-    batch.bytes.set(line, batch.length);
-    batch.length = needed;
-    batch.lines++;
   }
 }

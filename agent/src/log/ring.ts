@@ -44,11 +44,16 @@ export class RingWriter {
   readonly bytes: Uint8Array;
   readonly #views: Views;
   #written: number;
-  /** The reader's position as last seen; looked up again only when the ring seems full. */
+  /** The reader's position as last seen; looked up again only when the ring seems full, or half full. */
   #read: number;
+  readonly #onHalfFull: () => void;
+  /** The reader's position when it was last asked to read: once for each. */
+  #askedAt = -1;
 
-  constructor(ring: SharedArrayBuffer) {
+  /** onHalfFull: the reader should come now, not when its time has come. Heard once for each position of the reader. */
+  constructor(ring: SharedArrayBuffer, onHalfFull: () => void = () => {}) {
     this.#views = viewsOf(ring);
+    this.#onHalfFull = onHalfFull;
     this.bytes = this.#views.bytes;
     this.#written = Atomics.load(this.#views.control, writtenAt) >>> 0;
     this.#read = Atomics.load(this.#views.control, readAt) >>> 0;
@@ -76,13 +81,26 @@ export class RingWriter {
     words[(offset >>> 2) + 1] = tag;
     this.#written = (this.#written + headerBytes + ((length + 7) & ~7)) >>> 0;
     Atomics.store(control, writtenAt, this.#written | 0);
+    if (this.#used > capacity >>> 1) this.#ask();
+  }
+
+  get #used(): number {
+    return (this.#written - this.#read) >>> 0;
+  }
+
+  #ask(): void {
+    const { capacity, control } = this.#views;
+    this.#read = Atomics.load(control, readAt) >>> 0;
+    if (this.#used <= capacity >>> 1 || this.#askedAt === this.#read) return;
+    this.#askedAt = this.#read;
+    this.#onHalfFull();
   }
 
   #free(needed: number): boolean {
     const { capacity, control } = this.#views;
-    if (capacity - ((this.#written - this.#read) >>> 0) >= needed) return true;
+    if (capacity - this.#used >= needed) return true;
     this.#read = Atomics.load(control, readAt) >>> 0;
-    return capacity - ((this.#written - this.#read) >>> 0) >= needed;
+    return capacity - this.#used >= needed;
   }
 }
 
@@ -95,8 +113,8 @@ export class RingReader {
     this.#read = Atomics.load(this.#views.control, readAt) >>> 0;
   }
 
-  /** Hands out every line that is there; the bytes are only valid during the call. Returns how many. */
-  drain(each: (tag: number, line: Uint8Array) => void): number {
+  /** Hands out every line that is there, as a range of `bytes` that is only valid during the call. Returns how many. */
+  drain(each: (tag: number, bytes: Uint8Array, start: number, end: number) => void): number {
     const { control, words, bytes, capacity } = this.#views;
     const written = Atomics.load(control, writtenAt) >>> 0;
     let lines = 0;
@@ -108,7 +126,7 @@ export class RingReader {
         continue;
       }
       const start = offset + headerBytes;
-      each(words[(offset >>> 2) + 1] ?? 0, bytes.subarray(start, start + length));
+      each(words[(offset >>> 2) + 1] ?? 0, bytes, start, start + length);
       this.#read = (this.#read + headerBytes + ((length + 7) & ~7)) >>> 0;
       lines++;
     }

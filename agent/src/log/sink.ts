@@ -1,11 +1,15 @@
 /**
- * One destination of log lines: a file, or standard output or error. Writes are asynchronous, one at a time; what waits
- * is bounded, and what does not fit is dropped and counted, so that a stuck disk or pipe stops nothing.
+ * One destination of log lines: a file, or standard output or error. Lines gather in one buffer while the other is
+ * written, one write at a time. What waits is bounded, and what does not fit is dropped and counted, so that a stuck
+ * disk or pipe stops nothing. Buffers are used again: memory that V8 has to count would make it collect all the time.
  */
 import fs from 'node:fs';
 
 /** Bytes that may wait for one destination. */
 export const maxPendingBytes = 4_194_304;
+const firstBytes = 32_768;
+/** A buffer that a burst has made larger than this goes when the burst is over. */
+const keptBytes = 1_048_576;
 
 const standardStreams: Readonly<Record<string, number>> = { '/dev/stdout': 1, '/dev/stderr': 2 };
 
@@ -14,12 +18,38 @@ export interface SinkEvents {
   onFailure(path: string, error: Error): void;
 }
 
+class Batch {
+  bytes: Buffer = Buffer.allocUnsafeSlow(firstBytes);
+  length = 0;
+  lines = 0;
+
+  add(from: Uint8Array, start: number, end: number): void {
+    const after = this.length + end - start;
+    if (after > this.bytes.length) this.#grow(after);
+    this.bytes.set(from.subarray(start, end), this.length);
+    this.length = after;
+    this.lines++;
+  }
+
+  #grow(needed: number): void {
+    const grown = Buffer.allocUnsafeSlow(Math.min(maxPendingBytes, Math.max(needed, this.bytes.length * 2)));
+    this.bytes.copy(grown, 0, 0, this.length);
+    this.bytes = grown;
+  }
+
+  clear(): void {
+    if (this.bytes.length > keptBytes && this.length < keptBytes) this.bytes = Buffer.allocUnsafeSlow(firstBytes);
+    this.length = 0;
+    this.lines = 0;
+  }
+}
+
 export class LogSink {
   readonly path: string;
   readonly #events: SinkEvents;
   #fd: number | null = null;
-  #waiting: Uint8Array[] = [];
-  #waitingBytes = 0;
+  #gathered = new Batch();
+  #written = new Batch();
   #busy = false;
   #reopen = false;
   #failed = false;
@@ -31,15 +61,29 @@ export class LogSink {
     this.#events = events;
   }
 
-  /** Takes the lines over: nobody may write to their bytes any more. count is how many they are, for the account of drops. */
-  append(lines: Uint8Array, count: number): void {
-    if (this.#waitingBytes + lines.length > maxPendingBytes) {
-      this.dropped += count;
-      return;
+  /** Copies one line; send() writes what was gathered. */
+  add(from: Uint8Array, start: number, end: number): void {
+    if (this.#gathered.length + end - start > maxPendingBytes) this.dropped++;
+    else this.#gathered.add(from, start, end);
+  }
+
+  /** Begins to write what was gathered, unless a write is on its way: then it goes after it. */
+  send(): void {
+    if (this.#busy) return;
+    while (this.#gathered.lines > 0) {
+      const batch = this.#gathered;
+      this.#gathered = this.#written;
+      this.#written = batch;
+      const fd = this.#open();
+      if (fd !== null) {
+        this.#busy = true;
+        this.#write(fd, batch.bytes.subarray(0, batch.length));
+        return;
+      }
+      this.dropped += batch.lines;
+      batch.clear();
     }
-    this.#waiting.push(lines);
-    this.#waitingBytes += lines.length;
-    this.#next();
+    for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   /** The file is opened anew before the next write, as after a rotation. Standard streams stay. */
@@ -49,7 +93,8 @@ export class LogSink {
 
   /** Resolves when everything taken so far is written or dropped. */
   async flush(): Promise<void> {
-    if (this.#busy || this.#waiting.length > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    this.send();
+    if (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
   async close(): Promise<void> {
@@ -57,43 +102,23 @@ export class LogSink {
     this.#closeFile();
   }
 
-  #next(): void {
-    if (this.#busy) return;
-    if (this.#waiting.length === 0) {
-      for (const resolve of this.#idle.splice(0)) resolve();
-      return;
-    }
-    const fd = this.#open();
-    const waiting = this.#waiting.splice(0);
-    const [first = Buffer.alloc(0)] = waiting;
-    const batch =
-      waiting.length === 1 ? Buffer.from(first.buffer, first.byteOffset, first.length) : Buffer.concat(waiting);
-    this.#waitingBytes = 0;
-    if (fd === null) {
-      this.dropped += linesIn(batch);
-      this.#next();
-      return;
-    }
-    this.#busy = true;
-    this.#write(fd, batch);
-  }
-
-  #write(fd: number, batch: Buffer): void {
-    fs.write(fd, batch, (error, written) => {
+  #write(fd: number, rest: Buffer): void {
+    fs.write(fd, rest, (error, written) => {
       if (error !== null && (error as NodeJS.ErrnoException).code === 'EAGAIN') {
-        setTimeout(() => this.#write(fd, batch), 10).unref();
+        setTimeout(() => this.#write(fd, rest), 10).unref();
         return;
       }
-      if (error === null && written < batch.length) {
-        this.#write(fd, batch.subarray(written));
+      if (error === null && written < rest.length) {
+        this.#write(fd, rest.subarray(written));
         return;
       }
       if (error !== null) {
-        this.dropped += linesIn(batch);
+        this.dropped += linesIn(rest);
         this.#fail(error);
       } else this.#failed = false;
+      this.#written.clear();
       this.#busy = false;
-      this.#next();
+      this.send();
     });
   }
 

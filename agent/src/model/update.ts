@@ -31,6 +31,8 @@ export type FromWorker =
   | { readonly type: 'applied'; readonly id: number; readonly errors: readonly string[] }
   | { readonly type: 'hosts'; readonly id: number; readonly clusters: readonly ClusterHosts[] }
   | { readonly type: 'edges'; readonly edges: readonly EdgeCount[] }
+  /** The ring of log lines is half full. */
+  | { readonly type: 'log-pressure' }
   | {
       readonly type: 'log';
       readonly level: 'debug' | 'info' | 'warn' | 'error';

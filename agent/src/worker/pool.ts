@@ -21,6 +21,8 @@ export interface WorkerPoolOptions {
   readonly drainMs: number;
   /** Hands a worker's shared memory to statistics and the access log before it runs. */
   readonly onMemory: (memory: WorkerMemory) => void;
+  /** A worker's log ring is half full. */
+  readonly onLogPressure?: () => void;
   /** A worker has died: its memory still says what it had open. */
   readonly onCrash?: (memory: WorkerMemory) => void;
   readonly clock?: Clock;
@@ -132,6 +134,9 @@ class WorkerHost {
         return;
       case 'edges':
         this.edges = message.edges;
+        return;
+      case 'log-pressure':
+        this.#options.onLogPressure?.();
         return;
       case 'log':
         this.#options.log[message.level]({ worker: this.memory.index, ...message.fields }, message.msg);

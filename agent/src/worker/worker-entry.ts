@@ -39,7 +39,7 @@ function main(start: WorkerStart): void {
   const loop = new Loop(new Uint8Array(start.openFds));
   const engine = new Engine(loop, {
     slots,
-    log: createAccessLogWriter(start.ring, slots),
+    log: createAccessLogWriter(start.ring, slots, Math.random, () => post({ type: 'log-pressure' })),
     random: seededRandom(start.seed),
     drainMs: start.drainMs,
     census: new ConnectionCensus(new Int32Array(start.census), start.index),
