@@ -38,5 +38,21 @@ export { type KubeObject, type ObjectMeta, objectKey } from './object.ts';
 export { hides, withOutOfSight } from './out-of-sight.ts';
 export { type FileProblem, type Loaded, type LoadedObject, type Origin, parseObjects } from './parse-objects.ts';
 export { parseQuantity } from './quantity.ts';
-export { durationMs } from './schema/duration.ts';
-export { type FieldPath, formatPath, isRecord } from './schema/schema.ts';
+export { duration, durationMs } from './schema/duration.ts';
+export {
+  bool,
+  checked,
+  type FieldPath,
+  formatPath,
+  type Infer,
+  integer,
+  isRecord,
+  list,
+  map,
+  object,
+  oneOf,
+  refine,
+  type Schema,
+  text,
+} from './schema/schema.ts';
+export { type StructuralSchema, withMessages, withRules } from './schema/structural.ts';

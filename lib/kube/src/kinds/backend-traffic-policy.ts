@@ -48,7 +48,7 @@ const passive = object(
     maxEjectionPercent: integer(0, 100),
     failurePercentageThreshold: integer(1, 100),
   },
-  { instead: { consecutive5xxErrors: 'write consecutive5XxErrors' } },
+  { instead: { consecutive5xxErrors: { type: 'integer', advice: 'write consecutive5XxErrors' } } },
 );
 
 const circuitBreaker = object(

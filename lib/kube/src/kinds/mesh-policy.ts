@@ -3,7 +3,7 @@ import { apiVersion } from '@chainmail/runtime';
 import { anything, type Infer, object, oneOf } from '../schema/schema.ts';
 import { namespacedMetadata } from './meta.ts';
 
-const everywhere = 'a MeshPolicy covers its whole namespace; remove the field';
+const everywhere = { type: 'array', advice: 'a MeshPolicy covers its whole namespace; remove the field' } as const;
 
 export const meshPolicy = object(
   {

@@ -40,9 +40,17 @@ function isCidr(value: string): boolean {
   return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
 }
 
-const cidr: Schema<string> = refine(text({ maxLength: 49 }), (v, path, report) => {
-  if (!isCidr(v)) report(path, `${shown(v)} is not an address range; write one such as 10.0.0.0/8 or fd00::/8`);
-});
+const cidr: Schema<string> = refine(
+  text({ maxLength: 49 }),
+  (v, path, report) => {
+    if (!isCidr(v)) report(path, `${shown(v)} is not an address range; write one such as 10.0.0.0/8 or fd00::/8`);
+  },
+  {
+    rules: [{ rule: 'isCIDR(self) || isIP(self)', message: 'must be an address range such as 10.0.0.0/8 or fd00::/8' }],
+  },
+);
+
+const namesNobody = 'names nobody; add identities, namespaces, serviceAccounts or clientCIDRs, or leave principal out';
 
 const principal = refine(
   object(
@@ -56,8 +64,16 @@ const principal = refine(
   ),
   (value, path, report) => {
     if (Object.keys(value).length === 0) {
-      report(path, 'names nobody; add identities, namespaces, serviceAccounts or clientCIDRs, or leave principal out');
+      report(path, namesNobody);
     }
+  },
+  {
+    rules: [
+      {
+        rule: 'has(self.identities) || has(self.namespaces) || has(self.serviceAccounts) || has(self.clientCIDRs)',
+        message: namesNobody,
+      },
+    ],
   },
 );
 
@@ -114,10 +130,13 @@ const operation = refine(
   object(
     {},
     {
-      methods: list(text({ noun: 'an HTTP method in capitals, such as GET', pattern: /^[A-Z]{1,32}$/ }), {
-        min: 1,
-        max: 64,
-      }),
+      methods: list(
+        text({ noun: 'an HTTP method in capitals, such as GET', pattern: /^[A-Z]{1,32}$/, maxLength: 32 }),
+        {
+          min: 1,
+          max: 64,
+        },
+      ),
       paths: list(textOr(pathText, pathMatch), { min: 1, max: 64 }),
       ports: list(portNumber, { min: 1, max: 64 }),
       headers: list(header, { min: 1, max: 64 }),
@@ -128,17 +147,30 @@ const operation = refine(
       report(path, 'names nothing; add methods, paths, ports or headers, or leave operation out');
     }
   },
+  { minProperties: 1 }, // CEL cannot see `paths`, whose items are a text or an object
 );
 
 const rule = refine(
   object(
     { action: oneOf('Allow', 'Deny') },
-    { name: text({ noun: 'a short name', pattern: /^[A-Za-z0-9]([A-Za-z0-9._-]{0,62})?$/ }), principal, operation },
+    {
+      name: text({ noun: 'a short name', pattern: /^[A-Za-z0-9]([A-Za-z0-9._-]{0,62})?$/, maxLength: 63 }),
+      principal,
+      operation,
+    },
   ),
   (value, path, report) => {
     if (value.principal === undefined && value.operation === undefined) {
       report(path, `matches every request; set authorization.defaultAction: ${value.action} instead`);
     }
+  },
+  {
+    rules: [
+      {
+        rule: 'has(self.principal) || has(self.operation)',
+        message: 'matches every request; set authorization.defaultAction instead, or add principal or operation',
+      },
+    ],
   },
 );
 
@@ -152,6 +184,14 @@ const authorization = refine(
         report([...path, 'rules', i, 'name'], `${shown(r.name)} is already the name of rules[${first}]`);
       if (r.name !== undefined) seen.set(r.name, i);
     }
+  },
+  {
+    rules: [
+      {
+        rule: '!has(self.rules) || self.rules.all(r, !has(r.name) || self.rules.exists_one(o, has(o.name) && o.name == r.name))',
+        message: 'two rules have the same name; give each its own, since denials are told by it',
+      },
+    ],
   },
 );
 

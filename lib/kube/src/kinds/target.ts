@@ -6,8 +6,18 @@ const group = oneOf('', 'core');
 
 export const targetRef = object(
   { kind: oneOf('Service'), name: subdomain },
-  { group, sectionName: text({ noun: 'the name of a port of the Service', pattern: /^[a-z0-9-]{1,63}$/ }) },
-  { instead: { namespace: 'a policy attaches to Services of its own namespace only; remove the field' } },
+  {
+    group,
+    sectionName: text({ noun: 'the name of a port of the Service', pattern: /^[a-z0-9-]{1,63}$/, maxLength: 63 }),
+  },
+  {
+    instead: {
+      namespace: {
+        type: 'string',
+        advice: 'a policy attaches to Services of its own namespace only; remove the field',
+      },
+    },
+  },
 );
 
 const targetSelector = object({ kind: oneOf('Service'), matchLabels: map(text()) }, { group });

@@ -4,7 +4,11 @@ import { type Schema, text } from './schema.ts';
 const form = /^([0-9]{1,5}(h|m|s|ms)){1,4}$/;
 const unitMs: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
 
-export const duration: Schema<string> = text({ noun: 'a duration such as 250ms, 10s or 1m30s', pattern: form });
+export const duration: Schema<string> = text({
+  noun: 'a duration such as 250ms, 10s or 1m30s',
+  pattern: form,
+  maxLength: 28,
+});
 
 /** Milliseconds of a duration that the schema accepted. */
 export function durationMs(value: string): number {

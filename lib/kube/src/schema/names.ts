@@ -5,6 +5,7 @@ import { integer, type Schema, text } from './schema.ts';
 export const label: Schema<string> = text({
   noun: 'a name of lower-case letters, digits and "-", up to 63 characters',
   pattern: /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+  maxLength: 63,
 });
 
 /** RFC 1123 subdomain: most object names, service accounts among them. */

@@ -3,6 +3,8 @@
  * Invariant: a check never throws and never stops at the first problem; what it returns is the input, typed.
  */
 
+import { type CelRule, celField, type StructuralSchema, type StructuralType, withRules } from './structural.ts';
+
 export type FieldPath = readonly (string | number)[];
 
 export interface FieldProblem {
@@ -16,6 +18,8 @@ export type Report = (path: FieldPath, message: string) => void;
 export interface Schema<T> {
   /** How the wanted value is called in a message, e.g. `a string`. */
   readonly noun: string;
+  /** The same shape for a CustomResourceDefinition. */
+  readonly structural: StructuralSchema;
   check(value: unknown, path: FieldPath, report: Report): void;
   /** Carries the type only; never set. */
   readonly __type?: T;
@@ -40,31 +44,41 @@ export function shown(value: unknown): string {
   return text.length > longestShown ? `${text.slice(0, longestShown)}...` : text;
 }
 
-function leaf<T>(noun: string, fits: (value: unknown) => boolean): Schema<T> {
+function leaf<T>(noun: string, structural: StructuralSchema, fits: (value: unknown) => boolean): Schema<T> {
   return {
     noun,
+    structural,
     check(value, path, report) {
       if (!fits(value)) report(path, `${shown(value)} is not ${noun}`);
     },
   };
 }
 
-export const anything: Schema<unknown> = { noun: 'a value', check: () => {} };
-export const bool: Schema<boolean> = leaf('true or false', (v) => typeof v === 'boolean');
+const untyped = { 'x-kubernetes-preserve-unknown-fields': true } as const;
+
+export const anything: Schema<unknown> = { noun: 'a value', structural: untyped, check: () => {} };
+export const bool: Schema<boolean> = leaf('true or false', { type: 'boolean' }, (v) => typeof v === 'boolean');
 
 /** A string of up to maxLength characters; `noun` says what it is, `pattern` what it must look like. */
 export function text(
   options: { readonly noun?: string; readonly pattern?: RegExp; readonly maxLength?: number } = {},
 ): Schema<string> {
-  const max = options.maxLength ?? 4096;
-  return leaf(options.noun ?? 'a string', (v) => {
-    return typeof v === 'string' && v.length <= max && (options.pattern?.test(v) ?? true);
+  const { noun, pattern, maxLength: max = 4096 } = options;
+  const structural: StructuralSchema = {
+    ...(noun === undefined ? {} : { description: noun }),
+    type: 'string',
+    maxLength: max,
+    ...(pattern === undefined ? {} : { pattern: pattern.source }),
+  };
+  return leaf(noun ?? 'a string', structural, (v) => {
+    return typeof v === 'string' && v.length <= max && (pattern?.test(v) ?? true);
   });
 }
 
 export function integer(min: number, max: number): Schema<number> {
   return leaf(
     `a whole number from ${min} to ${max}`,
+    { type: 'integer', format: 'int64', minimum: min, maximum: max },
     (v) => Number.isInteger(v) && Number(v) >= min && Number(v) <= max,
   );
 }
@@ -74,6 +88,7 @@ export function oneOf<const V extends string>(...values: readonly V[]): Schema<V
   const noun = values.length < 2 ? last : `${values.slice(0, -1).join(', ')} or ${last}`;
   return {
     noun,
+    structural: { type: 'string', enum: values },
     check(value, path, report) {
       if (!values.some((v) => v === value)) report(path, `${shown(value)} is not allowed here; write ${noun}`);
     },
@@ -87,6 +102,13 @@ export function list<T>(
   const { min = 0, max = 10_000 } = options;
   return {
     noun: 'a list',
+    structural: {
+      type: 'array',
+      items: item.structural,
+      ...(min === 0 ? {} : { minItems: min }),
+      maxItems: max,
+      'x-kubernetes-list-type': 'atomic',
+    },
     check(value, path, report) {
       if (!Array.isArray(value)) return report(path, `${shown(value)} is not a list; write items that begin with "- "`);
       if (value.length < min) report(path, `needs at least ${min} ${min === 1 ? 'item' : 'items'}`);
@@ -99,6 +121,7 @@ export function list<T>(
 export function map<T>(item: Schema<T>): Schema<Readonly<Record<string, T>>> {
   return {
     noun: 'a map',
+    structural: { type: 'object', additionalProperties: item.structural },
     check(value, path, report) {
       if (!isRecord(value)) return report(path, `${shown(value)} is not a map of names to values`);
       for (const [k, v] of Object.entries(value)) item.check(v, [...path, k], report);
@@ -110,6 +133,7 @@ export function map<T>(item: Schema<T>): Schema<Readonly<Record<string, T>>> {
 export function textOr<T>(asText: Schema<string>, other: Schema<T>): Schema<string | T> {
   return {
     noun: `${asText.noun} or ${other.noun}`,
+    structural: { description: `${asText.noun}, or ${other.noun}`, ...untyped },
     check: (v, path, report) => (typeof v === 'string' ? asText.check(v, path, report) : other.check(v, path, report)),
   };
 }
@@ -123,15 +147,20 @@ type Shape<R extends Fields, O extends Fields> = { readonly [K in keyof R]: Infe
   readonly [K in keyof O]?: Infer<O[K]>;
 };
 
+/** A field that is refused with advice, and the type it is written with where it is right (an object by default). */
+export type Instead = string | { readonly type: StructuralType; readonly advice: string };
+
 export interface ObjectOptions {
   /** Fields beyond the named ones pass: for kinds that are not ours, of which we read a part. */
   readonly open?: boolean;
   /** Fields that exist elsewhere or are often meant, with what to do instead. */
-  readonly instead?: Readonly<Record<string, string>>;
+  readonly instead?: Readonly<Record<string, Instead>>;
 }
 
-function unknownField(name: string, known: readonly string[], instead: string | undefined): string {
-  if (instead !== undefined) return instead;
+const adviceOf = (instead: Instead): string => (typeof instead === 'string' ? instead : instead.advice);
+
+function unknownField(name: string, known: readonly string[], instead: Instead | undefined): string {
+  if (instead !== undefined) return adviceOf(instead);
   const near = known.find((k) => k.toLowerCase() === name.toLowerCase() || distance(k, name) <= 2);
   const advice = near === undefined ? `known here: ${known.join(', ')}` : `did you mean ${near}?`;
   return `unknown field; ${advice}`;
@@ -151,6 +180,34 @@ function distance(a: string, b: string): number {
   return row[b.length] ?? 0;
 }
 
+/** A field the API server would drop without a word is declared instead, and refused by a rule with its advice. */
+function structuralObject(required: Fields, optional: Fields, options: ObjectOptions): StructuralSchema {
+  const misplaced = Object.entries(options.instead ?? {});
+  const declared = misplaced.map(([name, instead]) => {
+    const type = typeof instead === 'string' ? 'object' : instead.type;
+    const anyItems =
+      type === 'array' ? { items: { type: 'object', ...untyped }, maxItems: 64 } : type === 'object' ? untyped : {};
+    return [name, { type, ...anyItems }] as const;
+  });
+  const known = [...Object.entries(required), ...Object.entries(optional)].map(([n, s]) => [n, s.structural] as const);
+  const names = Object.keys(required);
+  const rules = misplaced.map(
+    ([name, instead]): CelRule => ({
+      rule: `!has(${celField(name)})`,
+      message: adviceOf(instead),
+      fieldPath: `.${name}`,
+      reason: 'FieldValueForbidden',
+    }),
+  );
+  const shape: StructuralSchema = {
+    type: 'object',
+    ...(names.length === 0 ? {} : { required: names }),
+    properties: Object.fromEntries([...known, ...declared]),
+    ...(options.open === true ? untyped : {}),
+  };
+  return withRules(shape, rules);
+}
+
 /** An object with required and optional fields; others are refused unless it is open. A null field counts as absent. */
 export function object<R extends Fields, O extends Fields>(
   required: R,
@@ -161,6 +218,7 @@ export function object<R extends Fields, O extends Fields>(
   const schemas = new Map<string, Schema<unknown>>([...Object.entries(required), ...Object.entries(optional)]);
   return {
     noun: 'an object',
+    structural: structuralObject(required, optional, options),
     check(value, path, report) {
       if (!isRecord(value))
         return report(path, `${shown(value)} is not an object; it needs fields: ${known.join(', ')}`);
@@ -181,10 +239,21 @@ export function object<R extends Fields, O extends Fields>(
   };
 }
 
-/** A further condition on a value whose shape is right; it sees the value only then. */
-export function refine<T>(schema: Schema<T>, rule: (value: T, path: FieldPath, report: Report) => void): Schema<T> {
+/**
+ * A further condition on a value whose shape is right; it sees the value only then.
+ * @param same the same condition for an API server, as far as a structural schema can say it
+ */
+export function refine<T>(
+  schema: Schema<T>,
+  rule: (value: T, path: FieldPath, report: Report) => void,
+  same: { readonly rules?: readonly CelRule[]; readonly minProperties?: number } = {},
+): Schema<T> {
   return {
-    noun: schema.noun,
+    ...schema,
+    structural: {
+      ...withRules(schema.structural, same.rules ?? []),
+      ...(same.minProperties === undefined ? {} : { minProperties: same.minProperties }),
+    },
     check(value, path, report) {
       let sound = true;
       schema.check(value, path, (p, m) => {
