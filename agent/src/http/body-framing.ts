@@ -6,23 +6,33 @@ import { frameChunk, lastChunk, writeBytes } from '../http1/serialize.ts';
 
 export type Framing = 'none' | 'length' | 'chunked' | 'close';
 
+/** CRLF and the last chunk. */
+const behindRoom = 2 + 5;
+
+/** Invariant: bytes behind the range are as they were once `restore` was called: they may be frames still to be read. */
 export class FramedRange {
   start = 0;
   end = 0;
+  readonly #behind = new Uint8Array(behindRoom);
+  #saved = -1;
 
-  /** [start, end) as it is. */
-  plain(start: number, end: number): void {
-    this.start = start;
-    this.end = end;
+  /** [start, end) of a body with this framing; last: the end of the body is told as well. */
+  frame(b: Buffer, framing: Framing, start: number, end: number, last: boolean): void {
+    if (framing === 'chunked') this.#chunk(b, start, end, last);
+    else {
+      this.start = start;
+      this.end = end;
+    }
   }
 
   /**
-   * [start, end) as one chunk, with the last chunk after it when `last`. Needs chunkHeaderRoom bytes in front; behind,
-   * the bytes of the framing that were there have been read already. Without data the last chunk goes in front of
-   * `end`, because what follows may be the next message.
+   * [start, end) as one chunk, with the last chunk after it when `last`. Needs chunkHeaderRoom bytes in front, which
+   * have been read already. Without data the last chunk goes in front of `end`.
    */
-  chunk(b: Buffer, start: number, end: number, last: boolean): void {
+  #chunk(b: Buffer, start: number, end: number, last: boolean): void {
     if (end > start) {
+      for (let i = 0; i < behindRoom; i++) this.#behind[i] = b[end + i] as number;
+      this.#saved = end;
       this.start = frameChunk(b, start, end);
       this.end = last ? writeBytes(lastChunk, b, end + 2) : end + 2;
       return;
@@ -30,5 +40,13 @@ export class FramedRange {
     this.end = end;
     this.start = last ? end - lastChunk.length : end;
     if (last) writeBytes(lastChunk, b, this.start);
+  }
+
+  /** Puts the bytes back that lay where the frame ends. */
+  restore(b: Buffer): void {
+    const at = this.#saved;
+    if (at < 0) return;
+    this.#saved = -1;
+    for (let i = 0; i < behindRoom; i++) b[at + i] = this.#behind[i] as number;
   }
 }

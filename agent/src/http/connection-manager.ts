@@ -6,8 +6,8 @@ import type { HttpConnectionManagerSpec } from '../model/http.ts';
 import type { Stream } from '../net/stream.ts';
 import { tcpLogRecord } from '../tcp/log-record.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
-import { DownstreamConnection } from './downstream-connection.ts';
 import { exchangePoolOf } from './exchange-pool.ts';
+import { Http1Downstream } from './http1-downstream.ts';
 import { type HttpListenerContext, Manager } from './manager.ts';
 
 export interface HttpConnectionManager {
@@ -34,7 +34,7 @@ export function createHttpConnectionManager(
   const exchanges = exchangePoolOf(runtime);
   const made: HttpConnectionManager = {
     accept(stream) {
-      stream.handler = new DownstreamConnection(stream, manager, exchanges);
+      stream.handler = new Http1Downstream(stream, manager, exchanges);
     },
     deny(stream, details) {
       if (spec.accessLog.length > 0) {

@@ -1,8 +1,9 @@
 /**
  * The one place that answers a client in the agent's own name. Bodies, header order and the gRPC form are Envoy's.
  */
-import { type Head, staticHeader } from '../http1/head.ts';
+import { type Head, type StaticHeader, staticHeader } from '../http1/head.ts';
 import { method } from '../http1/known-headers.ts';
+import type { Downstream } from './downstream.ts';
 
 export interface LocalReply {
   readonly status: number;
@@ -22,6 +23,8 @@ export interface LocalReplyContext {
   readonly date: ReturnType<typeof staticHeader>;
   /** Null where only the upstream may say it. */
   readonly server: ReturnType<typeof staticHeader> | null;
+  /** HTTP/2 tells the end of a body by itself. */
+  readonly protocol: Downstream['protocol'];
   /** The connection ends with this answer. */
   readonly close: boolean;
   /** Headers that the configuration adds, or null. */
@@ -73,7 +76,7 @@ export function buildLocalReply(head: Head, reply: LocalReply, context: LocalRep
     else head.add('content-type', reply.contentType);
   }
   addCommon(head, context);
-  if (reply.body === '') head.addStatic(isHead ? chunked : noLength);
+  if (reply.body === '') addFraming(head, context, isHead ? chunked : noLength);
   return isHead || reply.status === 204 || reply.status === 304 ? '' : reply.body;
 }
 
@@ -85,8 +88,12 @@ function buildGrpc(head: Head, reply: LocalReply, context: LocalReplyContext): s
   head.add('grpc-status', String(reply.grpcStatus ?? grpcStatusOf(reply.status)));
   if (reply.body !== '') head.add('grpc-message', grpcMessage(reply.body.replace(/\n$/, '')));
   addCommon(head, context);
-  head.addStatic(noLength);
+  addFraming(head, context, noLength);
   return '';
+}
+
+function addFraming(head: Head, context: LocalReplyContext, framing: StaticHeader): void {
+  if (context.protocol === 'http1') head.addStatic(framing);
 }
 
 function addHeaders(head: Head, reply: LocalReply): void {

@@ -13,6 +13,7 @@ import { ClientOrigin } from './client-origin.ts';
 import { RouteCompiler } from './compiled-route.ts';
 import { compileUserAgent, type UserAgent } from './forwarding-headers.ts';
 import type { FormatCompiler } from './header-mutations.ts';
+import { Http1ResponseWriter } from './http1-response-writer.ts';
 import { LocalReplies } from './local-replies.ts';
 import { pathMarksOf } from './request-headers.ts';
 import { type WorkerShared, workerShared } from './worker-shared.ts';
@@ -43,6 +44,7 @@ export class Manager {
   readonly runtime: WorkerRuntime;
   readonly context: HttpListenerContext;
   readonly shared: WorkerShared;
+  readonly http1Writer: Http1ResponseWriter;
   readonly limits: HeadLimits;
   readonly filters: readonly RbacFilter[];
   readonly routes = new RouteCompiler(formatOf);
@@ -66,6 +68,7 @@ export class Manager {
     this.runtime = runtime;
     this.context = context;
     this.shared = workerShared(runtime);
+    this.http1Writer = new Http1ResponseWriter(runtime.readBuffer, this.shared);
     // A head that comes in pieces is put together in the room before the read buffer's data.
     this.limits = { maxBytes: Math.min(spec.maxRequestHeadersBytes, readHeadroom), maxHeaders: spec.maxHeadersCount };
     this.filters = spec.filters.flatMap((filter) =>

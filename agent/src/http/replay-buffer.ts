@@ -5,6 +5,7 @@
 
 /** No more than this is kept for another attempt, whatever the cluster's buffer limit is. */
 export const maxReplayBytes = 65_536;
+const empty = Buffer.alloc(0);
 
 export class ReplayBuffer {
   #buffer: Buffer | null = null;
@@ -56,11 +57,13 @@ export class ReplayBuffer {
     this.#length = needed;
   }
 
-  /** Copies what is held to `at`; where it ends. */
-  copyTo(to: Buffer, at: number): number {
-    if (at + this.#length > to.length) throw new Error(`replay buffer: ${this.#length} bytes do not fit`);
-    this.#buffer?.copy(to, at, 0, this.#length);
-    return at + this.#length;
+  /** What is held, in [0, length). */
+  get bytes(): Buffer {
+    return this.#buffer ?? empty;
+  }
+
+  get length(): number {
+    return this.#length;
   }
 
   clear(): void {

@@ -18,6 +18,7 @@ const hopLow = hopByHop.reduce((mask: number, t) => mask | (1 << t), 0);
 
 const connectionKeepAlive = staticHeader('connection', 'keep-alive');
 const connectionClose = staticHeader('connection', 'close');
+const emptyBody = staticHeader('content-length', '0');
 const transferChunked = staticHeader('transfer-encoding', 'chunked');
 
 const ownWords: ReadonlySet<string> = new Set(['close', 'keep-alive', 'upgrade', 'te']);
@@ -87,4 +88,8 @@ export function addKeepAlive(head: Head): void {
 
 export function addChunked(head: Head): void {
   head.addStatic(transferChunked);
+}
+
+export function addEmptyBody(head: Head): void {
+  head.addStatic(emptyBody);
 }

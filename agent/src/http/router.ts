@@ -1,7 +1,6 @@
 /**
- * The upstream side of one exchange: cluster, host, connection, attempts. Sends the request, again where that is
- * allowed, and hands the one final answer to the exchange. Longer than most files because it is one state machine; what
- * an attempt takes, whether to retry and how bytes are written stand in files of their own.
+ * The upstream side of one exchange: cluster, host, attempts, and the one final answer. What is sent stands in
+ * request-sender.ts, what an attempt takes in attempt.ts, whether to retry in retry-state.ts.
  * Invariants: never a second attempt after the final head went to the client; every admission and every active count
  * taken for an attempt is given back once, in #endAttempt.
  */
@@ -9,25 +8,24 @@ import type { Cluster, Host, Outcome, PickContext } from '../cluster/cluster.ts'
 import type { Head } from '../http1/head.ts';
 import type { RouteActionSpec } from '../model/http.ts';
 import type { AddressSpec } from '../model/listener.ts';
-import { readHeadroom, type Stream } from '../net/stream.ts';
-import { pickByValue, pickWeightedIndex } from '../route/weighted.ts';
 import { clusterStat } from '../stats/layout.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import { Attempt } from './attempt.ts';
 import type { Framing } from './body-framing.ts';
 import { takeWishes } from './caller-wishes.ts';
+import { chooseCluster, findCluster } from './choose-cluster.ts';
 import type { CompiledRoute } from './compiled-route.ts';
 import type { Exchange } from './exchange.ts';
-import { relayHeaders, takeRelayedFailure } from './relayed-failure.ts';
-import { ReplayBuffer } from './replay-buffer.ts';
-import { RequestWriter } from './request-writer.ts';
+import { replyToFailure } from './failure-reply.ts';
+import { poolOf } from './pool-of.ts';
+import { takeRelayedFailure } from './relayed-failure.ts';
+import { RequestSender } from './request-sender.ts';
 import { dropHopByHop, settleResponse } from './response-headers.ts';
 import { type RetryDecision, RetryState } from './retry-state.ts';
-import type { UpstreamConnection, UpstreamUser } from './upstream-connection.ts';
-import { failureBody, failureDetails, type UpstreamFailure, upstreamFailures } from './upstream-failure.ts';
+import { UpstreamFacts } from './upstream-facts.ts';
+import { failureDetails, type UpstreamFailure, upstreamFailures } from './upstream-failure.ts';
 import { prepareUpstreamHead, renewAttemptHeaders, setUpstreamHost } from './upstream-head.ts';
-import { poolOf, type UpstreamPool } from './upstream-pool.ts';
-import { workerShared } from './worker-shared.ts';
+import type { RequestPool, UpstreamRequest, UpstreamUser } from './upstream-request.ts';
 
 const { at } = clusterStat;
 const timedOut: Outcome = { kind: 'local', cause: 'timeout' };
@@ -35,37 +33,27 @@ const timedOut: Outcome = { kind: 'local', cause: 'timeout' };
 export class Router implements UpstreamUser, PickContext {
   readonly #exchange: Exchange;
   readonly #runtime: WorkerRuntime;
-  readonly #hold = new ReplayBuffer();
-  readonly #writer: RequestWriter;
+  readonly #sender: RequestSender;
   readonly #attempt: Attempt;
   #route: CompiledRoute | null = null;
   #action: RouteActionSpec | null = null;
   #cluster: Cluster | null = null;
-  #pool: UpstreamPool | null = null;
-  #connection: UpstreamConnection | null = null;
-  #requestDone = false;
-  #headSent = false;
+  #pool: RequestPool | null = null;
+  #upstream: UpstreamRequest | null = null;
   readonly #retry = new RetryState();
   tried: Host[] = [];
   destination: AddressSpec | null = null;
   hash: bigint | null = null;
   sni = '';
   wantsUpgrade = false;
-  requestSent = false;
   responseTrailers: Head | null = null;
   attempts = 0;
-  clusterName = '';
-  hostLabel = '';
-  localIp = '';
-  localPort = 0;
-  peerPrincipal = '';
-  tlsVersion = '';
-  transportFailure = '';
+  readonly facts = new UpstreamFacts();
 
   constructor(exchange: Exchange, runtime: WorkerRuntime) {
     this.#exchange = exchange;
     this.#runtime = runtime;
-    this.#writer = new RequestWriter(runtime.readBuffer, workerShared(runtime));
+    this.#sender = new RequestSender(exchange, runtime);
     this.#attempt = new Attempt(runtime.slots, runtime.clock);
   }
 
@@ -75,25 +63,17 @@ export class Router implements UpstreamUser, PickContext {
     this.#cluster = null;
     this.#attempt.reset();
     this.#pool = null;
-    this.#connection = null;
-    this.#requestDone = false;
-    this.#headSent = false;
+    this.#upstream = null;
+    this.#sender.reset();
     this.#retry.reset();
+    this.facts.reset();
     if (this.tried.length > 0) this.tried = [];
     this.destination = null;
     this.hash = null;
     this.sni = '';
     this.wantsUpgrade = false;
-    this.requestSent = false;
     this.responseTrailers = null;
     this.attempts = 0;
-    this.clusterName = '';
-    this.hostLabel = '';
-    this.localIp = '';
-    this.peerPrincipal = '';
-    this.tlsVersion = '';
-    this.transportFailure = '';
-    this.#hold.clear();
   }
 
   get responseHead(): Head {
@@ -116,51 +96,33 @@ export class Router implements UpstreamUser, PickContext {
     const x = this.#exchange;
     const wished = x.view.internal ? takeWishes(x.requestHead, matched, own) : null;
     const action = wished?.action ?? own;
-    const index = action.clusters.length > 1 ? this.#chooseCluster(action) : 0;
+    const index = chooseCluster(action, x.view, this.#runtime.random);
     const route = wished?.route ?? matched.byCluster?.[index] ?? matched;
     this.#route = route;
     this.#action = action;
-    this.#writer.begin(framing);
-    this.#requestDone = last;
-    const cluster = this.#findCluster(action, index);
+    const cluster = findCluster(action, index, x.view, this.#runtime);
     if (cluster === null) {
       x.manager.count(x.manager.at.no_cluster);
       x.reply({ status: action.clusterNotFoundStatus, body: '' }, 'NC', 'cluster_not_found');
       return;
     }
     this.#cluster = cluster;
-    this.clusterName = cluster.name;
-    const { info } = x.downstream.stream;
+    this.facts.clusterName = cluster.name;
+    const { info } = x.downstream;
     if (cluster.spec.type === 'original_dst') this.destination = { ip: info.localIp, port: info.localPort };
     if (route.hash !== null) this.hash = route.hash(x);
     prepareUpstreamHead(x, route, action);
     this.#retry.begin(route.retry, route.retryAnswer, cluster, x.view.method);
-    this.#hold.begin(this.#retry.wantsReplay, route.bufferLimitBytes ?? cluster.spec.bufferLimitBytes);
     if (last) this.#onRequestDone();
     if (x.ended) return;
-    this.#hold.offer(this.#runtime.readBuffer, start, end);
-    this.#liveStart = start;
-    this.#liveEnd = end;
-    this.#live = true;
+    const limitBytes = route.bufferLimitBytes ?? cluster.spec.bufferLimitBytes;
+    this.#sender.begin(framing, start, end, this.#retry.wantsReplay, limitBytes);
     this.#try(false);
-    this.#live = false;
-    if (this.#connection === null && !last && !x.ended) x.downstream.stream.pauseRead();
-  }
-
-  #chooseCluster({ clusters, weightHeader }: RouteActionSpec): number {
-    const chosen = weightHeader ? pickByValue(clusters, this.#exchange.view.header(weightHeader) ?? '') : null;
-    return chosen ?? pickWeightedIndex(clusters, this.#runtime.random);
-  }
-
-  #findCluster(action: RouteActionSpec, index: number): Cluster | null {
-    const { view } = this.#exchange;
-    const name =
-      action.clusterHeader === '' ? (action.clusters[index]?.name ?? null) : view.header(action.clusterHeader);
-    return name === null ? null : (this.#runtime.cluster(name) ?? null);
+    this.#sender.endLive();
   }
 
   #onRequestDone(): void {
-    this.#requestDone = true;
+    this.#sender.isDone = true;
     if (this.#action !== null && !this.wantsUpgrade) this.#exchange.deadlines.setResponse(this.#action.timeoutMs);
   }
 
@@ -169,8 +131,6 @@ export class Router implements UpstreamUser, PickContext {
     const x = this.#exchange;
     const cluster = this.#cluster as Cluster;
     this.attempts++;
-    this.#headSent = false;
-    this.requestSent = false;
     if (!this.#attempt.begin(cluster)) {
       this.#fail('overflow', '');
       return;
@@ -187,7 +147,7 @@ export class Router implements UpstreamUser, PickContext {
   #acquire(host: Host, fresh: boolean): void {
     const x = this.#exchange;
     this.#attempt.take(host);
-    this.hostLabel = host.label;
+    this.facts.hostLabel = host.label;
     if (this.#action?.autoHostRewrite === true && this.#route !== null) {
       setUpstreamHost(x, this.#route, this.#action, host.endpoint.hostname);
     }
@@ -195,100 +155,35 @@ export class Router implements UpstreamUser, PickContext {
     this.#pool = poolOf(this.#cluster as Cluster, host, this.#runtime);
     const acquired = this.#pool.acquire(this, fresh);
     if (acquired === 'overflow') this.#fail('overflow', '');
-    else if (acquired === 'pending' && this.#live) {
-      this.#hold.keep(this.#runtime.readBuffer, this.#liveStart, this.#liveEnd);
-    }
+    else if (acquired === 'pending') this.#sender.keep();
   }
 
-  /** While the first attempt is set out, the first body bytes still lie in the read buffer. */
-  #live = false;
-  #liveStart = 0;
-  #liveEnd = 0;
-
-  onConnection(connection: UpstreamConnection): void {
-    const x = this.#exchange;
-    this.#connection = connection;
-    const { stream } = connection;
-    if (stream !== null) this.#describe(stream);
+  onConnection(upstream: UpstreamRequest): void {
+    this.#upstream = upstream;
+    this.facts.connected(upstream.info);
+    this.#attempt.edge = upstream.edge;
     this.#startTryTimeout();
-    if (this.#live) this.#sendHead(this.#liveStart, this.#liveEnd);
-    else this.#sendHeld();
-    if (!this.#requestDone && !x.ended) this.#followBackPressure();
-  }
-
-  #describe(stream: Stream): void {
-    const { localIp, localPort, peerPrincipal, tlsVersion } = stream.info;
-    this.localIp = localIp;
-    this.localPort = localPort;
-    this.peerPrincipal = peerPrincipal;
-    this.tlsVersion = tlsVersion;
-    this.#attempt.edge = stream.edge;
-  }
-
-  get localAddress(): string {
-    if (this.localIp === '') return '';
-    return this.localIp.includes(':') ? `[${this.localIp}]:${this.localPort}` : `${this.localIp}:${this.localPort}`;
+    this.#sender.sendTo(upstream);
   }
 
   #startTryTimeout(): void {
     const perTry = this.#retry.perTryTimeoutMs;
-    if (perTry > 0 && this.#requestDone && !this.wantsUpgrade) this.#exchange.deadlines.setAttempt(perTry);
-  }
-
-  /** Copies what was held into the read buffer and sends it with the head. */
-  #sendHeld(): void {
-    const buffer = this.#runtime.readBuffer;
-    const end = this.#hold.copyTo(buffer, readHeadroom);
-    this.#sendHead(readHeadroom, end);
-    if (!this.#hold.replayable) this.#hold.clear();
-  }
-
-  #sendHead(start: number, end: number): void {
-    const x = this.#exchange;
-    const stream = this.#connection?.stream ?? null;
-    if (stream === null) return;
-    const n = this.#writer.head(stream, x.requestHead, start, end, this.#requestDone, x.requestTrailers);
-    this.#attempt.count(at.upstream_cx_tx_bytes_total, n);
-    this.#headSent = true;
-    this.requestSent = this.#requestDone;
+    if (perTry > 0 && this.#sender.isDone && !this.wantsUpgrade) this.#exchange.deadlines.setAttempt(perTry);
   }
 
   /** More of the request's body, in the read buffer. */
   requestData(start: number, end: number, last: boolean): void {
-    this.#hold.offer(this.#runtime.readBuffer, start, end);
     if (last) this.#onRequestDone();
-    const connection = this.#connection;
-    if (connection === null || !this.#headSent) {
-      this.#hold.keep(this.#runtime.readBuffer, start, end);
-      this.#exchange.downstream.stream.pauseRead();
-      return;
-    }
-    const { stream } = connection;
-    if (stream === null) return;
-    const n = this.#writer.data(stream, start, end, last, this.#exchange.requestTrailers);
-    this.#attempt.count(at.upstream_cx_tx_bytes_total, n);
-    if (last) {
-      this.requestSent = true;
-      this.#startTryTimeout();
-    } else this.#followBackPressure();
-  }
-
-  /** The client is read only as fast as the upstream takes it. */
-  #followBackPressure(): void {
-    const client = this.#exchange.downstream.stream;
-    if ((this.#connection?.stream?.queued ?? 0) > 0) client.pauseRead();
-    else if (client.readPaused && !this.wantsUpgrade) client.resumeRead();
+    if (this.#sender.data(start, end, last) && last) this.#startTryTimeout();
   }
 
   onUpstreamDrained(): void {
-    const client = this.#exchange.downstream.stream;
-    if (!this.#requestDone && client.readPaused) client.resumeRead();
+    this.#sender.onUpstreamDrained();
   }
 
   /** The client takes bytes again. */
   onDownstreamDrained(): void {
-    const stream = this.#connection?.stream ?? null;
-    if (stream?.readPaused === true) stream.resumeRead();
+    this.#upstream?.resumeAnswer();
   }
 
   onInformational(): void {
@@ -300,7 +195,7 @@ export class Router implements UpstreamUser, PickContext {
 
   onUpgraded(start: number, end: number): void {
     const x = this.#exchange;
-    const stream = this.#connection?.stream ?? null;
+    const stream = this.#upstream?.stream ?? null;
     if (stream === null) return;
     x.deadlines.clearResponse();
     x.status = 101;
@@ -327,20 +222,16 @@ export class Router implements UpstreamUser, PickContext {
     x.details = 'via_upstream';
     x.status = status;
     this.#settleResponse(false);
-    if (last) this.responseTrailers = this.#trailers();
+    if (last) this.responseTrailers = this.#upstream?.trailers ?? null;
     x.sendHead(framing, start, end, last);
     if (last) this.#finish();
     else this.#pauseIfSlow();
   }
 
   #decideOnAnswer(): RetryDecision {
-    const relayed = takeRelayedFailure(this.#exchange.responseHead, this.peerPrincipal);
-    const decision = relayed === null ? 'no' : this.#retry.afterFailure(relayed, this.#hold.complete);
-    return decision === 'no' ? this.#retry.afterAnswer(this.#exchange.responseHead, this.#hold.complete) : decision;
-  }
-
-  #trailers(): Head | null {
-    return this.#connection?.body.trailers ?? null;
+    const relayed = takeRelayedFailure(this.#exchange.responseHead, this.facts.peerPrincipal);
+    const decision = relayed === null ? 'no' : this.#retry.afterFailure(relayed, this.#sender.complete);
+    return decision === 'no' ? this.#retry.afterAnswer(this.#exchange.responseHead, this.#sender.complete) : decision;
   }
 
   #settleResponse(upgrade: boolean): void {
@@ -355,25 +246,25 @@ export class Router implements UpstreamUser, PickContext {
   onResponseData(start: number, end: number, last: boolean): void {
     const x = this.#exchange;
     x.deadlines.touch();
-    if (last) this.responseTrailers = this.#trailers();
+    if (last) this.responseTrailers = this.#upstream?.trailers ?? null;
     x.sendData(start, end, last);
     if (last) this.#finish();
     else this.#pauseIfSlow();
   }
 
   #pauseIfSlow(): void {
-    if (this.#exchange.downstream.stream.queued > 0) this.#connection?.stream?.pauseRead();
+    if (this.#exchange.downstream.queued > 0) this.#upstream?.pauseAnswer();
   }
 
   /** The answer is complete and written. */
   #finish(): void {
     const x = this.#exchange;
-    const connection = this.#connection;
+    const upstream = this.#upstream;
     this.#attempt.recordAnswer(x.status);
     this.#endAttempt();
     this.#retry.release();
-    this.#connection = null;
-    connection?.release();
+    this.#upstream = null;
+    upstream?.release();
     x.finish();
   }
 
@@ -383,7 +274,7 @@ export class Router implements UpstreamUser, PickContext {
 
   onReset(failure: UpstreamFailure, detail: string): void {
     if (this.#isKeepAliveRace(failure)) {
-      this.#connection = null;
+      this.#upstream = null;
       this.#endAttempt();
       this.attempts--;
       this.#attemptFromHold(true);
@@ -394,37 +285,29 @@ export class Router implements UpstreamUser, PickContext {
 
   /** A reused connection has ended without a byte of an answer. */
   #isKeepAliveRace(failure: UpstreamFailure): boolean {
-    const connection = this.#connection;
-    if (failure !== 'connection-termination' || connection === null) return false;
-    return connection.reused && !connection.answered && this.#retry.takeRace(this.#hold.complete);
+    const upstream = this.#upstream;
+    if (failure !== 'connection-termination' || upstream === null) return false;
+    return upstream.reused && !upstream.answered && this.#retry.takeRace(this.#sender.complete);
   }
 
   /** An attempt has failed before or after the response began. */
   #fail(failure: UpstreamFailure, detail: string): void {
     const x = this.#exchange;
     const facts = upstreamFailures[failure];
-    if (detail !== '') this.transportFailure = detail;
+    if (detail !== '') this.facts.failure = detail;
     if (facts.outcome !== null) this.#attempt.record(facts.outcome);
-    this.#connection = null;
+    this.#upstream = null;
     this.#endAttempt();
     if (x.responseStarted) {
       x.abort(facts.flag, failureDetails(failure, true, detail));
       return;
     }
-    if (this.#mayTryAgain(this.#retry.afterFailure(failure, this.#hold.complete))) {
+    if (this.#mayTryAgain(this.#retry.afterFailure(failure, this.#sender.complete))) {
       this.#scheduleRetry();
       return;
     }
-    const headers = failure === 'overflow' ? ([['x-envoy-overloaded', 'true']] as const) : this.#told(failure);
-    const details = failureDetails(failure, false, detail);
     this.#attempt.countStatus(facts.status);
-    x.reply({ status: facts.status, body: failureBody(failure, this.#retry.count > 0), headers }, facts.flag, details);
-  }
-
-  #told(failure: UpstreamFailure): ReturnType<typeof relayHeaders> {
-    const { manager, downstream } = this.#exchange;
-    const meshed = manager.context.direction === 'inbound' && downstream.stream.info.peerPrincipal !== '';
-    return meshed ? relayHeaders(failure) : [];
+    replyToFailure(x, failure, detail, this.#retry.count > 0);
   }
 
   /** Counts what was decided. */
@@ -440,14 +323,9 @@ export class Router implements UpstreamUser, PickContext {
     this.#attempt.count(at.upstream_rq_retry);
     if (this.#attempt.host !== null) this.tried.push(this.#attempt.host);
     const { deadlines } = this.#exchange;
-    this.#holdClient();
+    this.#sender.holdClient();
     deadlines.clearAttempt();
     deadlines.setRetry(this.#retry.delayMs(this.#runtime.random));
-  }
-
-  /** Without a connection nobody takes the rest of the body. */
-  #holdClient(): void {
-    if (!this.#requestDone) this.#exchange.downstream.stream.pauseRead();
   }
 
   /** The back-off is over. */
@@ -456,24 +334,24 @@ export class Router implements UpstreamUser, PickContext {
   }
 
   #attemptFromHold(fresh: boolean): void {
-    this.#holdClient();
+    this.#sender.holdClient();
     if (this.#route !== null) renewAttemptHeaders(this.#exchange, this.#route);
     this.#try(fresh);
   }
 
   /** The answer of this attempt is not wanted; its connection may be used again when the answer is complete. */
   #giveUpAttempt(last: boolean): void {
-    const connection = this.#connection;
-    this.#connection = null;
+    const upstream = this.#upstream;
+    this.#upstream = null;
     this.#endAttempt();
-    if (connection === null) return;
-    if (last) connection.release();
-    else connection.closeLocal();
+    if (last) upstream?.release();
+    else upstream?.cancel();
   }
 
   /** Gives back what the attempt holds. */
   #endAttempt(): void {
     this.#attempt.end();
+    this.#sender.detach();
     this.#pool = null;
   }
 
@@ -491,33 +369,32 @@ export class Router implements UpstreamUser, PickContext {
   onTryTimeout(): void {
     if (this.#exchange.responseStarted) return;
     this.#attempt.count(at.upstream_rq_per_try_timeout);
-    const connection = this.#connection;
+    const upstream = this.#upstream;
     this.#pool?.cancel(this);
-    const failed = connection;
     this.#fail('per-try-timeout', '');
-    failed?.closeLocal();
+    upstream?.cancel();
   }
 
   /** The exchange needs no answer any more: the attempt and the wait for one are given up. */
   abandon(): void {
-    const connection = this.#connection;
-    this.#connection = null;
+    const upstream = this.#upstream;
+    this.#upstream = null;
     this.#pool?.cancel(this);
     // It was waiting for a connection. HTTP/1 has no reset of a single request, so the other counters stay as they are.
-    if (connection === null && this.#pool !== null) this.#attempt.count(at.upstream_rq_cancelled);
+    if (upstream === null && this.#pool !== null) this.#attempt.count(at.upstream_rq_cancelled);
     this.#endAttempt();
     this.#retry.release();
-    connection?.closeLocal();
-    this.#hold.clear();
+    upstream?.cancel();
+    this.#sender.clear();
   }
 
   tunnelEnded(): void {
-    const connection = this.#connection;
-    this.#connection = null;
+    const upstream = this.#upstream;
+    this.#upstream = null;
     this.#attempt.recordStatus(101);
     this.#endAttempt();
     this.#retry.release();
-    connection?.tunnelClosed();
+    upstream?.tunnelClosed();
   }
 }
 

@@ -1,4 +1,4 @@
-/** Sends one answer to a client: head and body bytes in as few writes as possible, framed as the client reads them. */
+/** Sends one answer to an HTTP/1.1 client: head and body bytes in as few writes as possible. */
 import type { Head } from '../http1/head.ts';
 import { headCapacity, writeAllFields, writeBytes, writeStatusLine } from '../http1/serialize.ts';
 import type { Stream } from '../net/stream.ts';
@@ -10,19 +10,17 @@ const encoder = new TextEncoder();
 const crlf = encoder.encode('\r\n');
 const lastChunkStart = encoder.encode('0\r\n');
 
-export class ResponseWriter {
+export class Http1ResponseWriter {
   readonly #buffer: Buffer;
   readonly #shared: WorkerShared;
   readonly #range = new FramedRange();
-  /** How the client is told where the body ends. */
-  framing: Framing = 'none';
 
-  constructor(buffer: Buffer, shared: WorkerShared) {
-    this.#buffer = buffer;
+  constructor(readBuffer: Buffer, shared: WorkerShared) {
+    this.#buffer = readBuffer;
     this.#shared = shared;
   }
 
-  /** A head without a body of the read buffer, and text behind it. */
+  /** A head, and text behind it. */
   whole(stream: Stream, head: Head, body: Uint8Array): void {
     const out = this.#shared.scratch(headCapacity(head) + body.length);
     const n = this.#writeHead(head, out);
@@ -30,9 +28,17 @@ export class ResponseWriter {
   }
 
   /** Head and the body bytes [start, end) of the read buffer. The head goes in front, over bytes read before. */
-  head(stream: Stream, head: Head, start: number, end: number, last: boolean, trailers: Head | null): void {
-    this.#frame(start, end, last && trailers === null);
+  head(
+    stream: Stream,
+    head: Head,
+    framing: Framing,
+    start: number,
+    end: number,
+    last: boolean,
+    trailers: Head | null,
+  ): void {
     const range = this.#range;
+    range.frame(this.#buffer, framing, start, end, last && trailers === null);
     const out = this.#shared.scratch(headCapacity(head));
     const n = this.#writeHead(head, out);
     const from = range.start - n;
@@ -43,20 +49,17 @@ export class ResponseWriter {
       stream.write(out, 0, n);
       stream.write(this.#buffer, range.start, range.end);
     }
-    if (last && trailers !== null) this.#trailers(stream, trailers);
+    range.restore(this.#buffer);
+    if (last && trailers !== null) this.#trailers(stream, framing, trailers);
   }
 
   /** More body bytes of the read buffer. */
-  data(stream: Stream, start: number, end: number, last: boolean, trailers: Head | null): void {
-    this.#frame(start, end, last && trailers === null);
-    const { start: from, end: to } = this.#range;
-    if (to > from) stream.write(this.#buffer, from, to);
-    if (last && trailers !== null) this.#trailers(stream, trailers);
-  }
-
-  #frame(start: number, end: number, last: boolean): void {
-    if (this.framing === 'chunked') this.#range.chunk(this.#buffer, start, end, last);
-    else this.#range.plain(start, end);
+  data(stream: Stream, framing: Framing, start: number, end: number, last: boolean, trailers: Head | null): void {
+    const range = this.#range;
+    range.frame(this.#buffer, framing, start, end, last && trailers === null);
+    if (range.end > range.start) stream.write(this.#buffer, range.start, range.end);
+    range.restore(this.#buffer);
+    if (last && trailers !== null) this.#trailers(stream, framing, trailers);
   }
 
   #writeHead(head: Head, out: Buffer): number {
@@ -66,8 +69,8 @@ export class ResponseWriter {
   }
 
   /** A client that reads to the end of the connection gets none. */
-  #trailers(stream: Stream, trailers: Head): void {
-    if (this.framing !== 'chunked') return;
+  #trailers(stream: Stream, framing: Framing, trailers: Head): void {
+    if (framing !== 'chunked') return;
     const out = this.#shared.scratch(headCapacity(trailers) + lastChunkStart.length);
     let n = writeBytes(lastChunkStart, out, 0);
     n = writeAllFields(trailers, out, n);

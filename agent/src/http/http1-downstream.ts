@@ -1,15 +1,17 @@
 /**
- * A client's HTTP/1.1 connection: takes requests out of its bytes, one at a time, and hands each to an exchange.
+ * A client's HTTP/1.1 connection: takes requests out of its bytes, one at a time, and hands each to an exchange. Longer
+ * than most files because it is one state machine; how answers go out stands in http1-answer.ts.
  * Invariants: there is at most one exchange; bytes behind a complete request are held until its answer is out, and then
  * parsed and authorised like any others; nothing goes on after an answer that closes.
  */
-import { tokenLower } from '../http1/character-classes.ts';
 import type { Head } from '../http1/head.ts';
 import { token } from '../http1/known-headers.ts';
 import { parseRequestHead } from '../http1/parse-head.ts';
 import { rejected } from '../http1/rejection.ts';
+import type { Edge } from '../net/edge.ts';
 import {
   type CloseReason,
+  type ConnectionInfo,
   readCapacity,
   readEof,
   readHeadroom,
@@ -18,33 +20,35 @@ import {
 } from '../net/stream.ts';
 import type { Framing } from './body-framing.ts';
 import { BodyReader } from './body-reader.ts';
-import type { Downstream, Exchange } from './exchange.ts';
+import { countClosed, countOpened } from './connection-count.ts';
+import { ConnectionDeadlines } from './connection-deadlines.ts';
+import type { Downstream, ExchangeEnd } from './downstream.ts';
+import type { Exchange } from './exchange.ts';
 import type { ExchangePool } from './exchange-pool.ts';
-import { LazyTimer } from './lazy-timer.ts';
+import { Http1Answer } from './http1-answer.ts';
 import type { Manager } from './manager.ts';
 import { serve } from './serve.ts';
 import { Stash } from './stash.ts';
 import { Tunnel, type TunnelOwner } from './tunnel.ts';
+import { upgradeOf } from './upgrade-of.ts';
 
 /** More than this is not held for later; the client waits. */
 const maxHeldBytes = 65_536;
-const never = Number.POSITIVE_INFINITY;
 
-export class DownstreamConnection implements StreamHandler, Downstream, TunnelOwner {
+export class Http1Downstream implements StreamHandler, Downstream, TunnelOwner {
+  readonly protocol = 'http1';
   readonly stream: Stream;
   readonly #manager: Manager;
   readonly #exchanges: ExchangePool;
   readonly #body = new BodyReader();
   readonly #stash = new Stash();
-  readonly #timer: LazyTimer;
+  readonly #answer: Http1Answer;
+  readonly #deadlines: ConnectionDeadlines;
   #exchange: Exchange | null = null;
   #consuming = false;
-  #closed = false;
+  closed = false;
   #served = 0;
   #draining = false;
-  #headDeadline = never;
-  #idleDeadline = never;
-  #lifeDeadline = never;
   #requestClose = false;
   /** A first answer of 101 holds what the client sends ahead. */
   #holdAhead = false;
@@ -54,30 +58,83 @@ export class DownstreamConnection implements StreamHandler, Downstream, TunnelOw
     this.stream = stream;
     this.#manager = manager;
     this.#exchanges = exchanges;
-    this.#timer = new LazyTimer(runtime.clock, runtime.timers, () => this.#onTimer());
-    const tls = stream.info.tlsVersion !== '';
-    manager.count(at.downstream_cx_total);
+    this.#answer = new Http1Answer(stream, manager.http1Writer);
+    this.#deadlines = new ConnectionDeadlines(runtime.clock, runtime.timers, this);
+    countOpened(manager, stream);
     manager.count(at.downstream_cx_http1_total);
-    manager.count(at.downstream_cx_active);
     manager.count(at.downstream_cx_http1_active);
-    if (tls) manager.count(at.downstream_cx_ssl_total);
-    if (tls) manager.count(at.downstream_cx_ssl_active);
-    const now = runtime.clock.nowMs;
-    if (spec.maxConnectionDurationMs > 0) this.#lifeDeadline = now + spec.maxConnectionDurationMs;
-    this.#becomeIdle();
+    this.#deadlines.setLife(spec.maxConnectionDurationMs);
+    this.#deadlines.setIdle(spec.idleTimeoutMs);
   }
 
   get readBuffer(): Buffer {
     return this.#manager.runtime.readBuffer;
   }
 
+  get info(): ConnectionInfo {
+    return this.stream.info;
+  }
+
+  get edge(): Edge | null {
+    return this.stream.edge;
+  }
+
+  get queued(): number {
+    return this.stream.queued;
+  }
+
   get requestComplete(): boolean {
     return this.#body.done;
   }
 
-  get wantsClose(): boolean {
+  pauseRequest(): void {
+    this.stream.pauseRead();
+  }
+
+  resumeRequest(): void {
+    this.stream.resumeRead();
+  }
+
+  settleClose(asked: boolean): boolean {
+    const answer = this.#answer;
+    const { manager } = this.#current();
+    if (asked || this.#wantsClose() || !this.#body.done) answer.closes = true;
+    else if (manager.draining) {
+      manager.count(manager.at.downstream_cx_drain_close);
+      answer.closes = true;
+    }
+    return answer.closes;
+  }
+
+  #wantsClose(): boolean {
     const max = this.#manager.spec.maxRequestsPerConnection;
     return this.#requestClose || this.#draining || (max > 0 && this.#served >= max);
+  }
+
+  #current(): Exchange {
+    if (this.#exchange === null) throw new Error('downstream connection: an answer without a request');
+    return this.#exchange;
+  }
+
+  sendInformational(head: Head): void {
+    this.#answer.informational(head);
+  }
+
+  sendReply(head: Head, body: Uint8Array): void {
+    this.#answer.reply(head, body);
+  }
+
+  sendHead(_head: Head, framing: Framing, start: number, end: number, last: boolean, trailers: Head | null): void {
+    this.#answer.head(this.#current(), framing, start, end, last, trailers);
+  }
+
+  sendData(start: number, end: number, last: boolean, trailers: Head | null): void {
+    this.#answer.data(start, end, last, trailers);
+  }
+
+  sendUpgrade(head: Head, start: number, end: number, upstream: Stream): void {
+    this.#answer.upgrade(head, start, end);
+    this.#startTunnel(upstream);
   }
 
   onConnected(): void {}
@@ -91,7 +148,7 @@ export class DownstreamConnection implements StreamHandler, Downstream, TunnelOw
       }
       this.#manager.count(this.#manager.at.downstream_cx_rx_bytes_total, n);
       this.#received(readHeadroom, readHeadroom + n);
-      if (this.#closed || stream.readPaused || stream.handler !== this || !stream.more(n, readCapacity)) return;
+      if (this.closed || stream.readPaused || stream.handler !== this || !stream.more(n, readCapacity)) return;
     }
   }
 
@@ -112,7 +169,7 @@ export class DownstreamConnection implements StreamHandler, Downstream, TunnelOw
   #consume(start: number, end: number): void {
     this.#consuming = true;
     let p = start;
-    while (p < end && !this.#closed) {
+    while (p < end && !this.closed) {
       if (this.#exchange === null) p = this.#beginRequest(p, end);
       else if (!this.#body.done) p = this.#continueBody(this.#exchange, p, end);
       else {
@@ -163,11 +220,7 @@ export class DownstreamConnection implements StreamHandler, Downstream, TunnelOw
   #holdHead(start: number, end: number): void {
     this.#stash.push(this.readBuffer, start, end);
     this.#stash.takeLineEnd();
-    const { requestHeadersTimeoutMs } = this.#manager.spec;
-    this.#idleDeadline = never;
-    if (requestHeadersTimeoutMs === 0 || this.#headDeadline !== never) return;
-    this.#headDeadline = this.#manager.runtime.clock.nowMs + requestHeadersTimeoutMs;
-    this.#setTimer();
+    this.#deadlines.startHead(this.#manager.spec.requestHeadersTimeoutMs);
   }
 
   #start(exchange: Exchange): void {
@@ -175,11 +228,12 @@ export class DownstreamConnection implements StreamHandler, Downstream, TunnelOw
     const { spec } = manager;
     this.#exchange = exchange;
     this.#served++;
-    this.#headDeadline = never;
-    this.#idleDeadline = never;
+    this.#deadlines.busy();
+    this.#answer.begin();
     this.#requestClose = false;
     this.#holdAhead = false;
     exchange.begin(manager, this);
+    manager.count(manager.at.downstream_rq_http1_total);
     if (manager !== this.#manager) exchange.closeAfter();
     exchange.deadlines.begin(spec.requestTimeoutMs, spec.streamIdleTimeoutMs);
     if (spec.maxStreamDurationMs) exchange.deadlines.setLife(spec.maxStreamDurationMs);
@@ -194,6 +248,7 @@ export class DownstreamConnection implements StreamHandler, Downstream, TunnelOw
     const { spec, limits } = this.#manager;
     exchange.parsed();
     if (head.version === 10) {
+      this.#answer.asHttp10();
       if (!spec.acceptHttp10) {
         this.#refuse(exchange, rejected.lowVersion);
         return end;
@@ -249,18 +304,19 @@ export class DownstreamConnection implements StreamHandler, Downstream, TunnelOw
     } else exchange.reject(code);
   }
 
-  exchangeDone(close: boolean): void {
+  exchangeDone(end: ExchangeEnd): void {
     const exchange = this.#exchange;
     if (exchange === null) return;
     this.#exchange = null;
     this.#exchanges.give(exchange);
-    if (close || this.#closed) {
+    // An end of the connection would look like the end of such a body; a reset does not.
+    if (end === 'aborted' && this.#answer.endsByClosing) this.stream.reset();
+    if (end !== 'answered' || this.#answer.closes || !this.#body.done || this.closed) {
       this.#close();
       return;
     }
-    this.#becomeIdle();
-    if (this.#consuming) return;
-    this.#goOn();
+    this.#deadlines.setIdle(this.#manager.spec.idleTimeoutMs);
+    if (!this.#consuming) this.#goOn();
   }
 
   /** The next request may be here already. */
@@ -269,35 +325,32 @@ export class DownstreamConnection implements StreamHandler, Downstream, TunnelOw
       const end = readHeadroom + readCapacity;
       this.#consume(this.#stash.popBefore(this.readBuffer, end), end);
     }
-    if (!this.#closed && this.stream.readPaused && (this.#exchange === null || !this.#body.done)) {
+    if (!this.closed && this.stream.readPaused && (this.#exchange === null || !this.#body.done)) {
       this.stream.resumeRead();
     }
   }
 
   /** Lets the answer out first; a client that still sends is listened to until it has read it. */
   #close(): void {
-    if (this.#closed) return;
+    if (this.closed) return;
     const unread = !this.#body.done || this.#stash.length > 0;
     this.#forget();
     this.stream.closeAfterFlush(unread ? this.#manager.spec.delayedCloseTimeoutMs : 0);
   }
 
   #closeNow(): void {
-    if (this.#closed) return;
+    if (this.closed) return;
     this.#forget();
     this.stream.close();
   }
 
   #forget(): void {
-    const { at } = this.#manager;
-    this.#closed = true;
-    this.#timer.stop();
+    const manager = this.#manager;
+    this.closed = true;
+    this.#deadlines.stop();
     this.#stash.clear();
-    this.#manager.count(at.downstream_cx_destroy);
-    this.#manager.count(at.downstream_cx_active, -1);
-    this.#manager.count(at.downstream_cx_http1_active, -1);
-    this.#manager.count(at.downstream_cx_tx_bytes_total, this.stream.bytesSent);
-    if (this.stream.info.tlsVersion !== '') this.#manager.count(at.downstream_cx_ssl_active, -1);
+    countClosed(manager, this.stream);
+    manager.count(manager.at.downstream_cx_http1_active, -1);
   }
 
   /** A client that ends its side takes no answer any more, as with Envoy. */
@@ -312,7 +365,7 @@ export class DownstreamConnection implements StreamHandler, Downstream, TunnelOw
 
   onClosed(_stream: Stream, _reason: CloseReason): void {
     const exchange = this.#exchange;
-    if (!this.#closed) this.#forget();
+    if (!this.closed) this.#forget();
     exchange?.downstreamGone('downstream_remote_disconnect');
   }
 
@@ -320,7 +373,7 @@ export class DownstreamConnection implements StreamHandler, Downstream, TunnelOw
     this.#exchange?.router.onDownstreamDrained();
   }
 
-  startTunnel(upstream: Stream): void {
+  #startTunnel(upstream: Stream): void {
     const stash = this.#stash;
     const tunnel = new Tunnel(this, this.stream, upstream);
     if (stash.length === 0) return;
@@ -338,25 +391,7 @@ export class DownstreamConnection implements StreamHandler, Downstream, TunnelOw
     exchange?.tunnelEnded(fromDownstream, fromUpstream);
   }
 
-  #becomeIdle(): void {
-    const { spec, runtime } = this.#manager;
-    this.#idleDeadline = spec.idleTimeoutMs > 0 ? runtime.clock.nowMs + spec.idleTimeoutMs : never;
-    this.#setTimer();
-  }
-
-  #setTimer(): void {
-    this.#timer.set(Math.min(this.#headDeadline, this.#idleDeadline, this.#lifeDeadline));
-  }
-
-  #onTimer(): void {
-    const now = this.#manager.runtime.clock.nowMs;
-    if (now >= this.#headDeadline) this.#onHeadTimeout();
-    else if (now >= this.#idleDeadline) this.#onIdle(now);
-    else if (now >= this.#lifeDeadline) this.#drain(now);
-    if (!this.#closed) this.#setTimer();
-  }
-
-  #onHeadTimeout(): void {
+  onHeadTimeout(): void {
     const { at } = this.#manager;
     this.#manager.count(at.downstream_rq_header_timeout);
     const exchange = this.#exchanges.take();
@@ -367,35 +402,19 @@ export class DownstreamConnection implements StreamHandler, Downstream, TunnelOw
   }
 
   /** A connection that has served gets the drain time on top, so that a request on its way is still answered. */
-  #onIdle(now: number): void {
-    const { at } = this.#manager;
+  onIdle(): void {
     if (this.#served > 0 && !this.#draining) {
       this.#draining = true;
-      this.#idleDeadline = now + this.#manager.spec.drainTimeoutMs;
+      this.#deadlines.setIdle(this.#manager.spec.drainTimeoutMs);
       return;
     }
-    this.#manager.count(at.downstream_cx_idle_timeout);
+    this.#manager.count(this.#manager.at.downstream_cx_idle_timeout);
     this.#closeNow();
   }
 
-  /** The connection has lived long enough: the next answer closes it. */
-  #drain(now: number): void {
-    this.#lifeDeadline = never;
+  /** The next answer closes the connection. */
+  onLifeEnd(): void {
     this.#draining = true;
-    if (this.#exchange === null) this.#idleDeadline = now + this.#manager.spec.drainTimeoutMs;
+    if (this.#exchange === null) this.#deadlines.setIdle(this.#manager.spec.drainTimeoutMs);
   }
-}
-
-/** The protocol that a request wants to change to, in lower case, or ''. An offer of h2c may be passed over. */
-function upgradeOf(head: Head): string {
-  if (!head.connectionUpgrade || head.version !== 11) return '';
-  const index = head.find(token.upgrade);
-  if (index < 0) return '';
-  const protocol = head.value(index).toLowerCase();
-  return protocol === '' || protocol === 'h2c' || !isToken(protocol) ? '' : protocol;
-}
-
-function isToken(text: string): boolean {
-  for (let i = 0; i < text.length; i++) if (tokenLower[text.charCodeAt(i)] === 0 && text[i] !== '/') return false;
-  return true;
 }

@@ -6,8 +6,10 @@
 import type { Head } from '../http1/head.ts';
 import { method } from '../http1/known-headers.ts';
 import { type HeadLimits, parseResponseHead } from '../http1/parse-head.ts';
+import type { Edge } from '../net/edge.ts';
 import {
   type CloseReason,
+  type ConnectionInfo,
   readCapacity,
   readEof,
   readHeadroom,
@@ -17,39 +19,18 @@ import {
 import { clusterStat } from '../stats/layout.ts';
 import type { Framing } from './body-framing.ts';
 import { BodyReader } from './body-reader.ts';
+import type { Http1Pool } from './http1-pool.ts';
 import { usableIdleMs } from './keep-alive-hint.ts';
+import { nobody } from './nobody.ts';
 import { Stash } from './stash.ts';
-import type { UpstreamFailure } from './upstream-failure.ts';
-import type { UpstreamPool } from './upstream-pool.ts';
-
-/** The request that a connection works for. */
-export interface UpstreamUser {
-  readonly sni: string;
-  readonly responseHead: Head;
-  readonly requestMethod: number;
-  /** The whole request was written. */
-  readonly requestSent: boolean;
-  readonly wantsUpgrade: boolean;
-  onConnection(connection: UpstreamConnection): void;
-  onConnectFailed(failure: UpstreamFailure, detail: string): void;
-  /** A 1xx other than 101 lies in responseHead. */
-  onInformational(): void;
-  /** A 101 lies in responseHead; [start, end) of the read buffer is the tunnel's. */
-  onUpgraded(start: number, end: number): void;
-  /** The final head lies in responseHead; [start, end) is the body so far. */
-  onResponseHead(framing: Framing, start: number, end: number, last: boolean): void;
-  onResponseData(start: number, end: number, last: boolean): void;
-  /** The connection is gone; nothing more comes from it. */
-  onReset(failure: UpstreamFailure, detail: string): void;
-  onUpstreamDrained(): void;
-}
+import type { UpstreamRequest, UpstreamUser } from './upstream-request.ts';
 
 /** Responses: 60 KiB and 100 fields, Envoy's defaults. */
 const responseLimits: HeadLimits = { maxBytes: 61_440, maxHeaders: 100 };
 const { at } = clusterStat;
 
-export class UpstreamConnection implements StreamHandler {
-  readonly pool: UpstreamPool;
+export class Http1Upstream implements StreamHandler, UpstreamRequest {
+  readonly pool: Http1Pool;
   readonly sni: string;
   /** Counted by the circuit breaker of the cluster. */
   readonly admitted: boolean;
@@ -61,18 +42,21 @@ export class UpstreamConnection implements StreamHandler {
   reused = false;
   /** A byte of the answer to the current request has come. */
   answered = false;
-  readonly body = new BodyReader();
+  readonly #body = new BodyReader();
   readonly #stash = new Stash();
   readonly #generation: number;
   readonly #startedMs: number;
   #user: UpstreamUser | null = null;
+  /** How the request at hand is framed, and whether all of it was written. */
+  #framing: Framing = 'none';
+  #sent = false;
   #up = false;
   #headDone = false;
   #keepAlive = false;
   #leftover = false;
   #served = 0;
 
-  constructor(pool: UpstreamPool, sni: string, admitted: boolean) {
+  constructor(pool: Http1Pool, sni: string, admitted: boolean) {
     this.pool = pool;
     this.sni = sni;
     this.admitted = admitted;
@@ -80,15 +64,69 @@ export class UpstreamConnection implements StreamHandler {
     this.#startedMs = pool.runtime.clock.nowMs;
   }
 
+  get info(): ConnectionInfo {
+    return this.stream?.info ?? nobody;
+  }
+
+  get edge(): Edge | null {
+    return this.stream?.edge ?? null;
+  }
+
+  get queued(): number {
+    return this.stream?.queued ?? 0;
+  }
+
+  get trailers(): Head | null {
+    return this.#body.trailers;
+  }
+
   /** Starts to work for a request. */
   serve(user: UpstreamUser, reused: boolean): void {
     this.#user = user;
     this.reused = reused;
     this.answered = false;
+    this.#sent = false;
     this.#headDone = false;
     this.#leftover = false;
     this.#served++;
     user.onConnection(this);
+  }
+
+  sendHead(
+    head: Head,
+    framing: Framing,
+    from: Buffer,
+    start: number,
+    end: number,
+    last: boolean,
+    trailers: Head | null,
+  ): void {
+    const { stream, pool } = this;
+    if (stream === null) return;
+    this.#framing = framing;
+    this.#sent = last;
+    const { writer } = pool;
+    const n =
+      from === pool.runtime.readBuffer
+        ? writer.head(stream, head, framing, start, end, last, trailers)
+        : writer.headWith(stream, head, framing, from, start, end, last, trailers);
+    pool.count(at.upstream_cx_tx_bytes_total, n);
+  }
+
+  sendData(start: number, end: number, last: boolean, trailers: Head | null): void {
+    const { stream, pool } = this;
+    if (stream === null) return;
+    this.#sent = last;
+    const n = pool.writer.data(stream, this.#framing, start, end, last, trailers);
+    pool.count(at.upstream_cx_tx_bytes_total, n);
+  }
+
+  pauseAnswer(): void {
+    this.stream?.pauseRead();
+  }
+
+  resumeAnswer(): void {
+    this.stream?.resumeRead();
   }
 
   onConnected(): void {
@@ -158,12 +196,12 @@ export class UpstreamConnection implements StreamHandler {
     const framing = this.#framingOf(head, user.requestMethod);
     this.#keepAlive = framing !== 'close' && !head.connectionClose && (head.version === 11 || head.connectionKeepAlive);
     this.usableIdleMs = usableIdleMs(head);
-    this.body.begin(framing, head.contentLength);
-    const after = this.body.take(buffer, next, end, responseLimits);
+    this.#body.begin(framing, head.contentLength);
+    const after = this.#body.take(buffer, next, end, responseLimits);
     if (after < 0) return this.#protocolError(user);
-    const last = this.body.done;
+    const last = this.#body.done;
     this.#leftover = last && after < end;
-    user.onResponseHead(framing, this.body.start, this.body.end, last);
+    user.onResponseHead(framing, this.#body.start, this.#body.end, last);
     return last ? -1 : after;
   }
 
@@ -181,11 +219,11 @@ export class UpstreamConnection implements StreamHandler {
   }
 
   #takeBody(user: UpstreamUser, start: number, end: number): number {
-    const after = this.body.take(this.pool.runtime.readBuffer, start, end, responseLimits);
+    const after = this.#body.take(this.pool.runtime.readBuffer, start, end, responseLimits);
     if (after < 0) return this.#protocolError(user);
-    const last = this.body.done;
+    const last = this.#body.done;
     this.#leftover = last && after < end;
-    if (last || this.body.end > this.body.start) user.onResponseData(this.body.start, this.body.end, last);
+    if (last || this.#body.end > this.#body.start) user.onResponseData(this.#body.start, this.#body.end, last);
     return last ? -1 : after;
   }
 
@@ -208,7 +246,7 @@ export class UpstreamConnection implements StreamHandler {
       this.#dropIdle();
       return;
     }
-    if (this.#headDone && this.body.framing === 'close') {
+    if (this.#headDone && this.#body.framing === 'close') {
       this.#keepAlive = false;
       user.onResponseData(readHeadroom, readHeadroom, true);
       return;
@@ -244,20 +282,23 @@ export class UpstreamConnection implements StreamHandler {
 
   /** The answer has been handed on: back to the pool, or the end. */
   release(): void {
-    const user = this.#user;
     const stream = this.stream;
-    if (user === null || stream === null) return;
+    if (this.#user === null || stream === null) return;
     this.#user = null;
     const { maxRequestsPerConnection } = this.pool.cluster.spec;
     const worn = maxRequestsPerConnection > 0 && this.#served >= maxRequestsPerConnection;
     if (worn) this.pool.count(at.upstream_cx_max_requests);
     const current = this.#generation === this.pool.generation;
-    if (!this.#keepAlive || this.#leftover || worn || !current || !user.requestSent || stream.queued > 0) {
+    if (!this.#keepAlive || this.#leftover || worn || !current || !this.#sent || stream.queued > 0) {
       this.closeLocal();
       return;
     }
     if (stream.readPaused) stream.resumeRead();
     this.pool.release(this);
+  }
+
+  cancel(): void {
+    this.closeLocal();
   }
 
   /** The request was given up, or the connection is not wanted any more. */

@@ -2,25 +2,25 @@
  * The HTTP/1.1 connections to one host: idle ones last in, first out, and requests that wait for one, first come, first
  * served. Invariant: a connection is either idle here or works for exactly one request.
  */
-import type { Cluster, Host, HostPool } from '../cluster/cluster.ts';
+import type { Cluster, Host } from '../cluster/cluster.ts';
 import type { CloseReason } from '../net/stream.ts';
 import { clusterHistogram, clusterStat, observe } from '../stats/layout.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
+import { Http1RequestWriter } from './http1-request-writer.ts';
+import { Http1Upstream } from './http1-upstream.ts';
 import { LazyTimer } from './lazy-timer.ts';
-import { UpstreamConnection, type UpstreamUser } from './upstream-connection.ts';
 import { connectFailureOf, type UpstreamFailure } from './upstream-failure.ts';
+import type { Acquired, RequestPool, UpstreamUser } from './upstream-request.ts';
+import { workerShared } from './worker-shared.ts';
 
 const { at } = clusterStat;
 
-export type Acquired =
-  /** The user has been given its connection. */
-  'ready' | 'pending' | 'overflow';
-
-export class UpstreamPool implements HostPool {
+export class Http1Pool implements RequestPool {
   readonly cluster: Cluster;
   readonly host: Host;
   readonly runtime: WorkerRuntime;
-  readonly #idle: UpstreamConnection[] = [];
+  readonly writer: Http1RequestWriter;
+  readonly #idle: Http1Upstream[] = [];
   readonly #pending: UpstreamUser[] = [];
   readonly #idleTimer: LazyTimer;
   #connecting = 0;
@@ -31,10 +31,10 @@ export class UpstreamPool implements HostPool {
     this.cluster = cluster;
     this.host = host;
     this.runtime = runtime;
+    this.writer = new Http1RequestWriter(runtime.readBuffer, workerShared(runtime));
     this.#idleTimer = new LazyTimer(runtime.clock, runtime.timers, () => this.#closeExpired());
   }
 
-  /** Finds or dials a connection. fresh: none that was used before. */
   acquire(user: UpstreamUser, fresh: boolean): Acquired {
     const reused = fresh ? null : this.#takeIdle(user.sni);
     if (reused !== null) {
@@ -51,9 +51,9 @@ export class UpstreamPool implements HostPool {
     return 'pending';
   }
 
-  #takeIdle(sni: string): UpstreamConnection | null {
+  #takeIdle(sni: string): Http1Upstream | null {
     for (let i = this.#idle.length - 1; i >= 0; i--) {
-      const connection = this.#idle[i] as UpstreamConnection;
+      const connection = this.#idle[i] as Http1Upstream;
       if (connection.sni !== sni) continue;
       if (i === this.#idle.length - 1) this.#idle.pop();
       else this.#idle.splice(i, 1);
@@ -63,7 +63,6 @@ export class UpstreamPool implements HostPool {
     return null;
   }
 
-  /** The user no longer wants a connection. */
   cancel(user: UpstreamUser): void {
     const index = this.#pending.indexOf(user);
     if (index >= 0) this.#unpend(index);
@@ -84,7 +83,7 @@ export class UpstreamPool implements HostPool {
     this.count(at.upstream_cx_total);
     this.count(at.upstream_cx_http1_total);
     this.count(at.upstream_cx_active);
-    const connection = new UpstreamConnection(this, sni, admitted);
+    const connection = new Http1Upstream(this, sni, admitted);
     connection.stream = this.runtime.dial(
       {
         address: host.address,
@@ -101,13 +100,13 @@ export class UpstreamPool implements HostPool {
   }
 
   /** A dialled connection is up. */
-  connected(connection: UpstreamConnection): void {
+  connected(connection: Http1Upstream): void {
     this.#connecting--;
     this.#offer(connection, false);
   }
 
   /** A connection could not be made: one waiting request hears of it. */
-  connectFailed(connection: UpstreamConnection, reason: CloseReason, detail: string): void {
+  connectFailed(connection: Http1Upstream, reason: CloseReason, detail: string): void {
     this.#connecting--;
     this.host.cxConnectFail++;
     this.count(at.upstream_cx_connect_fail);
@@ -126,11 +125,11 @@ export class UpstreamPool implements HostPool {
   }
 
   /** A connection has finished a request and can take another. */
-  release(connection: UpstreamConnection): void {
+  release(connection: Http1Upstream): void {
     this.#offer(connection, true);
   }
 
-  #offer(connection: UpstreamConnection, reused: boolean): void {
+  #offer(connection: Http1Upstream, reused: boolean): void {
     const user = this.#pending.length === 0 ? undefined : this.#pending.find((u) => u.sni === connection.sni);
     if (user !== undefined) {
       this.cancel(user);
@@ -148,13 +147,13 @@ export class UpstreamPool implements HostPool {
   }
 
   /** An idle connection has ended. */
-  dropIdle(connection: UpstreamConnection): void {
+  dropIdle(connection: Http1Upstream): void {
     const index = this.#idle.indexOf(connection);
     if (index >= 0) this.#idle.splice(index, 1);
   }
 
   /** A connection has ended, however. */
-  closed(connection: UpstreamConnection): void {
+  closed(connection: Http1Upstream): void {
     this.#forget(connection);
     // Its place may be what a waiting request needs.
     const waiting = this.#pending[this.#connecting];
@@ -163,7 +162,7 @@ export class UpstreamPool implements HostPool {
     if (admitted || this.host.activeConnections === 0) this.#dial(waiting.sni, admitted);
   }
 
-  #forget(connection: UpstreamConnection): void {
+  #forget(connection: Http1Upstream): void {
     this.host.activeConnections--;
     if (connection.admitted) this.cluster.releaseConnection();
     this.count(at.upstream_cx_active, -1);
@@ -175,7 +174,7 @@ export class UpstreamPool implements HostPool {
     const { idleTimeoutMs } = this.cluster.spec;
     const now = this.runtime.clock.nowMs;
     while (this.#idle.length > 0) {
-      const oldest = this.#idle[0] as UpstreamConnection;
+      const oldest = this.#idle[0] as Http1Upstream;
       if (now < oldest.idleSinceMs + idleTimeoutMs) {
         this.#idleTimer.set(oldest.idleSinceMs + idleTimeoutMs);
         return;
@@ -203,12 +202,4 @@ export class UpstreamPool implements HostPool {
     const i = this.cluster.stats + slot;
     slots[i] = (slots[i] as number) + by;
   }
-}
-
-/** The pool that hangs on a host, made on first use. */
-export function poolOf(cluster: Cluster, host: Host, runtime: WorkerRuntime): UpstreamPool {
-  if (host.pool instanceof UpstreamPool) return host.pool;
-  const pool = new UpstreamPool(cluster, host, runtime);
-  host.pool = pool;
-  return pool;
 }

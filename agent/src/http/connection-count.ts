@@ -1,0 +1,20 @@
+/** The statistics of client connections that every HTTP version keeps. */
+import type { Stream } from '../net/stream.ts';
+import type { Manager } from './manager.ts';
+
+export function countOpened(manager: Manager, stream: Stream): void {
+  const { at } = manager;
+  manager.count(at.downstream_cx_total);
+  manager.count(at.downstream_cx_active);
+  if (stream.info.tlsVersion === '') return;
+  manager.count(at.downstream_cx_ssl_total);
+  manager.count(at.downstream_cx_ssl_active);
+}
+
+export function countClosed(manager: Manager, stream: Stream): void {
+  const { at } = manager;
+  manager.count(at.downstream_cx_destroy);
+  manager.count(at.downstream_cx_active, -1);
+  manager.count(at.downstream_cx_tx_bytes_total, stream.bytesSent);
+  if (stream.info.tlsVersion !== '') manager.count(at.downstream_cx_ssl_active, -1);
+}

@@ -1,0 +1,117 @@
+/**
+ * The request on its way from the client to the upstream of the attempt at hand: held until there is one, kept for
+ * another, and read only as fast as the upstream takes it. Invariant: whatever has come of the body is either with the
+ * upstream or held here, or `complete` is false.
+ */
+import type { WorkerRuntime } from '../worker/runtime.ts';
+import type { Framing } from './body-framing.ts';
+import type { Exchange } from './exchange.ts';
+import { ReplayBuffer } from './replay-buffer.ts';
+import type { UpstreamRequest } from './upstream-request.ts';
+
+export class RequestSender {
+  readonly #exchange: Exchange;
+  readonly #runtime: WorkerRuntime;
+  readonly #hold = new ReplayBuffer();
+  #framing: Framing = 'none';
+  #upstream: UpstreamRequest | null = null;
+  /** The client has sent all of it. */
+  isDone = false;
+  /** While the first attempt is set out, the first body bytes still lie in the read buffer. */
+  #live = false;
+  #liveStart = 0;
+  #liveEnd = 0;
+
+  constructor(exchange: Exchange, runtime: WorkerRuntime) {
+    this.#exchange = exchange;
+    this.#runtime = runtime;
+  }
+
+  reset(): void {
+    this.#upstream = null;
+    this.isDone = false;
+    this.#hold.clear();
+  }
+
+  /** A request begins with the body bytes [start, end) of the read buffer. replay: another attempt may need them. */
+  begin(framing: Framing, start: number, end: number, replay: boolean, limitBytes: number): void {
+    this.#framing = framing;
+    this.#hold.begin(replay, limitBytes);
+    this.#hold.offer(this.#runtime.readBuffer, start, end);
+    this.#liveStart = start;
+    this.#liveEnd = end;
+    this.#live = true;
+  }
+
+  /** The first attempt is set out; the read buffer goes to others. */
+  endLive(): void {
+    this.#live = false;
+    if (this.#upstream === null) this.holdClient();
+  }
+
+  /** Everything that came can be sent again. */
+  get complete(): boolean {
+    return this.#hold.complete;
+  }
+
+  /** No upstream can take the request yet. */
+  keep(): void {
+    if (this.#live) this.#hold.keep(this.#runtime.readBuffer, this.#liveStart, this.#liveEnd);
+  }
+
+  /** Sends the head, and what of the body has come. */
+  sendTo(upstream: UpstreamRequest): void {
+    this.#upstream = upstream;
+    const { requestHead, requestTrailers } = this.#exchange;
+    const framing = this.#framing;
+    if (this.#live) {
+      const { readBuffer } = this.#runtime;
+      upstream.sendHead(requestHead, framing, readBuffer, this.#liveStart, this.#liveEnd, this.isDone, requestTrailers);
+    } else {
+      const hold = this.#hold;
+      upstream.sendHead(requestHead, framing, hold.bytes, 0, hold.length, this.isDone, requestTrailers);
+      if (!hold.replayable) hold.clear();
+    }
+    if (!this.isDone && !this.#exchange.ended) this.#followBackPressure(upstream);
+  }
+
+  /** More of the body, in the read buffer. False when nobody could take it yet. */
+  data(start: number, end: number, last: boolean): boolean {
+    const { readBuffer } = this.#runtime;
+    this.#hold.offer(readBuffer, start, end);
+    const upstream = this.#upstream;
+    if (upstream === null) {
+      this.#hold.keep(readBuffer, start, end);
+      this.#exchange.downstream.pauseRequest();
+      return false;
+    }
+    upstream.sendData(start, end, last, this.#exchange.requestTrailers);
+    if (!last) this.#followBackPressure(upstream);
+    return true;
+  }
+
+  /** The attempt is over; another one starts from what was kept. */
+  detach(): void {
+    this.#upstream = null;
+  }
+
+  /** Without an upstream nobody takes the rest of the body. */
+  holdClient(): void {
+    if (!this.isDone && !this.#exchange.ended) this.#exchange.downstream.pauseRequest();
+  }
+
+  #followBackPressure(upstream: UpstreamRequest): void {
+    const { downstream, router } = this.#exchange;
+    if (upstream.queued > 0) downstream.pauseRequest();
+    else if (!router.wantsUpgrade) downstream.resumeRequest();
+  }
+
+  /** The upstream takes bytes again. */
+  onUpstreamDrained(): void {
+    if (!this.isDone) this.#exchange.downstream.resumeRequest();
+  }
+
+  clear(): void {
+    this.#hold.clear();
+  }
+}

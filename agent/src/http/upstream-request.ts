@@ -1,0 +1,77 @@
+/**
+ * The upstream's side of one exchange: what a connection does for the request it works for, whatever protocol it speaks,
+ * and what the request is told. Invariant: after release, cancel or onReset neither hears of the other again.
+ */
+import type { HostPool } from '../cluster/cluster.ts';
+import type { Head } from '../http1/head.ts';
+import type { Edge } from '../net/edge.ts';
+import type { ConnectionInfo, Stream } from '../net/stream.ts';
+import type { Framing } from './body-framing.ts';
+import type { UpstreamFailure } from './upstream-failure.ts';
+
+export interface UpstreamRequest {
+  readonly info: ConnectionInfo;
+  readonly edge: Edge | null;
+  /** The connection has served a request before this one. */
+  readonly reused: boolean;
+  /** A byte of the answer has come. */
+  readonly answered: boolean;
+  /** Bytes of the request that the upstream has not taken yet. When they are gone, the user hears onUpstreamDrained. */
+  readonly queued: number;
+  /** Trailer fields of an answer that is complete, or null. */
+  readonly trailers: Head | null;
+  /** Head and the body bytes [start, end) of a buffer, which may be the worker's read buffer. framing is the client's. */
+  sendHead(
+    head: Head,
+    framing: Framing,
+    from: Buffer,
+    start: number,
+    end: number,
+    last: boolean,
+    trailers: Head | null,
+  ): void;
+  /** More body bytes, of the read buffer. */
+  sendData(start: number, end: number, last: boolean, trailers: Head | null): void;
+  /** No more of the answer until resumeAnswer; what is on its way may still come. */
+  pauseAnswer(): void;
+  resumeAnswer(): void;
+  /** The answer is complete and has been handed on. */
+  release(): void;
+  /** The request was given up. */
+  cancel(): void;
+  /** The connection itself, for a tunnel; null when it is gone. */
+  readonly stream: Stream | null;
+  tunnelClosed(): void;
+}
+
+/** Whoever wants a request sent. Body bytes lie in the read buffer. */
+export interface UpstreamUser {
+  readonly sni: string;
+  readonly responseHead: Head;
+  readonly requestMethod: number;
+  readonly wantsUpgrade: boolean;
+  onConnection(request: UpstreamRequest): void;
+  onConnectFailed(failure: UpstreamFailure, detail: string): void;
+  /** A 1xx other than 101 lies in responseHead. */
+  onInformational(): void;
+  /** A 101 lies in responseHead; [start, end) is the tunnel's. */
+  onUpgraded(start: number, end: number): void;
+  /** The final head lies in responseHead; [start, end) is the body so far. */
+  onResponseHead(framing: Framing, start: number, end: number, last: boolean): void;
+  onResponseData(start: number, end: number, last: boolean): void;
+  /** Nothing more comes. */
+  onReset(failure: UpstreamFailure, detail: string): void;
+  onUpstreamDrained(): void;
+}
+
+export type Acquired =
+  /** The user has been given its connection. */
+  'ready' | 'pending' | 'overflow';
+
+/** The connections to one host. */
+export interface RequestPool extends HostPool {
+  /** Finds or dials a connection. fresh: none that was used before. */
+  acquire(user: UpstreamUser, fresh: boolean): Acquired;
+  /** The user no longer wants a connection. */
+  cancel(user: UpstreamUser): void;
+}
