@@ -4,7 +4,7 @@
  */
 import type { Head } from '../http1/head.ts';
 import type { Edge } from '../net/edge.ts';
-import type { ConnectionInfo, Stream } from '../net/stream.ts';
+import type { ConnectionInfo } from '../net/stream.ts';
 import type { Framing } from './body-framing.ts';
 
 export type ExchangeEnd =
@@ -41,8 +41,11 @@ export interface Downstream {
    */
   sendHead(head: Head, framing: Framing, start: number, end: number, last: boolean, trailers: Head | null): void;
   sendData(start: number, end: number, last: boolean, trailers: Head | null): void;
-  /** A 101 with the tunnel's first bytes; from then on the bytes of the two connections go to each other. */
-  sendUpgrade(head: Head, start: number, end: number, upstream: Stream): void;
+  /**
+   * A 101: from now on the request's body is whatever the client sends, the answer's body whatever sendData gives, and
+   * each ends for itself.
+   */
+  sendUpgrade(head: Head): void;
   /** The exchange is over and may be used for another request as soon as this returns. */
   exchangeDone(end: ExchangeEnd): void;
 }

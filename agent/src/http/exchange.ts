@@ -6,7 +6,6 @@
 
 import type { Head } from '../http1/head.ts';
 import { rejectionOf } from '../http1/rejection.ts';
-import type { Stream } from '../net/stream.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import type { Framing } from './body-framing.ts';
 import { Deadlines } from './deadlines.ts';
@@ -188,8 +187,8 @@ export class Exchange extends ExchangeRecord {
     this.#end('gone');
   }
 
-  /** Sends the 101 in responseHead with the tunnel's first bytes; the exchange lives until the tunnel ends. */
-  sendUpgrade(start: number, end: number, upstream: Stream): void {
+  /** Sends the 101 in responseHead; the exchange lives until the tunnel ends. */
+  sendUpgrade(): void {
     const { manager } = this;
     manager.count(manager.at.downstream_cx_upgrades_total);
     manager.count(manager.at.downstream_cx_upgrades_active);
@@ -197,16 +196,7 @@ export class Exchange extends ExchangeRecord {
     this.#upgraded = true;
     this.responseStarted = true;
     this.responseDurationMs = this.elapsedMs;
-    this.bytesSent += end - start;
-    this.downstream.sendUpgrade(this.responseHead, start, end, upstream);
-  }
-
-  /** Both directions of the tunnel have ended, or it was cut. */
-  tunnelEnded(bytesReceived: number, bytesSent: number): void {
-    this.bytesReceived += bytesReceived;
-    this.bytesSent += bytesSent;
-    this.router.tunnelEnded();
-    this.#end('gone');
+    this.downstream.sendUpgrade(this.responseHead);
   }
 
   #end(end: ExchangeEnd): void {

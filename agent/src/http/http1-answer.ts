@@ -16,6 +16,7 @@ export class Http1Answer {
   #http10 = false;
   /** The connection ends when the answer is out. */
   closes = false;
+  isTunnel = false;
 
   constructor(stream: Stream, writer: Http1ResponseWriter) {
     this.#stream = stream;
@@ -26,6 +27,7 @@ export class Http1Answer {
     this.#framing = 'none';
     this.#http10 = false;
     this.closes = false;
+    this.isTunnel = false;
   }
 
   /** To a client of HTTP/1.0. */
@@ -33,9 +35,9 @@ export class Http1Answer {
     this.#http10 = true;
   }
 
-  /** The end of the connection is the end of the body. */
+  /** The end of the connection is the end of the body: a body that is not whole has to end in another way. */
   get endsByClosing(): boolean {
-    return this.#framing === 'close';
+    return this.#framing === 'close' || this.isTunnel;
   }
 
   informational(head: Head): void {
@@ -72,10 +74,14 @@ export class Http1Answer {
 
   data(start: number, end: number, last: boolean, trailers: Head | null): void {
     this.#writer.data(this.#stream, this.#framing, start, end, last, trailers);
+    if (last && this.isTunnel) this.#stream.endWrite();
   }
 
-  upgrade(head: Head, start: number, end: number): void {
+  /** What follows are the bytes of a tunnel, each way with an end of its own. */
+  upgrade(head: Head): void {
+    this.isTunnel = true;
+    this.closes = true;
     this.#framing = 'none';
-    this.#writer.head(this.#stream, head, 'none', start, end, false, null);
+    this.#writer.whole(this.#stream, head, nothing);
   }
 }

@@ -29,13 +29,12 @@ import { Http1Answer } from './http1-answer.ts';
 import type { Manager } from './manager.ts';
 import { serve } from './serve.ts';
 import { Stash } from './stash.ts';
-import { Tunnel, type TunnelOwner } from './tunnel.ts';
 import { upgradeOf } from './upgrade-of.ts';
 
 /** More than this is not held for later; the client waits. */
 const maxHeldBytes = 65_536;
 
-export class Http1Downstream implements StreamHandler, Downstream, TunnelOwner {
+export class Http1Downstream implements StreamHandler, Downstream {
   readonly protocol = 'http1';
   readonly stream: Stream;
   readonly #manager: Manager;
@@ -132,9 +131,11 @@ export class Http1Downstream implements StreamHandler, Downstream, TunnelOwner {
     this.#answer.data(start, end, last, trailers);
   }
 
-  sendUpgrade(head: Head, start: number, end: number, upstream: Stream): void {
-    this.#answer.upgrade(head, start, end);
-    this.#startTunnel(upstream);
+  sendUpgrade(head: Head): void {
+    this.#answer.upgrade(head);
+    this.#body.begin('close', 0);
+    this.#holdAhead = false;
+    this.#goOnLater();
   }
 
   onConnected(): void {}
@@ -316,12 +317,18 @@ export class Http1Downstream implements StreamHandler, Downstream, TunnelOwner {
       return;
     }
     this.#deadlines.setIdle(this.#manager.spec.idleTimeoutMs);
-    if (!this.#consuming) this.#goOn();
+    if (!this.#consuming) this.#goOnLater();
   }
 
-  /** The next request may be here already. */
+  /** The next request may be here already. Others may be at work in the read buffer, so it has to wait for its turn. */
+  #goOnLater(): void {
+    if (this.#stash.length > 0) this.#manager.runtime.defer(() => this.#goOn());
+    else if (this.stream.readPaused) this.stream.resumeRead();
+  }
+
   #goOn(): void {
-    if (this.#stash.length > 0) {
+    if (this.closed) return;
+    if (this.#stash.length > 0 && (this.#exchange === null || !this.#body.done)) {
       const end = readHeadroom + readCapacity;
       this.#consume(this.#stash.popBefore(this.readBuffer, end), end);
     }
@@ -360,7 +367,17 @@ export class Http1Downstream implements StreamHandler, Downstream, TunnelOwner {
       this.#closeNow();
       return;
     }
+    if (this.#answer.isTunnel) {
+      this.#endTunnelled(exchange);
+      return;
+    }
     exchange.downstreamGone('downstream_remote_disconnect');
+  }
+
+  /** What a client sends through a tunnel ends for itself. */
+  #endTunnelled(exchange: Exchange): void {
+    this.#body.done = true;
+    exchange.router.requestData(readHeadroom, readHeadroom, true);
   }
 
   onClosed(_stream: Stream, _reason: CloseReason): void {
@@ -371,24 +388,6 @@ export class Http1Downstream implements StreamHandler, Downstream, TunnelOwner {
 
   onDrained(): void {
     this.#exchange?.router.onDownstreamDrained();
-  }
-
-  #startTunnel(upstream: Stream): void {
-    const stash = this.#stash;
-    const tunnel = new Tunnel(this, this.stream, upstream);
-    if (stash.length === 0) return;
-    const end = readHeadroom + readCapacity;
-    tunnel.push(stash.popBefore(this.readBuffer, end), end);
-  }
-
-  onTunnelActivity(): void {
-    this.#exchange?.deadlines.touch();
-  }
-
-  onTunnelClosed(fromDownstream: number, fromUpstream: number): void {
-    const exchange = this.#exchange;
-    this.#forget();
-    exchange?.tunnelEnded(fromDownstream, fromUpstream);
   }
 
   onHeadTimeout(): void {

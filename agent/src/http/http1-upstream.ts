@@ -27,6 +27,8 @@ import type { UpstreamRequest, UpstreamUser } from './upstream-request.ts';
 
 /** Responses: 60 KiB and 100 fields, Envoy's defaults. */
 const responseLimits: HeadLimits = { maxBytes: 61_440, maxHeaders: 100 };
+/** How long the last bytes of a tunnel may take. */
+const tunnelFlushMs = 1000;
 const { at } = clusterStat;
 
 export class Http1Upstream implements StreamHandler, UpstreamRequest {
@@ -52,6 +54,7 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
   #sent = false;
   #up = false;
   #headDone = false;
+  #isTunnel = false;
   #keepAlive = false;
   #leftover = false;
   #served = 0;
@@ -119,6 +122,7 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
     this.#sent = last;
     const n = pool.writer.data(stream, this.#framing, start, end, last, trailers);
     pool.count(at.upstream_cx_tx_bytes_total, n);
+    if (last && this.#isTunnel) stream.endWrite();
   }
 
   pauseAnswer(): void {
@@ -187,7 +191,7 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
     if (length < 0) return this.#protocolError(user);
     head.take(buffer, start);
     const next = start + length;
-    if (head.status === 101) return this.#upgrade(user, next, end);
+    if (head.status === 101) return this.#upgrade(user, next);
     if (head.status < 200) {
       user.onInformational();
       return next;
@@ -211,11 +215,16 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
     return head.contentLength >= 0 ? 'length' : 'close';
   }
 
-  #upgrade(user: UpstreamUser, start: number, end: number): number {
+  /** What follows are the bytes of a tunnel. */
+  #upgrade(user: UpstreamUser, next: number): number {
     if (!user.wantsUpgrade) return this.#protocolError(user);
-    this.#user = null;
-    user.onUpgraded(start, end);
-    return -1;
+    this.#isTunnel = true;
+    this.#headDone = true;
+    this.#keepAlive = false;
+    this.#framing = 'none';
+    this.#body.begin('close', 0);
+    user.onUpgraded();
+    return next;
   }
 
   #takeBody(user: UpstreamUser, start: number, end: number): number {
@@ -285,6 +294,10 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
     const stream = this.stream;
     if (this.#user === null || stream === null) return;
     this.#user = null;
+    if (this.#isTunnel) {
+      this.#closed(false, tunnelFlushMs);
+      return;
+    }
     const { maxRequestsPerConnection } = this.pool.cluster.spec;
     const worn = maxRequestsPerConnection > 0 && this.#served >= maxRequestsPerConnection;
     if (worn) this.pool.count(at.upstream_cx_max_requests);
@@ -298,6 +311,8 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
   }
 
   cancel(): void {
+    // What had not arrived of a tunnel is missing at the other end, which has to notice.
+    if (this.#isTunnel) this.stream?.reset();
     this.closeLocal();
   }
 
@@ -308,20 +323,13 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
     this.#closed(false);
   }
 
-  #closed(remote: boolean): void {
+  #closed(remote: boolean, flushMs = 0): void {
     const stream = this.stream;
     if (stream === null) return;
     this.stream = null;
     this.pool.count(remote ? at.upstream_cx_destroy_remote : at.upstream_cx_destroy_local);
-    stream.close();
-    this.pool.closed(this);
-  }
-
-  /** The tunnel that took the stream over has ended. */
-  tunnelClosed(): void {
-    if (this.stream === null) return;
-    this.stream = null;
-    this.pool.count(at.upstream_cx_destroy_local);
+    if (flushMs > 0) stream.closeAfterFlush(flushMs);
+    else stream.close();
     this.pool.closed(this);
   }
 }

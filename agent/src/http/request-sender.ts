@@ -90,6 +90,12 @@ export class RequestSender {
     return true;
   }
 
+  /** The request's bytes are a tunnel's from now on. */
+  openTunnel(): void {
+    this.isDone = false;
+    this.#hold.begin(false, 0);
+  }
+
   /** The attempt is over; another one starts from what was kept. */
   detach(): void {
     this.#upstream = null;
@@ -103,7 +109,7 @@ export class RequestSender {
   #followBackPressure(upstream: UpstreamRequest): void {
     const { downstream, router } = this.#exchange;
     if (upstream.queued > 0) downstream.pauseRequest();
-    else if (!router.wantsUpgrade) downstream.resumeRequest();
+    else if (router.isTunnel || !router.wantsUpgrade) downstream.resumeRequest();
   }
 
   /** The upstream takes bytes again. */

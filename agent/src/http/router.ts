@@ -46,6 +46,9 @@ export class Router implements UpstreamUser, PickContext {
   hash: bigint | null = null;
   sni = '';
   wantsUpgrade = false;
+  /** Request and answer are the two directions of a tunnel; the answer's has ended. */
+  isTunnel = false;
+  #answerEnded = false;
   responseTrailers: Head | null = null;
   attempts = 0;
   readonly facts = new UpstreamFacts();
@@ -72,6 +75,8 @@ export class Router implements UpstreamUser, PickContext {
     this.hash = null;
     this.sni = '';
     this.wantsUpgrade = false;
+    this.isTunnel = false;
+    this.#answerEnded = false;
     this.responseTrailers = null;
     this.attempts = 0;
   }
@@ -174,7 +179,9 @@ export class Router implements UpstreamUser, PickContext {
   /** More of the request's body, in the read buffer. */
   requestData(start: number, end: number, last: boolean): void {
     if (last) this.#onRequestDone();
-    if (this.#sender.data(start, end, last) && last) this.#startTryTimeout();
+    if (!this.#sender.data(start, end, last) || !last) return;
+    if (!this.isTunnel) this.#startTryTimeout();
+    else if (this.#answerEnded) this.#finish();
   }
 
   onUpstreamDrained(): void {
@@ -193,16 +200,16 @@ export class Router implements UpstreamUser, PickContext {
     x.sendInformational();
   }
 
-  onUpgraded(start: number, end: number): void {
+  onUpgraded(): void {
     const x = this.#exchange;
-    const stream = this.#upstream?.stream ?? null;
-    if (stream === null) return;
     x.deadlines.clearResponse();
     x.status = 101;
     this.#settleResponse(true);
     x.details = 'via_upstream';
     this.#attempt.countStatus(101);
-    x.sendUpgrade(start, end, stream);
+    this.isTunnel = true;
+    this.#sender.openTunnel();
+    x.sendUpgrade();
   }
 
   onResponseHead(framing: Framing, start: number, end: number, last: boolean): void {
@@ -248,8 +255,9 @@ export class Router implements UpstreamUser, PickContext {
     x.deadlines.touch();
     if (last) this.responseTrailers = this.#upstream?.trailers ?? null;
     x.sendData(start, end, last);
-    if (last) this.#finish();
-    else this.#pauseIfSlow();
+    if (!last) this.#pauseIfSlow();
+    else if (this.isTunnel && !this.#sender.isDone) this.#answerEnded = true;
+    else this.#finish();
   }
 
   #pauseIfSlow(): void {
@@ -260,7 +268,8 @@ export class Router implements UpstreamUser, PickContext {
   #finish(): void {
     const x = this.#exchange;
     const upstream = this.#upstream;
-    this.#attempt.recordAnswer(x.status);
+    if (this.isTunnel) this.#attempt.recordStatus(x.status);
+    else this.#attempt.recordAnswer(x.status);
     this.#endAttempt();
     this.#retry.release();
     this.#upstream = null;
@@ -386,15 +395,6 @@ export class Router implements UpstreamUser, PickContext {
     this.#retry.release();
     upstream?.cancel();
     this.#sender.clear();
-  }
-
-  tunnelEnded(): void {
-    const upstream = this.#upstream;
-    this.#upstream = null;
-    this.#attempt.recordStatus(101);
-    this.#endAttempt();
-    this.#retry.release();
-    upstream?.tunnelClosed();
   }
 }
 

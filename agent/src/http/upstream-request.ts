@@ -5,7 +5,7 @@
 import type { HostPool } from '../cluster/cluster.ts';
 import type { Head } from '../http1/head.ts';
 import type { Edge } from '../net/edge.ts';
-import type { ConnectionInfo, Stream } from '../net/stream.ts';
+import type { ConnectionInfo } from '../net/stream.ts';
 import type { Framing } from './body-framing.ts';
 import type { UpstreamFailure } from './upstream-failure.ts';
 
@@ -35,13 +35,10 @@ export interface UpstreamRequest {
   /** No more of the answer until resumeAnswer; what is on its way may still come. */
   pauseAnswer(): void;
   resumeAnswer(): void;
-  /** The answer is complete and has been handed on. */
+  /** The answer is complete and has been handed on; so is the request, where they were a tunnel. */
   release(): void;
   /** The request was given up. */
   cancel(): void;
-  /** The connection itself, for a tunnel; null when it is gone. */
-  readonly stream: Stream | null;
-  tunnelClosed(): void;
 }
 
 /** Whoever wants a request sent. Body bytes lie in the read buffer. */
@@ -54,8 +51,8 @@ export interface UpstreamUser {
   onConnectFailed(failure: UpstreamFailure, detail: string): void;
   /** A 1xx other than 101 lies in responseHead. */
   onInformational(): void;
-  /** A 101 lies in responseHead; [start, end) is the tunnel's. */
-  onUpgraded(start: number, end: number): void;
+  /** A 101 lies in responseHead: from now on request and answer are a tunnel's bytes, each with an end of its own. */
+  onUpgraded(): void;
   /** The final head lies in responseHead; [start, end) is the body so far. */
   onResponseHead(framing: Framing, start: number, end: number, last: boolean): void;
   onResponseData(start: number, end: number, last: boolean): void;

@@ -111,6 +111,10 @@ export class Engine implements WorkerRuntime {
     return this.#dialer.dial(options, this.cluster(options.target)?.spec.proxyProtocol ?? null, handler);
   }
 
+  defer(work: () => void): void {
+    this.#loop.defer(work);
+  }
+
   logAccess(sinks: readonly AccessLogSpec[], record: LogRecord): void {
     this.#options.log.write(sinks, record);
   }

@@ -54,6 +54,8 @@ export interface WorkerRuntime {
   routes(name: string): RouteTable | undefined;
   /** Never throws: a failure comes as onClosed in a later turn. */
   dial(options: DialOptions, handler: StreamHandler): Stream;
+  /** Runs at the end of this turn, when no handler is at work in the read buffer. */
+  defer(work: () => void): void;
   /** Puts one line in the log ring; a full ring drops and counts. */
   logAccess(sinks: readonly AccessLogSpec[], record: LogRecord): void;
   /** Whether new requests on connections of this direction should be answered with Connection: close. */

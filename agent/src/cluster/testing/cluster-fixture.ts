@@ -39,6 +39,7 @@ export function fixture(random: () => number = sequence()): Fixture {
     routes: unused,
     dial: unused,
     logAccess: unused,
+    defer: (work) => work(),
     draining: () => false,
   };
   return { runtime, clock, stat: (name) => slots[clusterStat.at[name]] ?? 0 };
