@@ -1,31 +1,17 @@
 /**
- * gRPC over TLS 1.3 between SPIFFE identities: who the other side is comes from its SVID, never from a DNS name.
- * Invariant: key, chain and bundle are read anew for every connection, so rotation needs no new channel or server.
+ * SPIFFE identities (spiffe-tls.ts) as the credentials of grpc-js, for its clients and its servers.
+ * Invariant: rotation needs no new channel or server.
  */
-import { constants } from 'node:crypto';
-import {
-  createSecureContext,
-  type DetailedPeerCertificate,
-  type PeerCertificate,
-  type SecureContextOptions,
-} from 'node:tls';
-import {
-  type IdentityMaterial,
-  maxChainLength,
-  type SvidVerdict,
-  type TrustBundle,
-  verifySvid,
-  type WorkloadIdentity,
-} from '@chainmail/pki';
-import { type Clock, systemClock } from '@chainmail/runtime';
+import { createSecureContext, type PeerCertificate, type SecureContextOptions } from 'node:tls';
+import { type SvidVerdict, type TrustBundle, verifySvid, type WorkloadIdentity } from '@chainmail/pki';
 import { ChannelCredentials, type ChannelOptions, ServerCredentials } from '@grpc/grpc-js';
-
-const tlsOptions = {
-  minVersion: 'TLSv1.3',
-  ciphers: 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256',
-  // A resumed session would skip the check of the certificate, which may have expired since.
-  secureOptions: constants.SSL_OP_NO_TICKET,
-} as const satisfies SecureContextOptions;
+import {
+  meshTlsOptions,
+  presentedChain,
+  type SpiffeChannelOptions,
+  secureContextOptions,
+  spiffeConnection,
+} from './spiffe-tls.ts';
 
 /**
  * Options every mesh channel wants. The name is only for SNI and :authority; the SVID is what is checked. Without an
@@ -39,32 +25,6 @@ export function meshChannelOptions(serverName: string): ChannelOptions {
     'grpc.enable_http_proxy': 0,
     'grpc.use_local_subchannel_pool': 1,
   };
-}
-
-export interface SpiffeChannelOptions {
-  /** The bundles to check the server against, now. May throw: the connection fails with its message. */
-  readonly bundles: () => readonly TrustBundle[];
-  /** What to present, now; undefined at a connection means it fails. Absent for a client without an identity yet. */
-  readonly identity?: () => IdentityMaterial | undefined;
-  /** The ids the server may have. */
-  readonly expected: readonly string[];
-  readonly clock?: Clock;
-}
-
-function presentedChain(leaf: PeerCertificate | DetailedPeerCertificate): Uint8Array[] {
-  const chain: Uint8Array[] = [];
-  let at: PeerCertificate | DetailedPeerCertificate | undefined = leaf;
-  while (at?.raw !== undefined && chain.length < maxChainLength) {
-    chain.push(at.raw);
-    const next: DetailedPeerCertificate | undefined = 'issuerCertificate' in at ? at.issuerCertificate : undefined;
-    at = next === at ? undefined : next;
-  }
-  return chain;
-}
-
-function secureContextOptions(bundles: readonly TrustBundle[], material?: IdentityMaterial): SecureContextOptions {
-  const own = material === undefined ? {} : { key: material.keyPem, cert: material.chainPem };
-  return { ...tlsOptions, ca: bundles.map((b) => b.pem), ...own };
 }
 
 type SecureConnector = ReturnType<ChannelCredentials['_createSecureConnector']>;
@@ -100,17 +60,8 @@ class SpiffeChannelCredentials extends ChannelCredentials {
   }
 
   #current(): ChannelCredentials {
-    const { bundles, identity, expected, clock = systemClock } = this.#options;
-    const trusted = bundles();
-    const material = identity?.();
-    if (identity !== undefined && material === undefined) throw new Error('no valid certificate of our own to present');
-    return ChannelCredentials.createFromSecureContext(createSecureContext(secureContextOptions(trusted, material)), {
-      checkServerIdentity: (_name, certificate) => {
-        const chain = presentedChain(certificate);
-        const verdict = verifySvid({ chain, bundles: trusted, nowMs: clock.now(), expected });
-        return verdict.ok ? undefined : new Error(`the server's certificate is refused: ${verdict.reason}`);
-      },
-    });
+    const { context, checkServerIdentity } = spiffeConnection(this.#options);
+    return ChannelCredentials.createFromSecureContext(createSecureContext(context), { checkServerIdentity });
   }
 }
 
@@ -130,7 +81,7 @@ class SpiffeServerCredentials extends ServerCredentials {
 
   constructor(options: SpiffeServerOptions) {
     const needed = options.clients === 'with-certificate';
-    super({ ...tlsOptions, requestCert: needed, rejectUnauthorized: needed });
+    super({ ...meshTlsOptions, requestCert: needed, rejectUnauthorized: needed });
     const refresh = (): void => this.updateSecureContextOptions(contextOf(options.identity));
     this.#end = options.identity.subscribe((event) => {
       if (event.type === 'rotated' || event.type === 'bundle-changed' || event.type === 'expired') refresh();
