@@ -28,6 +28,20 @@ export const PROGRAMS = {
   },
 };
 
+const nodeFlags = ['--no-warnings'];
+
+/** Those that run from their sources here and from a bundle in an image. */
+export const IMAGE_PROGRAMS = {
+  'chainmail-control': {
+    entries: { main: 'control/src/main.ts' },
+    assets: ['lib/xds/gen/xds.binpb'],
+    late: { yaml: 'lib/xds' },
+    nodeFlags,
+  },
+  'chainmail-ca': { entries: { main: 'certs/src/main.ts' }, assets: [], late: { yaml: 'lib/xds' }, nodeFlags },
+  'chainmail-injector': { entries: { main: 'injector/src/main.ts' }, assets: [], late: { yaml: 'lib/xds' }, nodeFlags },
+};
+
 /**
  * `import http from 'node:http'` reads every export, and the WebSocket getter among them loads an HTTP client: 6 MB.
  * Properties of the module object are read when they are used.
@@ -71,7 +85,8 @@ const common = {
   metafile: true,
 };
 
-async function build(root, program, outdir) {
+/** Returns the files it was made of. */
+export async function build(root, program, outdir) {
   const esbuild = createRequire(path.join(root, 'package.json'))('esbuild');
   const { metafile } = await esbuild.build({
     ...common,

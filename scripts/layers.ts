@@ -13,6 +13,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   control: ['@chainmail/runtime', '@chainmail/pki', '@chainmail/xds', '@chainmail/kube'],
   injector: ['@chainmail/runtime', '@chainmail/pki', '@chainmail/xds', '@chainmail/kube'],
   certs: ['@chainmail/runtime', '@chainmail/pki', '@chainmail/xds', '@chainmail/kube'],
+  images: ['@chainmail/runtime'],
   manifests: ['@chainmail/runtime', '@chainmail/kube'],
   cli: [
     '@chainmail/runtime',
@@ -22,7 +23,14 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     '@chainmail/manifests',
     '@chainmail/local',
   ],
-  test: ['@chainmail/runtime', '@chainmail/pki', '@chainmail/xds', '@chainmail/kube', '@chainmail/local'],
+  test: [
+    '@chainmail/runtime',
+    '@chainmail/pki',
+    '@chainmail/xds',
+    '@chainmail/kube',
+    '@chainmail/local',
+    '@chainmail/images',
+  ],
 };
 
 /** Modules that only one folder may touch, with what to use instead. */

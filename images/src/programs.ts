@@ -1,0 +1,30 @@
+/** One esbuild bundle for each program, made by the same recipe as the one that `npm run setup` makes of the agent. */
+import { execFile } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { FileTree } from './file-tree.ts';
+import type { Workshop } from './workshop.ts';
+
+export const programs = ['chainmail-agent', 'chainmail-control', 'chainmail-ca', 'chainmail-injector'] as const;
+export type Program = (typeof programs)[number];
+
+export const programFolder = 'chainmail';
+
+/** The bundle's files below /chainmail, and the flags Node gets. */
+export async function bundled(workshop: Workshop, program: Program): Promise<{ tree: FileTree; flags: string[] }> {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'chainmail-bundle-'));
+  try {
+    const script = path.join(workshop.root, 'scripts/bundle-program.mjs');
+    const { stdout } = await promisify(execFile)(process.execPath, [script, program, dir]);
+    const tree = new FileTree();
+    for (const file of fs.readdirSync(dir)) {
+      const text = fs.readFileSync(path.join(dir, file));
+      tree.bytes(`${programFolder}/${file}`, text);
+    }
+    return { tree, flags: JSON.parse(stdout) };
+  } finally {
+    fs.rmSync(dir, { recursive: true });
+  }
+}

@@ -1,0 +1,3 @@
+module chainmail.dev/test/init
+
+go 1.24

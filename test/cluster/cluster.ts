@@ -1,0 +1,156 @@
+/**
+ * The running cluster as a test sees it. `npm run test:cluster` starts it once and runs every test in its network
+ * namespace, so that a test reaches the API server, pods and Services directly, as the node does.
+ *
+ *   const cluster = connect();
+ *   const ns = await cluster.namespace(t, { 'chainmail.dev/inject': 'enabled' });
+ *   await cluster.api.apply(yaml, ns);
+ *   await cluster.available(ns, 'web');
+ */
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import { type Kind, KubeApi, type KubeObject } from './kube-api.ts';
+
+export interface CommandResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** What a test framework gives: a place for what must be undone. */
+export interface Teardown {
+  readonly teardown: (undo: () => Promise<void> | void) => void;
+}
+
+const kind = (apiVersion: string, name: string): Kind => ({ apiVersion, kind: name });
+
+export const kinds = {
+  Namespace: kind('v1', 'Namespace'),
+  Pod: kind('v1', 'Pod'),
+  Service: kind('v1', 'Service'),
+  ServiceAccount: kind('v1', 'ServiceAccount'),
+  ConfigMap: kind('v1', 'ConfigMap'),
+  Secret: kind('v1', 'Secret'),
+  Event: kind('v1', 'Event'),
+  Deployment: kind('apps/v1', 'Deployment'),
+  StatefulSet: kind('apps/v1', 'StatefulSet'),
+  DaemonSet: kind('apps/v1', 'DaemonSet'),
+  ReplicaSet: kind('apps/v1', 'ReplicaSet'),
+  Job: kind('batch/v1', 'Job'),
+  CronJob: kind('batch/v1', 'CronJob'),
+  EndpointSlice: kind('discovery.k8s.io/v1', 'EndpointSlice'),
+  MutatingWebhookConfiguration: kind('admissionregistration.k8s.io/v1', 'MutatingWebhookConfiguration'),
+} as const;
+
+/** Environment of whatever runs in the cluster's network namespace: the bed's folder. */
+export const bedVariable = 'CHAINMAIL_CLUSTER';
+
+export class Cluster {
+  readonly api: KubeApi;
+  /** Of the administrator. */
+  readonly kubeconfig: string;
+  readonly #work: string;
+
+  constructor(work: string) {
+    this.#work = work;
+    this.api = new KubeApi(path.join(work, 'pki'));
+    this.kubeconfig = path.join(work, 'pki/admin.kubeconfig');
+  }
+
+  /** A namespace of a fresh name with these labels, removed when the test ends. */
+  async namespace(t: Teardown, labels: Readonly<Record<string, string>> = {}): Promise<string> {
+    const name = `t-${randomBytes(4).toString('hex')}`;
+    await this.api.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } });
+    t.teardown(() => this.api.remove(kinds.Namespace, undefined, name));
+    await this.api.until(kinds.ServiceAccount, name, 'default', (o) => o !== undefined);
+    return name;
+  }
+
+  /** Once all replicas of a Deployment are of its newest generation and available. */
+  async available(namespace: string, deployment: string, deadlineMs?: number): Promise<KubeObject> {
+    const object = await this.api.until(kinds.Deployment, namespace, deployment, isRolledOut, deadlineMs);
+    return object as KubeObject;
+  }
+
+  /** Once a pod is Ready. */
+  async ready(namespace: string, pod: string, deadlineMs?: number): Promise<KubeObject> {
+    return (await this.api.until(kinds.Pod, namespace, pod, isReady, deadlineMs)) as KubeObject;
+  }
+
+  /** Pods with these labels that are not on their way out. */
+  async pods(namespace: string, labels: Readonly<Record<string, string>>): Promise<readonly KubeObject[]> {
+    const pods = await this.api.list(kinds.Pod, namespace, selectorOf(labels));
+    return pods.filter((p) => p.metadata.deletionTimestamp === undefined);
+  }
+
+  /** kubectl with the administrator's rights; never rejects. */
+  kubectl(args: readonly string[], stdin = ''): Promise<CommandResult> {
+    return this.run(path.join(this.#work, 'bin/kubectl'), ['--kubeconfig', this.kubeconfig, ...args], stdin);
+  }
+
+  exec(namespace: string, pod: string, container: string, command: readonly string[]): Promise<CommandResult> {
+    return this.kubectl(['exec', '-n', namespace, pod, '-c', container, '--', ...command]);
+  }
+
+  async logs(namespace: string, pod: string, container: string): Promise<string> {
+    const { status, text } = await this.api.raw(
+      'GET',
+      `/api/v1/namespaces/${namespace}/pods/${pod}/log?container=${container}`,
+    );
+    if (status !== 200) throw new Error(`logs of ${namespace}/${pod} ${container}: ${text}`);
+    return text;
+  }
+
+  /** A command here, with KUBECONFIG set and kubectl on the PATH; never rejects. */
+  run(command: string, args: readonly string[], stdin = ''): Promise<CommandResult> {
+    const env = { ...process.env, KUBECONFIG: this.kubeconfig, PATH: `${this.#work}/bin:${process.env['PATH']}` };
+    return new Promise((resolve) => {
+      const child = spawn(command, args, { env, stdio: 'pipe' });
+      let stdout = '';
+      let stderr = '';
+      child.stdout.setEncoding('utf8').on('data', (chunk) => (stdout += chunk));
+      child.stderr.setEncoding('utf8').on('data', (chunk) => (stderr += chunk));
+      child.on('error', (error) => resolve({ code: -1, stdout, stderr: error.message }));
+      child.on('close', (code) => resolve({ code: code ?? -1, stdout, stderr }));
+      child.stdin.on('error', () => {}); // a command that ends before it has read says so by its code
+      child.stdin.end(stdin);
+    });
+  }
+
+  /** Adds an OCI layout or docker archive to the node's images. */
+  async importImages(archive: string): Promise<void> {
+    const socket = path.join(this.#work, 'run/containerd/containerd.sock');
+    const { code, stderr } = await this.run('ctr', ['-a', socket, '-n', 'k8s.io', 'images', 'import', archive]);
+    if (code !== 0) throw new Error(`ctr images import ${archive}: ${stderr}`);
+  }
+}
+
+/** @throws Error outside the bed */
+export function connect(): Cluster {
+  const work = process.env[bedVariable];
+  if (work === undefined) throw new Error('not in a cluster: run  npm run test:cluster [-- PATTERN]');
+  return new Cluster(work);
+}
+
+export function selectorOf(labels: Readonly<Record<string, string>>): string {
+  const terms = Object.entries(labels).map(([k, v]) => `${k}=${v}`);
+  return `labelSelector=${encodeURIComponent(terms.join(','))}`;
+}
+
+export function isReady(pod: KubeObject | undefined): boolean {
+  const conditions: readonly { type: string; status: string }[] = pod?.['status']?.conditions ?? [];
+  return conditions.some((c) => c.type === 'Ready' && c.status === 'True');
+}
+
+export function isRolledOut(deployment: KubeObject | undefined): boolean {
+  if (deployment === undefined) return false;
+  const { metadata, spec, status = {} } = deployment;
+  const wanted = spec.replicas ?? 1;
+  return (
+    status.observedGeneration === metadata.generation &&
+    (status.updatedReplicas ?? 0) === wanted &&
+    (status.availableReplicas ?? 0) === wanted &&
+    (status.replicas ?? 0) === wanted
+  );
+}
