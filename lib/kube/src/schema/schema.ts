@@ -21,6 +21,11 @@ export interface Schema<T> {
   /** The same shape for a CustomResourceDefinition. */
   readonly structural: StructuralSchema;
   check(value: unknown, path: FieldPath, report: Report): void;
+  /**
+   * The value without the fields of open objects that nobody reads: what a mirror of an API server need not hold.
+   * Absent where there is nothing to leave out. A value of another shape than described comes back as it is.
+   */
+  prune?(value: unknown): unknown;
   /** Carries the type only; never set. */
   readonly __type?: T;
 }
@@ -115,8 +120,11 @@ export function list<T>(
       if (value.length > max) return report(path, `has ${value.length} items, more than the ${max} allowed`);
       for (const [i, v] of value.entries()) item.check(v, [...path, i], report);
     },
+    prune: (value) => (Array.isArray(value) ? value.map((v) => pruned(item, v)) : value),
   };
 }
+
+const pruned = (schema: Schema<unknown>, value: unknown): unknown => schema.prune?.(value) ?? value;
 
 export function map<T>(item: Schema<T>): Schema<Readonly<Record<string, T>>> {
   return {
@@ -235,6 +243,17 @@ export function object<R extends Fields, O extends Fields>(
           report([...path, name], unknownField(name, known, options.instead?.[name]));
         }
       }
+    },
+    prune(value) {
+      if (!isRecord(value)) return value;
+      // Of a closed object every field stays: one that is unknown must be seen, to be refused.
+      const kept = Object.entries(value).filter(([name]) => options.open !== true || schemas.has(name));
+      return Object.fromEntries(
+        kept.map(([name, field]) => {
+          const schema = schemas.get(name);
+          return [name, schema === undefined ? field : pruned(schema, field)];
+        }),
+      );
     },
   };
 }
