@@ -5,8 +5,22 @@ import { createCaSigner, followBundleFile } from '@chainmail/xds/grpc';
 import { startControlPlane } from './serve/control-plane.ts';
 import { type ControlOptions, parseOptions, usage } from './serve/options.ts';
 import { fileSource } from './source/source.ts';
+import { StatusDir } from './status/status-dir.ts';
 
 const stopDeadlineMs = 5000;
+/** In a cluster, other processes hear within this time that the replica is leaving. */
+const endpointLagMs = 5000;
+
+/** Where objects come from and where statuses go. */
+async function outside(options: ControlOptions, log: ReturnType<typeof createLogger>, life: Lifecycle) {
+  const { kubernetes, sources, statusDir } = options;
+  if (kubernetes === undefined) {
+    const statusSink = statusDir === undefined ? undefined : new StatusDir(statusDir, log);
+    return { source: fileSource(sources), statusSink, onLead: () => {} };
+  }
+  const { openCluster } = await import('./serve/cluster.ts'); // costs 80 MB, which a folder does not need
+  return openCluster(kubernetes, life, log);
+}
 
 function createIdentity(options: ControlOptions, log: ReturnType<typeof createLogger>): WorkloadIdentity {
   const { trustDomain, certificateTtlSeconds } = options;
@@ -35,23 +49,21 @@ async function main(args: readonly string[]): Promise<void> {
   const life = new Lifecycle(log);
   const identity = createIdentity(options, log);
   life.onStop('identity', () => identity.stop());
+  life.exitOnSignals(options.kubernetes === undefined ? stopDeadlineMs : stopDeadlineMs + endpointLagMs);
   identity.start();
-  const { listen, metricsListen, trustDomain, statusDir } = options;
+  const { listen, metricsListen, trustDomain, kubernetes } = options;
   const clock = systemClock;
   life.onStop('bundle', followBundleFile({ path: options.trustBundle, trustDomain, identity, clock, log }));
-  const source = fileSource(options.sources);
-  const plane = await startControlPlane({
-    source,
-    identity,
-    trustDomain,
-    listen,
-    metricsListen,
-    statusDir,
-    clock,
-    log,
-  });
+  const { onLead, ...ends } = await outside(options, log, life);
+  const plane = await startControlPlane({ ...ends, identity, trustDomain, listen, metricsListen, clock, log });
   life.onStop('control plane', () => plane.close());
-  life.exitOnSignals(stopDeadlineMs);
+  onLead(() => plane.refresh());
+  if (kubernetes !== undefined) {
+    life.onStop('endpoint lag', () => {
+      plane.leave();
+      return new Promise((done) => setTimeout(done, endpointLagMs));
+    });
+  }
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {

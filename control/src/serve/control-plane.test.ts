@@ -18,7 +18,7 @@ const quiet = {
   trustDomain,
   listen: loopback,
   metricsListen: loopback,
-  statusDir: undefined,
+  statusSink: undefined,
   clock: systemClock,
   log: silentLogger,
 } as const;

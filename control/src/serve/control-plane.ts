@@ -5,11 +5,11 @@ import { spiffeServerCredentials } from '@chainmail/xds/grpc';
 import { Server } from '@grpc/grpc-js';
 import { buildWorld } from '../model/build-world.ts';
 import type { Source } from '../source/source.ts';
-import { StatusDir } from '../status/status-dir.ts';
+import type { StatusSink } from '../status/status.ts';
 import { ObjectStore } from '../store/object-store.ts';
 import { adsDefinition, adsHandlers } from '../xds/ads-service.ts';
 import { Fleet } from '../xds/fleet.ts';
-import { startMetricsServer } from './metrics-server.ts';
+import { type SourceFigures, startMetricsServer } from './metrics-server.ts';
 import type { Address } from './options.ts';
 import { Reporter } from './reporter.ts';
 
@@ -19,7 +19,10 @@ export interface ControlPlaneOptions {
   readonly trustDomain: string;
   readonly listen: Address;
   readonly metricsListen: Address;
-  readonly statusDir: string | undefined;
+  /** Absent: statuses are nobody's. */
+  readonly statusSink: StatusSink | undefined;
+  /** Whether this replica writes statuses, and how the source fares: for metrics. */
+  readonly figures?: () => SourceFigures;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -28,6 +31,10 @@ export interface ControlPlane {
   readonly port: number;
   readonly metricsPort: number;
   readonly fleet: Fleet;
+  /** Tells the statuses again. */
+  refresh(): void;
+  /** Not ready from now on, while it goes on serving: others must hear of it before the end. */
+  leave(): void;
   close(): Promise<void>;
 }
 
@@ -57,12 +64,11 @@ function bind(
   });
 }
 
-/** Follows the source; the first world is there when this returns. */
+/** Follows the source; `first` resolves when the first world is there. */
 function follow(options: ControlPlaneOptions) {
-  const { source, trustDomain, clock, log, statusDir } = options;
+  const { source, trustDomain, clock, log, statusSink } = options;
   const store = new ObjectStore();
-  const dir = statusDir === undefined ? undefined : new StatusDir(statusDir, log);
-  const reporter = new Reporter(() => fleet, dir, clock, log);
+  const reporter = new Reporter(() => fleet, statusSink, clock, log);
   const fleet: Fleet = new Fleet(buildWorld(trustDomain, []), log, () => reporter.refresh());
   let timer: Timer | undefined;
   let state = store.apply({ objects: [], problems: [] });
@@ -72,7 +78,8 @@ function follow(options: ControlPlaneOptions) {
     reporter.take(state, fleet.revision);
     log.info({ revision: fleet.revision, objects: state.objects.length, agents: fleet.agents.length }, 'published');
   };
-  let first = true;
+  const first = Promise.withResolvers<void>();
+  let isFirst = true;
   const watch = source.start((loaded) => {
     try {
       state = store.apply(loaded);
@@ -80,21 +87,26 @@ function follow(options: ControlPlaneOptions) {
       log.error({ err: error }, 'objects could not be taken in; the last state stays');
       return;
     }
-    if (first) publish();
+    if (isFirst) publish();
     else timer ??= clock.after(coalesceMs, publish);
-    first = false;
+    isFirst = false;
+    first.resolve();
   });
   const stop = (): void => {
     watch.close();
     timer?.cancel();
   };
-  return { fleet, reporter, stop };
+  return { fleet, reporter, stop, first: first.promise };
 }
 
-/** @throws UserError LISTEN when a port is taken. */
+/**
+ * Health and metrics are served at once, agents when the first objects have been read: an empty world would take
+ * their configuration away. @throws UserError LISTEN when a port is taken.
+ */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
-  const { identity, clock, log } = options;
-  const { fleet, reporter, stop } = follow(options);
+  const { identity, clock, log, figures } = options;
+  const { fleet, reporter, stop, first } = follow(options);
+  let serving = false;
   const bundles = () => {
     const held = identity.current();
     return held === undefined ? [] : [held.bundle];
@@ -102,29 +114,35 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const server = new Server(channelOptions);
   server.addService({ ...adsDefinition }, adsHandlers({ fleet, bundles, clock, log }));
   const credentials = spiffeServerCredentials({ identity, clients: 'with-certificate' });
+  const closers: (() => void | Promise<void>)[] = [stop, () => server.forceShutdown(), () => credentials.close()];
   const closeAll = async (): Promise<void> => {
-    stop();
-    server.forceShutdown();
-    credentials.close();
+    for (const close of closers) await close();
   };
   try {
-    const port = await bind(server, options.listen, credentials);
     const metrics = await startMetricsServer(
       {
         fleet,
         reporter,
-        ready: () => identity.current() !== undefined,
+        ready: () => serving && identity.current() !== undefined,
         certificateNotAfterMs: () => identity.current()?.notAfterMs,
+        ...(figures === undefined ? {} : { source: figures }),
       },
       options.metricsListen,
     );
+    closers.unshift(() => metrics.close());
+    await first;
+    const port = await bind(server, options.listen, credentials);
+    serving = true;
     log.info({ port, metricsPort: metrics.port }, 'listening');
     return {
       port,
       metricsPort: metrics.port,
       fleet,
+      refresh: () => reporter.refresh(),
+      leave: () => {
+        serving = false;
+      },
       close: async () => {
-        await metrics.close();
         await closeAll();
         reporter.flush();
       },

@@ -1,9 +1,20 @@
-/** GET /ready, /metrics (Prometheus text) and, to this machine only, /debug/agents. */
+/** GET /livez, /ready, /metrics (Prometheus text) and, to this machine only, /debug/agents. */
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Agent, Fleet } from '../xds/fleet.ts';
 import type { Address } from './options.ts';
 import type { Reporter } from './reporter.ts';
+
+/** How the objects of an API server are followed. */
+export interface SourceFigures {
+  readonly leader: boolean;
+  readonly lists: number;
+  readonly failures: number;
+  /** Kinds that are not being followed at this moment. */
+  readonly interrupted: number;
+  readonly statusesWritten: number;
+  readonly statusesFailed: number;
+}
 
 export interface MetricsSource {
   readonly fleet: Fleet;
@@ -11,6 +22,8 @@ export interface MetricsSource {
   readonly ready: () => boolean;
   /** Undefined while no valid certificate is held. */
   readonly certificateNotAfterMs: () => number | undefined;
+  /** Absent with folders. */
+  readonly source?: () => SourceFigures;
 }
 
 interface Metric {
@@ -48,6 +61,21 @@ function metricsOf(s: MetricsSource): Metric[] {
       help: 'End of the own certificate, seconds since the epoch; 0 without one.',
       value: (notAfterMs ?? 0) / 1000,
     },
+    ...(s.source === undefined ? [] : sourceMetrics(s.source())),
+  ];
+}
+
+function sourceMetrics(f: SourceFigures): Metric[] {
+  const metric = (name: string, type: Metric['type'], help: string, value: number): Metric => ({
+    ...{ name, type, help, value },
+  });
+  return [
+    metric('leader', 'gauge', 'This replica writes statuses.', f.leader ? 1 : 0),
+    metric('kube_lists_total', 'counter', 'Lists read of the API server.', f.lists),
+    metric('kube_failures_total', 'counter', 'Lists and watches that failed.', f.failures),
+    metric('kube_watches_interrupted', 'gauge', 'Kinds that are not being followed now.', f.interrupted),
+    metric('statuses_written_total', 'counter', 'Statuses written.', f.statusesWritten),
+    metric('statuses_failed_total', 'counter', 'Attempts at a status that failed.', f.statusesFailed),
   ];
 }
 
@@ -81,6 +109,8 @@ const plain = (code: number, body: string): Answer => ({ code, type: 'text/plain
 
 function answer(source: MetricsSource, path: string, request: http.IncomingMessage): Answer {
   switch (path) {
+    case '/livez':
+      return plain(200, 'LIVE');
     case '/ready':
       return source.ready() ? plain(200, 'LIVE') : plain(503, 'NOT READY');
     case '/metrics':
@@ -92,7 +122,7 @@ function answer(source: MetricsSource, path: string, request: http.IncomingMessa
       return { code: 200, type: 'application/json', body: `${body}\n` };
     }
     default:
-      return plain(404, 'GET /ready, /metrics or /debug/agents');
+      return plain(404, 'GET /livez, /ready, /metrics or /debug/agents');
   }
 }
 

@@ -15,11 +15,15 @@ test('defaults and repeated sources', (t) => {
 
 const refused: readonly [string, readonly string[], RegExp][] = [
   ['an unknown flag', [...needed, '--sauce', 'x'], /--sauce/],
-  ['a missing source', needed.slice(2), /--source is missing/],
+  ['a missing source', needed.slice(2), /--source or --kubernetes is missing/],
   ['an address without a port', [...needed, '--listen', 'localhost'], /--listen: localhost is not HOST:PORT/],
   ['a port that is none', [...needed, '--listen', 'a:99999'], /not HOST:PORT/],
   ['a lifetime without a unit', [...needed, '--certificate-ttl', '90'], /not a duration/],
   ['a log level that is none', [...needed, '--log-level', 'loud'], /--log-level/],
+  ['folders and an API server', [...needed, '--kubernetes'], /exclude each other/],
+  ['a kubeconfig without an API server', [...needed, '--kubeconfig', 'f'], /need --kubernetes/],
+  ['a status folder with an API server', [...needed.slice(2), '--kubernetes', '--status-dir', 'd'], /--status-dir/],
+  ['a context of no file', [...needed.slice(2), '--kubernetes', '--kube-context', 'c'], /needs --kubeconfig/],
   ['statuses in a watched folder', [...needed, '--status-dir', 'a/status'], /lies in the watched folder/],
 ];
 

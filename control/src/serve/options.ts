@@ -7,6 +7,9 @@ import { defaultTrustDomain, type LogLevel, messageOf, ports, UserError } from '
 export const usage = `chainmail-control: the control plane: objects in, configuration for agents out
 
   --source DIR            folder of YAML or JSON objects, watched; may be given several times
+  --kubernetes            objects from the API server instead, as the pod's service account; status goes back there
+  --kubeconfig FILE       with --kubernetes: the credentials of this file instead
+  --kube-context NAME     a context of that file
   --listen HOST:PORT      xDS for agents, mutual TLS (default 0.0.0.0:${ports.control})
   --metrics-listen H:P    /ready, /metrics, /debug/agents (default 127.0.0.1:${ports.controlMetrics})
   --trust-domain TD       default ${defaultTrustDomain}
@@ -25,7 +28,10 @@ export interface Address {
 }
 
 export interface ControlOptions {
+  /** Empty with kubernetes. */
   readonly sources: readonly string[];
+  /** Where the API server is; undefined reads folders. */
+  readonly kubernetes: { readonly kubeconfig: string | undefined; readonly context: string | undefined } | undefined;
   readonly listen: Address;
   readonly metricsListen: Address;
   readonly trustDomain: string;
@@ -39,6 +45,9 @@ export interface ControlOptions {
 
 const flags = {
   source: { type: 'string', multiple: true },
+  kubernetes: { type: 'boolean', default: false },
+  kubeconfig: { type: 'string' },
+  'kube-context': { type: 'string' },
   listen: { type: 'string', default: `0.0.0.0:${ports.control}` },
   'metrics-listen': { type: 'string', default: `127.0.0.1:${ports.controlMetrics}` },
   'trust-domain': { type: 'string', default: defaultTrustDomain },
@@ -77,6 +86,21 @@ function parseLevel(text: string): LogLevel {
   return level;
 }
 
+/** Objects come from folders or from an API server: of two texts of one object nobody could say which holds. */
+function readKubernetes(v: ReturnType<typeof read>): ControlOptions['kubernetes'] {
+  const { kubeconfig, 'kube-context': context } = v;
+  if (!v.kubernetes) {
+    if (kubeconfig !== undefined || context !== undefined) {
+      throw misuse('--kubeconfig and --kube-context need --kubernetes');
+    }
+    return undefined;
+  }
+  if (v.source !== undefined) throw misuse('--source and --kubernetes exclude each other');
+  if (v['status-dir'] !== undefined) throw misuse('--status-dir: with --kubernetes the status goes to the API server');
+  if (context !== undefined && kubeconfig === undefined) throw misuse('--kube-context needs --kubeconfig');
+  return { kubeconfig, context };
+}
+
 /** Statuses written into a watched folder would be read back as objects, forever. */
 function checkStatusDir(dir: string | undefined, sources: readonly string[]): string | undefined {
   if (dir === undefined) return undefined;
@@ -102,12 +126,14 @@ export function parseOptions(args: readonly string[]): ControlOptions | 'help' {
     if (value === undefined || value === '') throw misuse(`--${name} is missing`);
     return value;
   };
+  const kubernetes = readKubernetes(v);
   const sources = v.source ?? [];
-  if (sources.length === 0) throw misuse('--source is missing');
+  if (sources.length === 0 && kubernetes === undefined) throw misuse('--source or --kubernetes is missing');
   const ca = need('ca');
   parseAddress(ca, 'ca');
   return {
     sources,
+    kubernetes,
     listen: parseAddress(v.listen, 'listen'),
     metricsListen: parseAddress(v['metrics-listen'], 'metrics-listen'),
     trustDomain: v['trust-domain'],

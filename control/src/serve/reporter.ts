@@ -1,16 +1,12 @@
 /**
- * Keeps the status folder and the log in step with what became of the objects. An object's `programmed` asks for the
+ * Keeps the statuses and the log in step with what became of the objects. An object's `programmed` asks for the
  * revision in which the object last changed, so an unrelated change does not make it look pending.
  */
 import type { KnownObject } from '@chainmail/kube';
 import type { Clock, Logger, Timer } from '@chainmail/runtime';
-import { programmed, statuses } from '../status/status.ts';
-import type { StatusDir } from '../status/status-dir.ts';
+import { programmed, type StatusSink, statuses } from '../status/status.ts';
 import type { StoreState } from '../store/object-store.ts';
 import type { Fleet } from '../xds/fleet.ts';
-
-/** Acknowledgements come one by one; statuses are written once for all of them. */
-const settleMs = 50;
 
 const keyOf = (o: KnownObject): string =>
   [o.kind, 'namespace' in o.metadata ? o.metadata.namespace : undefined, o.metadata.name]
@@ -19,7 +15,7 @@ const keyOf = (o: KnownObject): string =>
 
 export class Reporter {
   readonly #fleet: () => Fleet;
-  readonly #dir: StatusDir | undefined;
+  readonly #sink: StatusSink | undefined;
   readonly #clock: Clock;
   readonly #log: Logger;
   #state: StoreState | undefined;
@@ -27,9 +23,9 @@ export class Reporter {
   #told = new Set<string>();
   #timer: Timer | undefined;
 
-  constructor(fleet: () => Fleet, dir: StatusDir | undefined, clock: Clock, log: Logger) {
+  constructor(fleet: () => Fleet, sink: StatusSink | undefined, clock: Clock, log: Logger) {
     this.#fleet = fleet;
-    this.#dir = dir;
+    this.#sink = sink;
     this.#clock = clock;
     this.#log = log;
   }
@@ -62,8 +58,8 @@ export class Reporter {
 
   /** Writes the statuses soon. */
   refresh(): void {
-    if (this.#dir === undefined || this.#timer !== undefined) return;
-    this.#timer = this.#clock.after(settleMs, () => {
+    if (this.#sink === undefined || this.#timer !== undefined) return;
+    this.#timer = this.#clock.after(this.#sink.settleMs, () => {
       this.#timer = undefined;
       this.flush();
     });
@@ -71,7 +67,7 @@ export class Reporter {
 
   flush(): void {
     const state = this.#state;
-    if (state === undefined || this.#dir === undefined) return;
+    if (state === undefined || this.#sink === undefined) return;
     const fleet = this.#fleet();
     const { world } = fleet;
     // A pod on its way out gets no new configuration, and nobody waits for it.
@@ -83,7 +79,7 @@ export class Reporter {
       byRevision.set(revision, held);
       return held;
     };
-    this.#dir.write(statuses(state.records, world, of));
+    this.#sink.write(statuses(state.records, world, of));
   }
 
   /** Each problem is logged once, when it appears. */

@@ -1,8 +1,11 @@
-/** Where objects come from. A source calls back with everything it has, at once and after each change. */
+/** Where objects come from. A source calls back with everything it has, and again after each change. */
 import { type Loaded, type Watch, watchObjects } from '@chainmail/kube';
 
 export interface Source {
-  /** The first call back comes before this returns. */
+  /**
+   * The first call back has the whole state: at once from folders, from an API server when every kind has been listed.
+   * Objects that did not change are the same ones in the next call.
+   */
   start(onChange: (loaded: Loaded) => void): Watch;
 }
 

@@ -3,10 +3,13 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { type Logger, messageOf } from '@chainmail/runtime';
 import { stringify } from 'yaml';
+import type { StatusSink } from './status.ts';
 
 const ours = /^[A-Z][A-Za-z]*(\.[a-z0-9.*-]+)+\.yaml$/;
 
-export class StatusDir {
+export class StatusDir implements StatusSink {
+  /** Acknowledgements come one by one; statuses are written once for all of them. */
+  readonly settleMs = 50;
   readonly #dir: string;
   readonly #log: Logger;
   readonly #written = new Map<string, string>();

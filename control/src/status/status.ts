@@ -19,7 +19,7 @@ export interface Condition {
 export interface ObjectStatus {
   readonly apiVersion: string;
   readonly kind: string;
-  readonly metadata: { readonly namespace?: string; readonly name: string };
+  readonly metadata: { readonly namespace?: string; readonly name: string; readonly generation?: number };
   readonly status: {
     readonly conditions: readonly Condition[];
     readonly problems?: readonly { readonly file: string; readonly line: number; readonly reason: string }[];
@@ -29,6 +29,8 @@ export interface ObjectStatus {
 
 export interface Programmed {
   readonly agents: number;
+  /** All of them, where the list is cut. */
+  readonly acknowledgedCount: number;
   readonly acknowledged: readonly string[];
   readonly waiting: readonly string[];
   readonly rejected: readonly { readonly agent: string; readonly type: string; readonly reason: string }[];
@@ -48,8 +50,21 @@ const apiVersions: Readonly<Record<string, string>> = {
   Deployment: 'apps/v1',
 };
 
+/** Where statuses are told. */
+export interface StatusSink {
+  /** How long to wait for more changes before telling. */
+  readonly settleMs: number;
+  /** The statuses of all objects that have one. */
+  write(statuses: ReadonlyMap<string, ObjectStatus>): void;
+}
+
 /** Kinds whose status is always written; of others only a broken object's. */
-const reported: ReadonlySet<string> = new Set(['MeshPolicy', 'SecurityPolicy', 'BackendTrafficPolicy', 'HTTPRoute']);
+export const reported: ReadonlySet<string> = new Set([
+  'MeshPolicy',
+  'SecurityPolicy',
+  'BackendTrafficPolicy',
+  'HTTPRoute',
+]);
 
 /** Agents that have settled on a snapshot at least as new as the revision, those that have not, those that refuse. */
 export function programmed(agents: readonly Agent[], revision: number): Programmed {
@@ -65,6 +80,7 @@ export function programmed(agents: readonly Agent[], revision: number): Programm
   const cut = (names: string[]): string[] => [...new Set(names)].sort().slice(0, maxListed);
   return {
     agents: agents.length,
+    acknowledgedCount: new Set(acknowledged).size,
     acknowledged: cut(acknowledged),
     waiting: cut(waiting),
     rejected: rejected.slice(0, maxListed),
@@ -159,10 +175,11 @@ export function statuses(
     const state = programmedOf(record.key);
     const conditions = [accepted(record, issues, world), ...resolved(record, world), programmedCondition(state)];
     const problems = record.problems.map((p) => ({ file: p.origin.file, line: p.origin.line, reason: p.reason }));
+    const generation = record.generation === undefined ? {} : { generation: record.generation };
     out.set([kind, namespace, name].flatMap((p) => (p === undefined ? [] : fileSafe(p))).join('.'), {
       apiVersion: apiVersions[kind] ?? 'v1',
       kind,
-      metadata: namespace === undefined ? { name } : { namespace, name },
+      metadata: { ...(namespace === undefined ? {} : { namespace }), name, ...generation },
       status: { conditions, ...(problems.length === 0 ? {} : { problems }), programmed: state },
     });
   }

@@ -25,6 +25,8 @@ export interface ObjectRecord {
   readonly namespace: string | undefined;
   readonly name: string;
   readonly origin: Origin;
+  /** Which version of its spec this is about, where an API server counts them. */
+  readonly generation: number | undefined;
   /** Empty when it was accepted. */
   readonly problems: readonly ObjectProblem[];
   /** Broken, and an earlier state of it holds. */
@@ -72,6 +74,7 @@ function freshOf(loaded: LoadedObject): Fresh | undefined {
     namespace: metadata.namespace,
     name: metadata.name ?? `${metadata.generateName}*`,
     origin: loaded.origin,
+    generation: metadata.generation,
     problems: decoded.outcome === 'invalid' ? decoded.problems : [],
     keepsLastGood: false,
     deniesMeanwhile: false,
@@ -107,12 +110,14 @@ function readableTargets(loaded: LoadedObject): string[] {
 
 export class ObjectStore {
   #good = new Map<string, Good>();
+  /** Sources hand over the same object while nothing about it changed: it is checked once. */
+  readonly #checked = new WeakMap<LoadedObject, Fresh | 'foreign'>();
 
   apply(loaded: Loaded): StoreState {
     const fresh = new Map<string, Fresh>();
     for (const one of loaded.objects) {
-      const next = freshOf(one);
-      if (next === undefined) continue;
+      const next = this.#check(one);
+      if (next === 'foreign') continue;
       const held = fresh.get(next.record.key);
       fresh.set(next.record.key, held === undefined ? next : prefer(held, next));
     }
@@ -141,6 +146,14 @@ export class ObjectStore {
     const objects = [...good.values()].map((g) => g.object);
     return { objects, records, fileProblems: loaded.problems, broken: { security, mesh } };
   }
+
+  #check(loaded: LoadedObject): Fresh | 'foreign' {
+    const known = this.#checked.get(loaded);
+    if (known !== undefined) return known;
+    const fresh = freshOf(loaded) ?? 'foreign';
+    this.#checked.set(loaded, fresh);
+    return fresh;
+  }
 }
 
 function brokenPolicy(record: ObjectRecord, text: LoadedObject): BrokenSecurityPolicy {
@@ -156,6 +169,7 @@ function lostRecord(key: string, held: Good, problem: FileProblem): ObjectRecord
     namespace: 'namespace' in metadata ? metadata.namespace : undefined,
     name: metadata.name,
     origin: held.origin,
+    generation: metadata.generation,
     problems: [{ origin: problem.origin, path: '', reason: `cannot be read now: ${problem.reason}` }],
     keepsLastGood: true,
     deniesMeanwhile: false,

@@ -60,6 +60,12 @@ export function withNamespace<T extends KubeObject>(object: T): T {
   return { ...object, metadata: { ...object.metadata, namespace: 'default' } };
 }
 
+/** The fields of an object that its kind's schema reads; of our own and other closed kinds, all. */
+export function keptFields<T extends KubeObject>(object: T): T {
+  const kind = knownKind(object);
+  return kind === undefined ? object : ((kinds[kind].schema.prune?.(object) ?? object) as T);
+}
+
 /** A fault of a loaded object as a problem with its line. */
 function problemAt(loaded: LoadedObject, path: FieldPath, message: string): ObjectProblem {
   const name = formatPath(path);

@@ -4,6 +4,7 @@ export {
   decodeObject,
   type KindName,
   type KnownObject,
+  keptFields,
   kinds,
   type ObjectProblem,
   withNamespace,

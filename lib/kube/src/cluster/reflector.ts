@@ -140,7 +140,12 @@ export class Reflector<T> {
     let version = '';
     let from: string | undefined;
     do {
-      const page: ListAnswer = await client.list(path, { limit: pageSize, continue: from, labelSelector, fieldSelector });
+      const page: ListAnswer = await client.list(path, {
+        limit: pageSize,
+        continue: from,
+        labelSelector,
+        fieldSelector,
+      });
       for (const object of itemsOf(page)) {
         const key = keyOf(object);
         const held = this.#held.get(key);
@@ -262,7 +267,10 @@ export class Reflector<T> {
     const reason = messageOf(error);
     if (!isExpired(error) && reason !== this.#told) {
       this.#told = reason;
-      this.#options.log.warn({ path: this.#options.path, reason, delayMs }, 'cannot follow the API server; the last state stays');
+      this.#options.log.warn(
+        { path: this.#options.path, reason, delayMs },
+        'cannot follow the API server; the last state stays',
+      );
     }
     await this.#pause(delayMs);
   }

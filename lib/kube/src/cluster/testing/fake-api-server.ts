@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import type { KubeObject } from '../../object.ts';
-import { type Change, FakeObjects, fitsLabels, type Place, placeOf, Refused } from './fake-objects.ts';
+import { type Change, FakeObjects, fitsFields, fitsLabels, type Place, placeOf, Refused } from './fake-objects.ts';
 
 interface Fault {
   readonly match: RegExp;
@@ -228,8 +228,8 @@ export class FakeApiServer {
 
 function fits(object: KubeObject, query: URLSearchParams): boolean {
   const labels = query.get('labelSelector');
-  const name = query.get('fieldSelector')?.replace(/^metadata\.name=/, '');
-  return (labels === null || fitsLabels(object, labels)) && (name === undefined || object.metadata.name === name);
+  const fields = query.get('fieldSelector');
+  return (labels === null || fitsLabels(object, labels)) && (fields === null || fitsFields(object, fields));
 }
 
 function send(response: http.ServerResponse, status: number, value: unknown): void {

@@ -65,6 +65,15 @@ export function fitsLabels(object: KubeObject, selector: string): boolean {
   });
 }
 
+/** `metadata.name=a,status.phase!=b`. */
+export function fitsFields(object: KubeObject, selector: string): boolean {
+  return selector.split(',').every((term) => {
+    const [, path = '', not, wanted] = /^([\w.]+)(!?)=(.*)$/.exec(term) ?? [];
+    const value = path.split('.').reduce<unknown>((o, key) => (isRecord(o) ? o[key] : undefined), object);
+    return (value === wanted) === (not === '');
+  });
+}
+
 export class FakeObjects {
   readonly #objects = new Map<string, { place: Place; object: KubeObject }>();
   #history: Change[] = [];
