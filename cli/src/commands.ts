@@ -12,8 +12,11 @@ import DevStatus from './commands/dev/status.ts';
 import DevUp from './commands/dev/up.ts';
 import Edges from './commands/edges.ts';
 import Inject from './commands/inject.ts';
+import Install from './commands/install.ts';
 import Stat from './commands/stat.ts';
 import Uninject from './commands/uninject.ts';
+import Uninstall from './commands/uninstall.ts';
+import Upgrade from './commands/upgrade.ts';
 
 export const commands: Readonly<Record<string, Command.Class>> = {
   stat: Stat,
@@ -21,6 +24,9 @@ export const commands: Readonly<Record<string, Command.Class>> = {
   'certs:list': CertsList,
   'certs:show': CertsShow,
   'certs:export': CertsExport,
+  install: Install,
+  upgrade: Upgrade,
+  uninstall: Uninstall,
   inject: Inject,
   uninject: Uninject,
   'dev:up': DevUp,

@@ -15,6 +15,12 @@ export const nameFlag = Flags.string({
   description: 'which local mesh; several can run side by side',
 });
 
+/** Which cluster, as kubectl has it. */
+export const clusterFlags = {
+  kubeconfig: Flags.string({ description: 'kubeconfig file; KUBECONFIG or ~/.kube/config by default' }),
+  context: Flags.string({ description: 'context of the kubeconfig; its current one by default' }),
+} as const;
+
 export const namespaceFlag = Flags.string({ char: 'n', description: 'namespace of the pod' });
 export const containerFlag = Flags.string({ char: 'c', description: 'container; the first of the pod by default' });
 

@@ -40,7 +40,10 @@ export function injectorSettings(values: InstallValues): string {
 export function renderInstall(values: InstallValues): readonly InstallObject[] {
   const all = programs(values);
   const settings = injectorSettings(values);
-  const record = { [installRecord.versionKey]: meshVersion, [installRecord.valuesKey]: stringify(values) };
+  const record = {
+    [installRecord.versionKey]: meshVersion,
+    [installRecord.valuesKey]: stringify(values, { aliasDuplicateObjects: false }),
+  };
   return [
     systemNamespace(),
     ...customResourceDefinitions(),

@@ -49,7 +49,7 @@ test('values that contradict each other are refused', (t) => {
 
 test('an image is the registry with the tag, or the one that is named', (t) => {
   const values = installValues({ image: { registry: 'r.example/x', tag: 't' }, ca: { image: 'other/ca:9' } });
-  t.is(imageOf(values, 'control'), 'r.example/x/chainmail-control:t');
+  t.is(imageOf(values, 'control'), 'r.example/x/control:t');
   t.is(imageOf(values, 'ca'), 'other/ca:9');
 });
 

@@ -38,7 +38,7 @@ const resources = refine(object({}, { requests: cpuAndMemory, limits: cpuAndMemo
 });
 
 const imageReference = text({
-  noun: 'an image reference such as registry.example/chainmail-control:0.1.0',
+  noun: 'an image reference such as registry.example/control:0.1.0',
   pattern: /^\S+$|^$/,
 });
 const level = oneOf('trace', 'debug', 'info', 'warn', 'error');
@@ -200,5 +200,5 @@ export function installValues(given: unknown): InstallValues {
 /** The image of a program: the one that is named, or the registry's with the tag. */
 export function imageOf(values: InstallValues, name: 'agent' | 'ca' | 'control' | 'injector'): string {
   const { registry, tag } = values.image;
-  return values[name].image || `${registry}/chainmail-${name}:${tag}`;
+  return values[name].image || `${registry}/${name}:${tag}`;
 }

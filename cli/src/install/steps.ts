@@ -1,0 +1,88 @@
+/** Applying an installation step by step, saying what is done, and waiting until it stands. */
+import type { ApiClient } from '@chainmail/kube/cluster';
+import { type InstallObject, objectName, partLabel } from '@chainmail/manifests';
+import { type Clock, UserError } from '@chainmail/runtime';
+import { type ApplyOptions, applyObject, type Change } from '../cluster/apply.ts';
+import { rollouts } from '../cluster/rollout.ts';
+
+export interface Stage {
+  readonly title: string;
+  readonly objects: readonly InstallObject[];
+}
+
+const titles: Readonly<Record<string, string>> = {
+  crds: 'definitions',
+  base: 'namespace and rights of users',
+  ca: 'CA',
+  control: 'control plane',
+  injector: 'injector',
+};
+
+/** The namespace and the definitions first, then each program with what belongs to it, the webhook last. Pure. */
+export function stages(objects: readonly InstallObject[]): readonly Stage[] {
+  const of = (part: string): readonly InstallObject[] => objects.filter((o) => o.metadata.labels?.[partLabel] === part);
+  return ['base', 'crds', 'ca', 'control', 'injector']
+    .map((part) => ({ title: titles[part] ?? part, objects: of(part) }))
+    .filter((s) => s.objects.length > 0);
+}
+
+export const deploymentsOf = (objects: readonly InstallObject[]): readonly string[] =>
+  objects.filter((o) => o.kind === 'Deployment').map((o) => o.metadata.name ?? '');
+
+export type Say = (line: string) => void;
+
+const marks = { created: '+', changed: '~', unchanged: '=' } as const;
+
+export function changeLines({ object, outcome, fields }: Change): readonly string[] {
+  return [`  ${marks[outcome]} ${objectName(object)}`, ...fields.map((f) => `      ${f}`)];
+}
+
+export async function applyStage(
+  api: ApiClient,
+  stage: Stage,
+  options: ApplyOptions,
+  say: Say,
+): Promise<readonly Change[]> {
+  say(`${stage.title}:`);
+  const changes: Change[] = [];
+  for (const object of stage.objects) {
+    const change = await applyObject(api, object, options);
+    changes.push(change);
+    for (const line of changeLines(change)) say(line);
+  }
+  return changes;
+}
+
+export interface Patience {
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+}
+
+const lookEveryMs = 1000;
+
+/** Says each change of a Deployment's state. @throws UserError INSTALL_NOT_READY with what holds the pods up */
+export async function waitForRollouts(
+  api: ApiClient,
+  names: readonly string[],
+  { clock, timeoutMs }: Patience,
+  say: Say,
+): Promise<void> {
+  const end = clock.now() + timeoutMs;
+  const said = new Map<string, string>();
+  for (;;) {
+    const states = await rollouts(api, names);
+    for (const r of states) {
+      if (said.get(r.name) !== r.progress) say(`  ${r.done ? '√' : ' '} ${r.name}: ${r.progress}`);
+      said.set(r.name, r.progress);
+    }
+    const open = states.filter((r) => !r.done);
+    if (open.length === 0) return;
+    if (clock.now() >= end) {
+      const why = open.flatMap((r) => [`${r.name}: ${r.progress}`, ...r.troubles.map((t) => `  ${t}`)]);
+      throw new UserError('INSTALL_NOT_READY', `not ready after ${timeoutMs / 1000} s:\n    ${why.join('\n    ')}`, {
+        hint: 'everything is applied and goes on starting; meshctl check tells when it stands',
+      });
+    }
+    await new Promise<void>((done) => clock.after(lookEveryMs, done));
+  }
+}
