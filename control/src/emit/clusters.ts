@@ -27,25 +27,43 @@ const defaults = trafficSettings(undefined);
 
 const optionsName = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 
+type UpstreamProtocol = NonNullable<MessageInitShape<typeof HttpProtocolOptionsSchema>['upstreamProtocolOptions']>;
+
+const asDownstream: UpstreamProtocol = {
+  case: 'useDownstreamProtocolConfig',
+  value: { httpProtocolOptions: {}, http2ProtocolOptions: {} },
+};
+/** By ALPN; endpoints without TLS are spoken to in HTTP/1.1. */
+const negotiated: UpstreamProtocol = {
+  case: 'autoConfig',
+  value: { httpProtocolOptions: {}, http2ProtocolOptions: {} },
+};
+const http1: UpstreamProtocol = {
+  case: 'explicitHttpConfig',
+  value: { protocolConfig: { case: 'httpProtocolOptions', value: {} } },
+};
+const http2: UpstreamProtocol = {
+  case: 'explicitHttpConfig',
+  value: { protocolConfig: { case: 'http2ProtocolOptions', value: {} } },
+};
+
+function upstreamProtocol({ protocol, multiplexed }: ServiceCluster): UpstreamProtocol {
+  switch (protocol) {
+    case 'http':
+      return multiplexed ? negotiated : http1;
+    case 'http2':
+      return http2;
+    case 'auto':
+    case 'tcp':
+      return asDownstream;
+  }
+}
+
 function protocolOptions(
-  protocol: AppProtocol,
+  upstreamProtocolOptions: UpstreamProtocol,
   idleMs: number,
   maxRequests?: number,
 ): NonNullable<Init['typedExtensionProtocolOptions']> {
-  const upstreamProtocolOptions: NonNullable<
-    MessageInitShape<typeof HttpProtocolOptionsSchema>['upstreamProtocolOptions']
-  > =
-    protocol === 'auto'
-      ? { case: 'useDownstreamProtocolConfig', value: { httpProtocolOptions: {}, http2ProtocolOptions: {} } }
-      : {
-          case: 'explicitHttpConfig',
-          value: {
-            protocolConfig:
-              protocol === 'http2'
-                ? { case: 'http2ProtocolOptions', value: {} }
-                : { case: 'httpProtocolOptions', value: {} },
-          },
-        };
   return {
     [optionsName]: pack(HttpProtocolOptionsSchema, {
       commonHttpProtocolOptions: {
@@ -87,6 +105,11 @@ function outlierDetection(o: OutlierSettings): MessageInitShape<typeof OutlierDe
   };
 }
 
+function offered({ protocol, multiplexed }: ServiceCluster): readonly string[] {
+  if (!multiplexed) return [];
+  return protocol === 'http2' ? ['h2'] : ['h2', 'http/1.1'];
+}
+
 export function serviceCluster(model: ServiceCluster): Cluster {
   const { settings } = model;
   return create(ClusterSchema, {
@@ -104,7 +127,7 @@ export function serviceCluster(model: ServiceCluster): Cluster {
       ? {}
       : {
           typedExtensionProtocolOptions: protocolOptions(
-            model.protocol,
+            upstreamProtocol(model),
             upstreamIdleMs,
             settings.circuit.maxRequestsPerConnection,
           ),
@@ -112,7 +135,7 @@ export function serviceCluster(model: ServiceCluster): Cluster {
     transportSocketMatches: model.identities.map(({ identity, spiffeId }) => ({
       name: identity,
       match: { identity },
-      transportSocket: upstreamTls(spiffeId),
+      transportSocket: upstreamTls(spiffeId, offered(model)),
     })),
   });
 }
@@ -150,8 +173,14 @@ const toApplication: Init = {
   },
 };
 
-export function inboundCluster(port: number, http: boolean): Cluster {
-  const options = http ? { typedExtensionProtocolOptions: protocolOptions('auto', applicationIdleMs) } : {};
+/** The application hears what its port declares; where nothing is declared, what its caller speaks. */
+const inboundProtocol = { http: http1, http2, auto: asDownstream } as const;
+
+export function inboundCluster(port: number, protocol: AppProtocol): Cluster {
+  const options =
+    protocol === 'tcp'
+      ? {}
+      : { typedExtensionProtocolOptions: protocolOptions(inboundProtocol[protocol], applicationIdleMs) };
   return originalDst(inboundName(port), { ...toApplication, ...options });
 }
 

@@ -18,10 +18,11 @@ import { detectionTimeout, socketAddress } from './address.ts';
 import { duration } from './any.ts';
 import { httpConnectionManager, originalDst, tcpProxy, tlsInspector } from './filters.ts';
 import { httpRbac, networkRbac } from './rbac.ts';
-import { downstreamTls } from './tls.ts';
+import { downstreamTls, multiplexedDownstreamTls } from './tls.ts';
 
 type FilterChain = MessageInitShape<typeof FilterChainSchema>;
 type Match = MessageInitShape<typeof FilterChainMatchSchema>;
+type TransportSocket = typeof downstreamTls;
 type Filter = MessageInitShape<typeof FilterSchema>;
 
 function httpFilters(p: InboundPort): Filter[] {
@@ -56,6 +57,7 @@ interface Entrance {
   readonly name: string;
   readonly match: Match;
   readonly filters: Filter[];
+  readonly tls: TransportSocket;
   /** For the application's own TLS, which stays opaque. */
   readonly opaque: Filter[];
 }
@@ -65,22 +67,23 @@ function entrances(model: InboundModel): Entrance[] {
     const stat = `inbound_${p.port}`;
     const opaque = opaqueFilters(stat, inboundName(p.port), p.opaqueDenials, false);
     const match = { destinationPort: p.port };
-    return { name: inboundName(p.port), match, filters: p.http ? httpFilters(p) : opaque, opaque };
+    const tls = p.http && model.multiplexed ? multiplexedDownstreamTls : downstreamTls;
+    return { name: inboundName(p.port), match, filters: p.http ? httpFilters(p) : opaque, tls, opaque };
   });
   const rest = opaqueFilters('inbound_any', otherInbound, model.otherDenials, true);
-  return [...declared, { name: otherInbound, match: {}, filters: rest, opaque: rest }];
+  return [...declared, { name: otherInbound, match: {}, filters: rest, tls: downstreamTls, opaque: rest }];
 }
 
 function strict(e: Entrance): FilterChain[] {
   const filterChainMatch = { ...e.match, transportProtocol: 'tls' };
-  return [{ name: e.name, filterChainMatch, transportSocket: downstreamTls, filters: e.filters }];
+  return [{ name: e.name, filterChainMatch, transportSocket: e.tls, filters: e.filters }];
 }
 
 function permissive(e: Entrance): FilterChain[] {
-  const { name, match, filters, opaque } = e;
+  const { name, match, filters, tls, opaque } = e;
   const mesh = { ...match, transportProtocol: 'tls', applicationProtocols: [xdsNames.meshAlpn] };
   return [
-    { name, filterChainMatch: mesh, transportSocket: downstreamTls, filters },
+    { name, filterChainMatch: mesh, transportSocket: tls, filters },
     { name: `${name}|foreign-tls`, filterChainMatch: { ...match, transportProtocol: 'tls' }, filters: opaque },
     { name: `${name}|plaintext`, filterChainMatch: { ...match, transportProtocol: 'raw_buffer' }, filters },
   ];

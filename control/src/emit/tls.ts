@@ -58,24 +58,31 @@ const socket = (value: ReturnType<typeof pack>): TransportSocket => ({
   configType: { case: 'typedConfig', value },
 });
 
-/** Asks for a client certificate of the mesh. No ALPN is agreed on, so that the codec looks at the bytes. */
-export const downstreamTls: TransportSocket = socket(
-  pack(DownstreamTlsContextSchema, {
-    requireClientCertificate: true,
-    sessionTicketKeysType: { case: 'disableStatelessSessionResumption', value: true },
-    disableStatefulSessionResumption: true,
-    commonTlsContext: {
-      ...common,
-      validationContextType: {
-        case: 'validationContextSdsSecretConfig',
-        value: secret(xdsNames.trustBundleSecret),
+/** Asks for a client certificate of the mesh. Where no ALPN is agreed on, the codec looks at the bytes. */
+const downstream = (alpnProtocols: readonly string[]): TransportSocket =>
+  socket(
+    pack(DownstreamTlsContextSchema, {
+      requireClientCertificate: true,
+      sessionTicketKeysType: { case: 'disableStatelessSessionResumption', value: true },
+      disableStatefulSessionResumption: true,
+      commonTlsContext: {
+        ...common,
+        alpnProtocols: [...alpnProtocols],
+        validationContextType: {
+          case: 'validationContextSdsSecretConfig',
+          value: secret(xdsNames.trustBundleSecret),
+        },
       },
-    },
-  }),
-);
+    }),
+  );
 
-/** Accepts exactly one server: the one with this SPIFFE ID. */
-export function upstreamTls(spiffeId: string): TransportSocket {
+export const downstreamTls: TransportSocket = downstream([]);
+
+/** Offers HTTP/2, so that whatever HTTP the callers speak rides one connection. */
+export const multiplexedDownstreamTls: TransportSocket = downstream(['h2', 'http/1.1']);
+
+/** Accepts exactly one server: the one with this SPIFFE ID. alpn: what is offered besides the mark of the mesh. */
+export function upstreamTls(spiffeId: string, alpn: readonly string[] = []): TransportSocket {
   const san = {
     sanType: SubjectAltNameMatcher_SanType.URI,
     matcher: { matchPattern: { case: 'exact', value: spiffeId } },
@@ -85,7 +92,7 @@ export function upstreamTls(spiffeId: string): TransportSocket {
       maxSessionKeys: 0,
       commonTlsContext: {
         ...common,
-        alpnProtocols: [xdsNames.meshAlpn],
+        alpnProtocols: [xdsNames.meshAlpn, ...alpn],
         validationContextType: {
           case: 'combinedValidationContext',
           value: {

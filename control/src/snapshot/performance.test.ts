@@ -47,7 +47,7 @@ test('a thousand services are translated and encoded in a moment, and a small ch
   const of = (key: string) => {
     const found = translator.world.pods.get(key);
     if (found === undefined) throw new Error(key);
-    return translator.snapshotFor(found, true);
+    return translator.snapshotFor(found, 'mesh');
   };
   const first = elapsed(() => of('n0/s0-0'));
   const made = translator.encodedTotal;

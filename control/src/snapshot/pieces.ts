@@ -11,6 +11,7 @@ import { loadAssignment } from '../emit/endpoints.ts';
 import { inboundListener } from '../emit/inbound-listener.ts';
 import { outboundListener } from '../emit/outbound-listener.ts';
 import { routeConfiguration } from '../emit/routes.ts';
+import type { Http2Use } from '../model/http2-use.ts';
 import type { MeshPod, MeshService, World } from '../model/world.ts';
 import { inboundModel } from '../translate/inbound-model.ts';
 import {
@@ -38,7 +39,7 @@ export function audienceKey(world: World, audience: Audience): string {
   return JSON.stringify([uses ?? '*', http2, special ? callerNamespace : '']);
 }
 
-export const audienceOf = (pod: MeshPod, http2: boolean): Audience => ({
+export const audienceOf = (pod: MeshPod, http2: Http2Use): Audience => ({
   uses: pod.uses,
   http2,
   callerNamespace: pod.namespace,
@@ -97,16 +98,16 @@ export function sharedPieces(world: World, audience: Audience): Piece[] {
 }
 
 /** The inbound side of one pod. */
-export function ownPieces(world: World, pod: MeshPod, http2: boolean): Piece[] {
+export function ownPieces(world: World, pod: MeshPod, http2: Http2Use): Piece[] {
   const model = inboundModel(world, pod, http2);
   return [
     { type: 'listener', name: 'inbound', model, make: () => inboundListener(model) },
     ...model.ports.map(
-      ({ port, http }): Piece => ({
+      ({ port, protocol }): Piece => ({
         type: 'cluster',
         name: inboundName(port),
-        model: { port, http },
-        make: () => inboundCluster(port, http),
+        model: { port, protocol },
+        make: () => inboundCluster(port, protocol),
       }),
     ),
     { type: 'cluster', name: otherInbound, model: null, make: () => otherInboundCluster },

@@ -1,5 +1,6 @@
 /** All that one agent gets. Immutable; the part that many agents share is one object in memory. */
 import { createHash } from 'node:crypto';
+import type { Http2Use } from '../model/http2-use.ts';
 import type { MeshPod, World } from '../model/world.ts';
 import { type Encoded, EncodedCache } from './encoded.ts';
 import { type Piece, type ResourceType, resourceTypes } from './piece.ts';
@@ -102,10 +103,9 @@ export class Translator {
   }
 
   /**
-   * @param http2 whether the agent speaks HTTP/2 to upstreams
    * @param held what the agent was offered before: stands in for a resource that came out invalid
    */
-  snapshotFor(pod: MeshPod, http2: boolean, held?: Snapshot): Snapshot {
+  snapshotFor(pod: MeshPod, http2: Http2Use, held?: Snapshot): Snapshot {
     const audience = audienceOf(pod, http2);
     const key = audienceKey(this.#world, audience);
     let shared = this.#shared.get(key);

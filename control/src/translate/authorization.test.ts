@@ -200,10 +200,10 @@ test('a policy that is broken and was never sound denies under its own name', (t
   const catalog = world.pods.get('shop/catalog-1');
   const web1 = world.pods.get('shop/web-1');
   if (catalog === undefined || web1 === undefined) return t.fail();
-  t.deepEqual(inboundModel(world, catalog).ports[0]?.denials, [
+  t.deepEqual(inboundModel(world, catalog, 'mesh').ports[0]?.denials, [
     { policy: 'SecurityPolicy/shop/oops/invalid', when: { is: 'always' } },
   ]);
-  t.regex(inboundModel(world, web1).ports[0]?.denials[0]?.policy ?? '', /allow-mesh/);
+  t.regex(inboundModel(world, web1, 'mesh').ports[0]?.denials[0]?.policy ?? '', /allow-mesh/);
 });
 
 test('a broken MeshPolicy denies where no SecurityPolicy stands, in its namespace or the whole mesh', (t) => {
@@ -211,7 +211,7 @@ test('a broken MeshPolicy denies where no SecurityPolicy stands, in its namespac
     const world = buildWorld('cluster.local', objectsOf(shop), { security: [], mesh: [{ namespace, name: 'oops' }] });
     const pod = world.pods.get('shop/catalog-1');
     if (pod === undefined) return t.fail();
-    t.deepEqual(inboundModel(world, pod).ports[0]?.denials, [
+    t.deepEqual(inboundModel(world, pod, 'mesh').ports[0]?.denials, [
       { policy: `MeshPolicy/${namespace}/oops/invalid/deny`, when: { is: 'always' } },
     ]);
   }
@@ -238,7 +238,7 @@ spec: { targetRefs: [{ kind: Service, name: catalog-too }], authorization: { def
   const pod = world.pods.get('shop/catalog-1');
   if (pod === undefined) return t.fail();
   t.deepEqual(
-    inboundModel(world, pod).ports[0]?.denials.map((d) => d.policy),
+    inboundModel(world, pod, 'mesh').ports[0]?.denials.map((d) => d.policy),
     ['SecurityPolicy/shop/two/default'],
   );
 });

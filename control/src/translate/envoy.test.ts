@@ -17,7 +17,7 @@ if (envoy === undefined) {
     test.serial(`Envoy accepts ${input}`, (t) => {
       const text = fs.readFileSync(path.join(dir, input), 'utf8');
       const agent = /^# agent: (\S+)/.exec(text)?.[1] ?? '';
-      const rendered = renderFor(buildWorld('cluster.local', objectsOf(text)), agent);
+      const rendered = renderFor(buildWorld('cluster.local', objectsOf(text)), agent, 'declared');
       t.is(envoyVerdict(envoy, staticBootstrap(rendered)), undefined);
     });
   }

@@ -8,6 +8,7 @@ import { validateMessage } from '@chainmail/xds';
 import test from 'ava';
 import { stringify } from 'yaml';
 import { buildWorld } from '../model/build-world.ts';
+import type { Http2Use } from '../model/http2-use.ts';
 import { schemas } from '../snapshot/piece.ts';
 import { piecesFor, renderFor } from '../testing/render.ts';
 import { objectsOf } from '../testing/world-files.ts';
@@ -44,13 +45,20 @@ for (const input of inputs) {
 test('an agent without HTTP/2 carries it as an opaque stream under mTLS, on both sides', (t) => {
   const world = buildWorld('cluster.local', objectsOf(fs.readFileSync(path.join(dir, 'protocols.yaml'), 'utf8')));
   const grpc = 'outbound|81||all.shop.svc.cluster.local';
-  const pieces = (http2: boolean) => piecesFor(world, 'shop/all-1', http2);
-  const model = (http2: boolean, type: string, name: string) =>
+  const pieces = (http2: Http2Use) => piecesFor(world, 'shop/all-1', http2);
+  const model = (http2: Http2Use, type: string, name: string) =>
     pieces(http2).find((p) => p.type === type && p.name === name)?.model as Record<string, unknown> | undefined;
-  t.is(model(true, 'cluster', grpc)?.['protocol'], 'http2');
-  t.is(model(false, 'cluster', grpc)?.['protocol'], 'tcp');
-  t.is(model(true, 'cluster', 'inbound|81')?.['http'], true);
-  t.is(model(false, 'cluster', 'inbound|81')?.['http'], false);
-  t.is(model(false, 'cluster', 'inbound|80')?.['http'], true);
-  t.is(model(false, 'route', grpc), undefined);
+  t.is(model('declared', 'cluster', grpc)?.['protocol'], 'http2');
+  t.is(model('none', 'cluster', grpc)?.['protocol'], 'tcp');
+  t.is(model('declared', 'cluster', 'inbound|81')?.['protocol'], 'http2');
+  t.is(model('none', 'cluster', 'inbound|81')?.['protocol'], 'tcp');
+  t.is(model('none', 'cluster', 'inbound|80')?.['protocol'], 'http');
+  t.is(model('none', 'route', grpc), undefined);
+});
+
+test('only agents multiplex: a real Envoy offers no HTTP/2 where a port is HTTP, and refuses ALPN beside plaintext', (t) => {
+  const world = buildWorld('cluster.local', objectsOf(fs.readFileSync(path.join(dir, 'protocols.yaml'), 'utf8')));
+  const text = (http2: Http2Use): string => JSON.stringify(renderFor(world, 'shop/all-1', http2));
+  t.true(text('mesh').includes('auto_config') && text('mesh').includes('"alpn_protocols":["h2","http/1.1"]'));
+  t.false(text('declared').includes('auto_config') || text('declared').includes('"h2"'));
 });

@@ -5,6 +5,7 @@
 import { reservedPorts, system } from '@chainmail/runtime';
 import type { AppProtocol } from '../model/app-protocol.ts';
 import { appProtocolOf } from '../model/app-protocol.ts';
+import type { Http2Use } from '../model/http2-use.ts';
 import { type EffectiveMesh, effectiveMesh, type SecurityEntry } from '../model/policy-index.ts';
 import { type MeshPod, type MeshService, type MeshServicePort, targetPortIn, type World } from '../model/world.ts';
 import { type Denial, denials, needsHttp, portsNamed, readsPaths } from './authorization.ts';
@@ -12,6 +13,8 @@ import { type Denial, denials, needsHttp, portsNamed, readsPaths } from './autho
 export interface InboundPort {
   readonly port: number;
   readonly http: boolean;
+  /** What the application is spoken to in where it is HTTP: what the port declares, else what the caller speaks. */
+  readonly protocol: AppProtocol;
   /** A rule looks at paths: escaped slashes are refused, since the application might read them as slashes. */
   readonly rejectEscapedSlashes: boolean;
   readonly denials: readonly Denial[];
@@ -21,6 +24,8 @@ export interface InboundPort {
 
 export interface InboundModel {
   readonly mode: 'STRICT' | 'PERMISSIVE';
+  /** Ports that speak HTTP offer HTTP/2 to the other agents. */
+  readonly multiplexed: boolean;
   readonly ports: readonly InboundPort[];
   readonly otherDenials: readonly Denial[];
 }
@@ -70,7 +75,7 @@ interface PortContext {
   readonly world: World;
   readonly pod: MeshPod;
   readonly mesh: EffectiveMesh;
-  readonly http2: boolean;
+  readonly http2: Http2Use;
   readonly behind: ReadonlyMap<number, readonly Backing[]>;
 }
 
@@ -79,20 +84,20 @@ function inboundPort(port: number, context: PortContext): InboundPort {
   const behind = context.behind.get(port) ?? [];
   const entries = securityOf(world, pod, behind);
   const protocol = protocolOf(pod, port, behind);
-  const declaredHttp = protocol === 'http' || (protocol === 'http2' && context.http2);
+  const declaredHttp = protocol === 'http' || (protocol === 'http2' && context.http2 !== 'none');
   const http = declaredHttp || (protocol !== 'tcp' && entries.some((e) => needsHttp(e, port)));
   const place = { trustDomain: world.trustDomain, port } as const;
   return {
     port,
     http,
+    protocol: http ? protocol : 'tcp',
     rejectEscapedSlashes: http && entries.some(readsPaths),
     denials: denials(entries, mesh, { ...place, sight: http ? 'http' : 'opaque' }),
     opaqueDenials: denials(entries, mesh, { ...place, sight: 'opaque' }),
   };
 }
 
-/** @param http2 whether the data plane reads HTTP/2; one that does not sees such a port as an opaque stream. */
-export function inboundModel(world: World, pod: MeshPod, http2 = true): InboundModel {
+export function inboundModel(world: World, pod: MeshPod, http2: Http2Use): InboundModel {
   const mesh = effectiveMesh(world.policies, pod.namespace);
   const behind = backings(pod, world.servicesOfPod.get(pod.key) ?? []);
   const context: PortContext = { world, pod, mesh, http2, behind };
@@ -104,6 +109,7 @@ export function inboundModel(world: World, pod: MeshPod, http2 = true): InboundM
   const ports = [...new Set([...pod.ports.map((p) => p.port), ...behind.keys(), ...named])];
   return {
     mode: mesh.mode,
+    multiplexed: http2 === 'mesh',
     ports: ports
       .filter((p) => !isReserved(p))
       .sort((a, b) => a - b)

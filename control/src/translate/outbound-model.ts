@@ -1,5 +1,6 @@
 /** What an agent may call, as plain data: the Services in its sight, and pods by their addresses. */
 import type { AppProtocol } from '../model/app-protocol.ts';
+import type { Http2Use } from '../model/http2-use.ts';
 import { trafficPolicyOf } from '../model/policy-index.ts';
 import { identityOf, type MeshEndpoint, type MeshService, spiffeIdOf, type World } from '../model/world.ts';
 import { directName, outboundName } from './resource-names.ts';
@@ -23,8 +24,7 @@ export interface DirectChain {
 export interface Sight {
   /** Undefined means all. */
   readonly uses: readonly string[] | undefined;
-  /** The data plane speaks HTTP/2 to upstreams; one that does not carries it as an opaque stream, still under mTLS. */
-  readonly http2: boolean;
+  readonly http2: Http2Use;
 }
 
 export interface OutboundModel {
@@ -37,6 +37,8 @@ export interface OutboundModel {
 export interface ServiceCluster {
   readonly name: string;
   readonly protocol: AppProtocol;
+  /** Requests to meshed endpoints ride HTTP/2 where the other end offers it. */
+  readonly multiplexed: boolean;
   /** `namespace/service-account` and the SPIFFE ID it stands for, of every meshed pod behind the Service. */
   readonly identities: readonly { readonly identity: string; readonly spiffeId: string }[];
   readonly settings: TrafficSettings;
@@ -76,7 +78,7 @@ function addressesByIdentity(world: World, uses: readonly string[] | undefined):
 
 /** The protocol as an agent with these abilities can handle it. */
 export const handled = (protocol: AppProtocol, sight: Pick<Sight, 'http2'>): AppProtocol =>
-  protocol === 'http2' && !sight.http2 ? 'tcp' : protocol;
+  protocol === 'http2' && sight.http2 === 'none' ? 'tcp' : protocol;
 
 /** Chains for every address and port once: should two Services claim one, the first by name has it. */
 function vipChains(services: readonly MeshService[], sight: Sight): VipChain[] {
@@ -108,6 +110,7 @@ export function serviceClusters(world: World, service: MeshService, sight: Pick<
   return service.ports.map((port) => ({
     name: outboundName(service.namespace, service.name, port.port),
     protocol: handled(port.protocol, sight),
+    multiplexed: sight.http2 === 'mesh' && (port.protocol === 'http' || port.protocol === 'http2'),
     identities: identities.map((identity) => ({ identity, spiffeId: spiffeIdOf(world.trustDomain, identity) })),
     settings: trafficSettings(trafficPolicyOf(world.policies, service, port)),
   }));

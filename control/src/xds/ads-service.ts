@@ -16,7 +16,7 @@ import { type ServerDuplexStream, status, type UntypedServiceImplementation } fr
 import type { AgentStream } from './agent-stream.ts';
 import { DeltaStream } from './delta-stream.ts';
 import type { Agent, Fleet } from './fleet.ts';
-import { admit, claimedPod, speaksHttp2 } from './node-identity.ts';
+import { admit, claimedPod, http2UseOf } from './node-identity.ts';
 import { StateStream } from './state-stream.ts';
 
 export interface AdsOptions {
@@ -115,7 +115,7 @@ async function serve<R extends DiscoveryMessage, S extends AgentStream & { handl
     node: node.id,
     protocol: variant.protocol,
     connectedAtMs: clock.now(),
-    http2: speaksHttp2(node),
+    http2: http2UseOf(node),
     open: (snapshot, events) => {
       opened = variant.make(snapshot, (bytes) => call.write(bytes), events);
       return opened;

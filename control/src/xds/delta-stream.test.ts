@@ -22,7 +22,7 @@ function setUp() {
   const snapshot = () => {
     const pod = translator.world.pods.get('shop/web-1');
     if (pod === undefined) throw new Error('no pod');
-    return translator.snapshotFor(pod, false);
+    return translator.snapshotFor(pod, 'none');
   };
   const sent: DeltaDiscoveryResponse[] = [];
   const stream = new DeltaStream(snapshot(), (b) => sent.push(fromBinary(DeltaDiscoveryResponseSchema, b)), events);

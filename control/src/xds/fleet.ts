@@ -1,5 +1,6 @@
 /** The agents that are connected, and the world they are to follow: one place publishes a new world to all of them. */
 import type { Logger } from '@chainmail/runtime';
+import type { Http2Use } from '../model/http2-use.ts';
 import type { MeshPod, World } from '../model/world.ts';
 import { type Snapshot, Translator } from '../snapshot/snapshot.ts';
 import type { AgentStream, StreamEvents } from './agent-stream.ts';
@@ -13,8 +14,7 @@ export interface Agent {
   readonly node: string;
   readonly protocol: 'delta' | 'state-of-the-world';
   readonly connectedAtMs: number;
-  /** It speaks HTTP/2 to upstreams. */
-  readonly http2: boolean;
+  readonly http2: Http2Use;
   readonly stream: AgentStream;
   /** Revision of the snapshot it was offered last. */
   readonly revision: number;

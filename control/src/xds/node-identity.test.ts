@@ -3,7 +3,7 @@ import { NodeSchema } from '@chainmail/xds/proto/envoy/config/core/v3/base';
 import test from 'ava';
 import { buildWorld } from '../model/build-world.ts';
 import { objectsOf, shop } from '../testing/world-files.ts';
-import { admit, claimedPod, speaksHttp2 } from './node-identity.ts';
+import { admit, claimedPod, http2UseOf } from './node-identity.ts';
 
 const claim = (id: string, metadata?: Record<string, string>): string | undefined =>
   claimedPod(create(NodeSchema, { id, ...(metadata === undefined ? {} : { metadata }) }));
@@ -24,8 +24,8 @@ test('only the service account of the pod is admitted', (t) => {
   t.is(admit(world, 'shop/web-9', 'spiffe://cluster.local/ns/shop/sa/web').verdict, 'unknown-pod');
 });
 
-test('HTTP/2 is for Envoy and for agents that say so', (t) => {
-  t.true(speaksHttp2(create(NodeSchema, { userAgentName: 'envoy' })));
-  t.true(speaksHttp2(create(NodeSchema, { clientFeatures: ['chainmail.http2'] })));
-  t.false(speaksHttp2(create(NodeSchema, { userAgentName: 'chainmail' })));
+test('HTTP/2 is for Envoy where it is declared, and for agents that say so between themselves too', (t) => {
+  t.is(http2UseOf(create(NodeSchema, { userAgentName: 'envoy' })), 'declared');
+  t.is(http2UseOf(create(NodeSchema, { clientFeatures: ['chainmail.http2'] })), 'mesh');
+  t.is(http2UseOf(create(NodeSchema, { userAgentName: 'chainmail' })), 'none');
 });

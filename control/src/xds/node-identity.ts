@@ -2,7 +2,9 @@
  * Which pod a client says it is, and whether its certificate bears that out. Invariant: a client gets the
  * configuration of a pod only if its SVID is that of the pod's own service account.
  */
+import { clientFeatures } from '@chainmail/runtime';
 import type { Node } from '@chainmail/xds/proto/envoy/config/core/v3/base';
+import type { Http2Use } from '../model/http2-use.ts';
 import { identityOf, keyOf, type MeshPod, spiffeIdOf, type World } from '../model/world.ts';
 
 /** Metadata fields that name the pod; the agent sends them under the names of its environment. */
@@ -24,11 +26,11 @@ export function claimedPod(node: Node): string | undefined {
   return dot > 0 && dot < qualified.length - 1 ? keyOf(qualified.slice(dot + 1), qualified.slice(0, dot)) : undefined;
 }
 
-/** What an agent that speaks HTTP/2 to upstreams says in its node's client_features; Envoy says who it is. */
-const http2Feature = 'chainmail.http2';
-
-export const speaksHttp2 = (node: Node): boolean =>
-  node.userAgentName === 'envoy' || node.clientFeatures.includes(http2Feature);
+/** Our agent says so in its node's client_features; Envoy says who it is. */
+export function http2UseOf(node: Node): Http2Use {
+  if (node.clientFeatures.includes(clientFeatures.http2)) return 'mesh';
+  return node.userAgentName === 'envoy' ? 'declared' : 'none';
+}
 
 export type Admission =
   | { readonly verdict: 'admitted'; readonly pod: MeshPod }

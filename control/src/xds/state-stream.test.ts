@@ -19,7 +19,7 @@ function setUp() {
   const snapshot = () => {
     const pod = translator.world.pods.get('shop/catalog-1');
     if (pod === undefined) throw new Error('no pod');
-    return translator.snapshotFor(pod, false);
+    return translator.snapshotFor(pod, 'none');
   };
   const sent: DiscoveryResponse[] = [];
   const stream = new StateStream(snapshot(), (bytes) => sent.push(fromBinary(DiscoveryResponseSchema, bytes)), events);

@@ -108,6 +108,12 @@ export const xdsNames = {
   meshAlpn: 'chainmail',
 } as const;
 
+/** What an agent says in its node's client_features, so that control knows what it may be given. */
+export const clientFeatures = {
+  /** HTTP/2 on both sides, and between agents whatever the application speaks. */
+  http2: 'chainmail.http2',
+} as const;
+
 /** Environment of the injected agent container, beside the downward API. */
 export const agentEnv = {
   podName: 'POD_NAME',
