@@ -3,11 +3,12 @@
  * exchange itself is this record, so that nothing is copied.
  */
 import { Head } from '../http1/head.ts';
+import type { HeaderName } from '../http1/known-headers.ts';
 import type { ConnectionInfo } from '../net/stream.ts';
 import type { LoopClock } from '../worker/runtime.ts';
 import { nobody } from './nobody.ts';
-import { Request } from './request.ts';
-import type { LogRecord, RequestView } from './request-view.ts';
+import { locateValue, Request } from './request.ts';
+import type { ByteRange, LogRecord, RequestView } from './request-view.ts';
 import type { UpstreamFacts } from './upstream-facts.ts';
 
 export abstract class ExchangeRecord implements LogRecord {
@@ -80,9 +81,10 @@ export abstract class ExchangeRecord implements LogRecord {
     return this.responseHead.get(name);
   }
 
-  get originalPath(): string {
-    return this.rewrittenFrom === '' ? this.view.path : this.rewrittenFrom;
+  locateResponse(name: HeaderName, into: ByteRange): boolean {
+    return locateValue(this.responseHead, this.responseHead.findHeader(name), into);
   }
+
   get upstreamCluster(): string {
     return this.upstream.clusterName;
   }

@@ -2,7 +2,19 @@
  * What matchers, policies and log formatters may ask about a request. Strings are made on first use and kept, so
  * that a rule that looks at bytes or tokens costs no string.
  */
+import type { HeaderName } from '../http1/known-headers.ts';
 import type { ConnectionInfo } from '../net/stream.ts';
+
+/** Where a value lies, as latin1 bytes: good until the request or answer changes. */
+export class ByteRange {
+  bytes: Uint8Array = new Uint8Array(0);
+  start = 0;
+  end = 0;
+
+  text(): string {
+    return Buffer.from(this.bytes.buffer, this.bytes.byteOffset, this.end).toString('latin1', this.start);
+  }
+}
 
 export interface RequestView {
   readonly connection: ConnectionInfo;
@@ -20,6 +32,8 @@ export interface RequestView {
   readonly remoteIp: string;
   /** First value by lower-case name, or null. Knows `:method`, `:path`, `:authority`, `:scheme`. */
   header(name: string): string | null;
+  /** Where the first value of a header lies; false when it is not there. Knows `:path` and `:authority`. */
+  locate(name: HeaderName, into: ByteRange): boolean;
   /** All values by lower-case name, in order. */
   headers(name: string): readonly string[];
   /** True if the request is gRPC (content-type application/grpc or application/grpc+x). */
@@ -55,9 +69,11 @@ export interface LogRecord {
   readonly upstreamTlsVersion: string;
   readonly upstreamFailure: string;
   readonly attempts: number;
-  /** Original path when it was rewritten, else path. */
-  readonly originalPath: string;
+  /** The path before a rewrite, or ''. */
+  readonly rewrittenFrom: string;
   /** Body of an answer in our own name, before a format is applied. */
   readonly localReplyBody?: string;
   responseHeader(name: string): string | null;
+  /** Where the first value of a header of the answer lies; false when it is not there. */
+  locateResponse(name: HeaderName, into: ByteRange): boolean;
 }

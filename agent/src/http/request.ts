@@ -3,9 +3,9 @@
  * and kept until what they show is edited.
  */
 import type { Head } from '../http1/head.ts';
-import { methodText, token } from '../http1/known-headers.ts';
+import { type HeaderName, methodText, token } from '../http1/known-headers.ts';
 import type { ConnectionInfo } from '../net/stream.ts';
-import type { RequestView } from './request-view.ts';
+import type { ByteRange, RequestView } from './request-view.ts';
 
 const grpcType = 'application/grpc';
 
@@ -75,6 +75,20 @@ export class Request implements RequestView {
     return this.head.get(name);
   }
 
+  locate(name: HeaderName, into: ByteRange): boolean {
+    if (name.text === ':path') {
+      into.bytes = this.head.bytes;
+      into.start = this.head.targetStart;
+      into.end = this.head.targetEnd;
+      return true;
+    }
+    return locateValue(
+      this.head,
+      name.text === ':authority' ? this.head.find(token.host) : this.head.findHeader(name),
+      into,
+    );
+  }
+
   headers(name: string): readonly string[] {
     if (name.charCodeAt(0) !== 58) return this.head.getAll(name);
     const value = this.#pseudo(name);
@@ -100,4 +114,13 @@ export class Request implements RequestView {
     const index = this.head.find(token['content-type']);
     return index >= 0 && isGrpcContentType(this.head.value(index));
   }
+}
+
+/** The value of a field as a range; false for an index below 0. */
+export function locateValue(head: Head, index: number, into: ByteRange): boolean {
+  if (index < 0) return false;
+  into.bytes = head.bytes;
+  into.start = head.valueStart(index);
+  into.end = head.valueEnd(index);
+  return true;
 }

@@ -4,7 +4,7 @@
  * Invariant: every offset is relative to the start of the message, hence an index of `bytes` once `take` has copied it;
  * text that is added later lies behind it in the same buffer, laid out as `name: value CRLF`.
  */
-import { tokenOf } from './known-headers.ts';
+import { type HeaderName, tokenOf } from './known-headers.ts';
 
 /** Layout of one field in `fields`. `line` is the end of a line that can be copied as it is, else 0. */
 export const fieldAt = { token: 0, name: 1, nameEnd: 2, value: 3, valueEnd: 4, line: 5 } as const;
@@ -163,7 +163,15 @@ export class Head {
   /** Index of the first field of this lower-case name from `from` on, or -1. */
   findName(name: string, from = 0): number {
     const known = tokenOf(name);
-    if (known !== 0) return this.find(known, from);
+    return known === 0 ? this.#findUnknown(name, from) : this.find(known, from);
+  }
+
+  /** As findName, for a name that was looked up before. */
+  findHeader(name: HeaderName): number {
+    return name.token === 0 ? this.#findUnknown(name.text, 0) : this.find(name.token);
+  }
+
+  #findUnknown(name: string, from: number): number {
     for (let i = from; i < this.count; i++) if (this.fields[i * fieldStride] === 0 && this.#isNamed(i, name)) return i;
     return -1;
   }
@@ -177,8 +185,15 @@ export class Head {
   }
 
   value(index: number): string {
-    const at = index * fieldStride;
-    return this.text(this.fields[at + 3] as number, this.fields[at + 4] as number);
+    return this.text(this.valueStart(index), this.valueEnd(index));
+  }
+
+  valueStart(index: number): number {
+    return this.fields[index * fieldStride + 3] as number;
+  }
+
+  valueEnd(index: number): number {
+    return this.fields[index * fieldStride + 4] as number;
   }
 
   name(index: number): string {

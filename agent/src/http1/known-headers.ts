@@ -170,6 +170,16 @@ export function findMethod(hash: number, buffer: Uint8Array, start: number, end:
 
 const tokenByName: ReadonlyMap<string, number> = new Map(Object.entries(token));
 
+/** A lower-case header name with its token, looked up once when configuration arrives. */
+export interface HeaderName {
+  readonly text: string;
+  readonly token: number;
+}
+
+export function headerName(text: string): HeaderName {
+  return { text, token: tokenOf(text) };
+}
+
 /** Token of a lower-case name given as text, or 0. */
 export function tokenOf(name: string): number {
   return tokenByName.get(name) ?? 0;

@@ -8,7 +8,7 @@ import { workerStat, workerStatBase } from '../stats/layout.ts';
 import { compileLogFilter, type LogFilter } from './filter.ts';
 import { compileTextLine, type LineWriter } from './format.ts';
 import { compileJsonLine } from './json-format.ts';
-import { LineBuffer } from './line-buffer.ts';
+import { LineBuffer, Piece } from './line-buffer.ts';
 import { maxLineBytes, RingWriter } from './ring.ts';
 
 /** Tag of the lines that tell the reader which path a tag stands for: `tag path`. */
@@ -73,7 +73,7 @@ export function createAccessLogWriter(
     const known = tags.get(path);
     if (known !== undefined) return known;
     const tag = tags.size + 1;
-    const announcement = new TextEncoder().encode(`${tag} ${path}`);
+    const announcement = Piece.of(`${tag} ${path}`);
     if (!put(pathTag, (to) => to.raw(announcement), record)) return null;
     tags.set(path, tag);
     return tag;

@@ -4,13 +4,18 @@
  */
 import type { LogRecord } from '../http/request-view.ts';
 import { parseFormat } from './format-parser.ts';
-import type { LineBuffer } from './line-buffer.ts';
-import { compileOperator, type Operator } from './operators.ts';
+import { type LineBuffer, Piece } from './line-buffer.ts';
+import { compileOperator, type Operator, readOperator, Value } from './operators.ts';
 
 /** One piece of a format: text, or an operator with its cut. */
 export type Segment =
   | { readonly kind: 'text'; readonly text: string }
-  | { readonly kind: 'operator'; readonly read: (record: LogRecord) => string | number | null };
+  | {
+      readonly kind: 'operator';
+      readonly operator: Operator;
+      readonly maxLength: number;
+      readonly read: (record: LogRecord) => string | number | null;
+    };
 
 export interface CompiledFormat {
   readonly segments: readonly Segment[];
@@ -29,7 +34,7 @@ export function compileFormat(format: string): CompiledFormat {
     (token): Segment =>
       token.kind === 'text'
         ? token
-        : { kind: 'operator', read: readerOf(compileOperator(token.name, token.parameters), token.maxLength) },
+        : operatorSegment(compileOperator(token.name, token.parameters), token.maxLength ?? Number.MAX_SAFE_INTEGER),
   );
   const constant = segments.every((segment) => segment.kind === 'text');
   return {
@@ -37,6 +42,15 @@ export function compileFormat(format: string): CompiledFormat {
     constant: constant ? segments.map((segment) => (segment.kind === 'text' ? segment.text : '')).join('') : null,
     evaluate: (record) => segments.map((segment) => textOf(segment, record)).join(''),
   };
+}
+
+function operatorSegment(operator: Operator, maxLength: number): Segment {
+  const value = new Value();
+  const read = (record: LogRecord): string | number | null => {
+    readOperator(operator, maxLength, record, value);
+    return value.get();
+  };
+  return { kind: 'operator', operator, maxLength, read };
 }
 
 /**
@@ -51,43 +65,43 @@ function textOf(segment: Segment, record: LogRecord): string {
   return segment.kind === 'text' ? segment.text : String(segment.read(record) ?? '');
 }
 
-/** null is "nothing there", whatever the operator's own sign for it. */
-function readerOf(operator: Operator, maxLength: number | null): (record: LogRecord) => string | number | null {
-  if (operator.kind === 'number') {
-    const { read } = operator;
-    return (record) => {
-      const value = read(record);
-      return value < 0 ? null : value;
-    };
-  }
-  const { read } = operator;
-  if (operator.keepsEmpty === true) return (record) => read(record)?.slice(0, maxLength ?? undefined) ?? null;
-  if (maxLength === null) return (record) => read(record) || null;
-  return (record) => read(record)?.slice(0, maxLength) || null;
-}
-
 /** A program that writes one line, line end included. */
 export type LineWriter = (line: LineBuffer, record: LogRecord) => void;
 
-const encoder = new TextEncoder();
-
 /** A text format as a line: what is missing is `-`, or nothing with omitEmpty. */
 export function compileTextLine(format: string, omitEmpty = false): LineWriter {
-  const steps = compileFormat(format).segments.map((segment): LineWriter => {
-    if (segment.kind === 'text') {
-      const bytes = encoder.encode(segment.text);
-      return (line) => line.raw(bytes);
-    }
-    const missing = encoder.encode(omitEmpty ? '' : '-');
-    const { read } = segment;
-    return (line, record) => {
-      const value = read(record);
-      if (value === null) line.raw(missing);
-      else if (typeof value === 'number') line.number(value);
-      else line.text(value);
-    };
-  });
+  const missing = Piece.of(omitEmpty ? '' : '-');
+  const value = new Value();
+  const steps = compileFormat(format).segments.map((segment) =>
+    segment.kind === 'text' ? { ...segment, piece: Piece.of(segment.text) } : segment,
+  );
   return (line, record) => {
-    for (let i = 0; i < steps.length; i++) steps[i]?.(line, record);
+    for (let i = 0; i < steps.length; i++) {
+      const step = steps[i];
+      if (step === undefined) continue;
+      if (step.kind === 'text') {
+        line.raw(step.piece);
+        continue;
+      }
+      readOperator(step.operator, step.maxLength, record, value);
+      writeText(value, missing, line);
+    }
   };
+}
+
+function writeText(value: Value, missing: Piece, line: LineBuffer): void {
+  switch (value.kind) {
+    case 'none':
+      line.raw(missing);
+      return;
+    case 'number':
+      line.number(value.number);
+      return;
+    case 'text':
+      line.text(value.text);
+      return;
+    case 'bytes':
+      line.textBytes(value.range.bytes, value.range.start, value.range.end);
+      return;
+  }
 }

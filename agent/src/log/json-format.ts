@@ -5,22 +5,17 @@
 import type { LogRecord } from '../http/request-view.ts';
 import type { JsonLogFields } from '../model/log.ts';
 import { compileFormat, type LineWriter, type Segment } from './format.ts';
-import type { LineBuffer } from './line-buffer.ts';
+import { type LineBuffer, Piece } from './line-buffer.ts';
+import { type Operator, readOperator, Value } from './operators.ts';
 
-const encoder = new TextEncoder();
-const nullBytes = encoder.encode('null');
-const quoteByte = encoder.encode('"');
+const nullPiece = Piece.of('null');
+const quotePiece = Piece.of('"');
 
 /** Values that are longer are not kept: they may be cut when a line must be shortened. */
 const longestKept = 128;
 
-type Read = Extract<Segment, { kind: 'operator' }>['read'];
-
-interface Leaf {
-  /** Constant bytes before the value. */
-  lead: string;
-  readonly write: LineWriter | null;
-}
+/** A value that is not constant: one operator, which keeps its type, or a mixture, which is a string. */
+type JsonValue = SingleValue | MixedValue;
 
 /**
  * Compiles the fields of a JSON access log.
@@ -30,18 +25,24 @@ export function compileJsonLine(fields: JsonLogFields, omitEmpty: boolean): Line
   return omitEmpty ? sparse(fields) : dense(fields);
 }
 
+interface Leaf {
+  /** Constant bytes before the value. */
+  readonly lead: string;
+  readonly value: JsonValue;
+}
+
 /** The hot one: a list of (constant bytes, value). */
 function dense(fields: JsonLogFields): LineWriter {
   const leaves: Leaf[] = [];
   const tail = addObject(leaves, fields, '');
-  const steps = leaves.map(({ lead, write }) => ({ lead: encoder.encode(lead), write: write ?? (() => {}) }));
-  const last = encoder.encode(`${tail}\n`);
+  const steps = leaves.map(({ lead, value }) => ({ lead: Piece.of(lead), value }));
+  const last = Piece.of(`${tail}\n`);
   return (line, record) => {
     for (let i = 0; i < steps.length; i++) {
       const step = steps[i];
       if (step === undefined) continue;
       line.raw(step.lead);
-      step.write(line, record);
+      step.value.write(line, record);
     }
     line.raw(last);
   };
@@ -58,7 +59,7 @@ function addObject(leaves: Leaf[], fields: JsonLogFields, before: string): strin
       const compiled = compileValue(value ?? '');
       if (typeof compiled === 'string') lead += compiled;
       else {
-        leaves.push({ lead, write: compiled.write });
+        leaves.push({ lead, value: compiled });
         lead = '';
       }
     }
@@ -71,69 +72,103 @@ function sortedKeys(fields: JsonLogFields): string[] {
   return Object.keys(fields).toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 }
 
-interface Value {
-  readonly write: LineWriter;
-  isEmpty(record: LogRecord): boolean;
-}
-
-/** A value without operators is its JSON text; a single operator keeps its type; a mixture is a string. */
-function compileValue(format: string): string | Value {
+/** A value without operators is its JSON text. */
+function compileValue(format: string): string | JsonValue {
   const { segments, constant } = compileFormat(format);
   if (constant !== null) return JSON.stringify(constant);
   const [only, ...more] = segments;
-  if (only?.kind === 'operator' && more.length === 0) return single(only.read);
-  const steps = segments.map(
-    (segment): LineWriter =>
-      segment.kind === 'text'
-        ? (line) => line.json(segment.text)
-        : (line, r) => line.json(String(segment.read(r) ?? '-')),
-  );
-  const write: LineWriter = (line, record) => {
-    line.raw(quoteByte);
-    for (const step of steps) step(line, record);
-    line.raw(quoteByte);
-  };
-  return { write, isEmpty: () => false };
+  return only?.kind === 'operator' && more.length === 0
+    ? new SingleValue(only.operator, only.maxLength)
+    : new MixedValue(segments);
 }
 
-function single(read: Read): Value {
-  const writeText = repeating();
-  const write: LineWriter = (line, record) => {
-    const value = read(record);
-    if (value === null) line.raw(nullBytes);
-    else if (typeof value === 'number') line.number(value);
-    else writeText(line, value);
-  };
-  return { write, isEmpty: (record) => read(record) === null };
-}
+/** Read again for each value, by one writer after the other. */
+const value = new Value();
 
 /**
- * Writes a JSON string, and keeps the bytes of one that came twice running: clusters, peers and methods repeat from line
- * to line, and copying costs a third of escaping. Ids never repeat and so are never kept.
+ * One operator. Strings that came twice running are kept as bytes: clusters, peers and details repeat from line to
+ * line, and copying costs a third of escaping.
  */
-function repeating(): (line: LineBuffer, value: string) => void {
-  let kept: string | null = null;
-  let keptBytes = nullBytes;
-  let previous = '';
-  return (line, value) => {
-    if (value === kept) {
-      line.raw(keptBytes);
+class SingleValue {
+  readonly #operator: Operator;
+  readonly #maxLength: number;
+  #kept: string | null = null;
+  #keptPiece = nullPiece;
+  #previous = '';
+
+  constructor(operator: Operator, maxLength: number) {
+    this.#operator = operator;
+    this.#maxLength = maxLength;
+  }
+
+  write(line: LineBuffer, record: LogRecord): void {
+    readOperator(this.#operator, this.#maxLength, record, value);
+    switch (value.kind) {
+      case 'none':
+        line.raw(nullPiece);
+        return;
+      case 'number':
+        line.number(value.number);
+        return;
+      case 'text':
+        this.#writeText(line, value.text);
+        return;
+      case 'bytes':
+        line.jsonBytes(value.range.bytes, value.range.start, value.range.end);
+        return;
+    }
+  }
+
+  #writeText(line: LineBuffer, text: string): void {
+    if (text === this.#kept) {
+      line.raw(this.#keptPiece);
       return;
     }
     const start = line.at;
-    line.jsonString(value);
-    if (value === previous && value.length <= longestKept) {
-      kept = line.overflowed ? null : value;
-      keptBytes = line.bytes.slice(start, line.at);
+    line.jsonString(text);
+    if (text === this.#previous && text.length <= longestKept) {
+      this.#kept = line.overflowed ? null : text;
+      this.#keptPiece = new Piece(line.bytes.slice(start, line.at));
     }
-    previous = value;
-  };
+    this.#previous = text;
+  }
+
+  isEmpty(record: LogRecord): boolean {
+    readOperator(this.#operator, this.#maxLength, record, value);
+    return value.kind === 'none';
+  }
+}
+
+/** Text and operators in one JSON string; what is missing is `-`. */
+class MixedValue {
+  readonly #segments: readonly Segment[];
+
+  constructor(segments: readonly Segment[]) {
+    this.#segments = segments;
+  }
+
+  write(line: LineBuffer, record: LogRecord): void {
+    line.raw(quotePiece);
+    for (const segment of this.#segments) {
+      line.json(segment.kind === 'text' ? segment.text : String(segment.read(record) ?? '-'));
+    }
+    line.raw(quotePiece);
+  }
+
+  isEmpty(_record: LogRecord): boolean {
+    return false;
+  }
+}
+
+interface Member {
+  write(line: LineBuffer, record: LogRecord): void;
+  isEmpty(record: LogRecord): boolean;
 }
 
 /** With omit_empty_values, keys without a value are left out, so the commas depend on the record. */
 function sparse(fields: JsonLogFields): LineWriter {
   const object = sparseObject(fields);
-  const lineEnd = encoder.encode('\n');
+  const lineEnd = Piece.of('\n');
   return (line, record) => {
     object(line, record);
     line.raw(lineEnd);
@@ -142,19 +177,19 @@ function sparse(fields: JsonLogFields): LineWriter {
 
 function sparseObject(fields: JsonLogFields): LineWriter {
   const members = sortedKeys(fields).map((key) => ({
-    key: encoder.encode(`${JSON.stringify(key)}:`),
-    ...sparseMember(fields[key]),
+    key: Piece.of(`${JSON.stringify(key)}:`),
+    of: sparseMember(fields[key]),
   }));
-  const open = encoder.encode('{');
-  const comma = encoder.encode(',');
-  const close = encoder.encode('}');
+  const open = Piece.of('{');
+  const comma = Piece.of(',');
+  const close = Piece.of('}');
   return (line, record) => {
     let lead = open;
-    for (const member of members) {
-      if (member.isEmpty(record)) continue;
+    for (const { key, of } of members) {
+      if (of.isEmpty(record)) continue;
       line.raw(lead);
-      line.raw(member.key);
-      member.write(line, record);
+      line.raw(key);
+      of.write(line, record);
       lead = comma;
     }
     if (lead === open) line.raw(open);
@@ -162,10 +197,10 @@ function sparseObject(fields: JsonLogFields): LineWriter {
   };
 }
 
-function sparseMember(value: string | JsonLogFields | undefined): Value {
-  if (typeof value === 'object') return { write: sparseObject(value), isEmpty: () => false };
-  const compiled = compileValue(value ?? '');
+function sparseMember(field: string | JsonLogFields | undefined): Member {
+  if (typeof field === 'object') return { write: sparseObject(field), isEmpty: () => false };
+  const compiled = compileValue(field ?? '');
   if (typeof compiled !== 'string') return compiled;
-  const bytes = encoder.encode(compiled);
-  return { write: (line) => line.raw(bytes), isEmpty: () => compiled === '""' };
+  const piece = Piece.of(compiled);
+  return { write: (line) => line.raw(piece), isEmpty: () => compiled === '""' };
 }

@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { LineBuffer } from './line-buffer.ts';
+import { LineBuffer, Piece } from './line-buffer.ts';
 
 function put(write: (line: LineBuffer) => void, size = 4096): Buffer {
   const line = new LineBuffer(new Uint8Array(size));
@@ -35,6 +35,23 @@ test('any UTF-16 at all becomes one line of valid UTF-8', (t) => {
   t.pass();
 });
 
+test('any latin1 bytes are written as their text would be, cut or not', (t) => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 60 }), fc.nat({ max: 70 }), (bytes, limit) => {
+      const text = Buffer.from(bytes).toString('latin1');
+      const around = Buffer.concat([Buffer.from('<'), bytes, Buffer.from('>')]);
+      const cut = (write: (line: LineBuffer) => void): string =>
+        put((line) => {
+          line.valueLimit = limit;
+          write(line);
+        }).toString('hex');
+      const sameJson = cut((l) => l.jsonBytes(around, 1, bytes.length + 1)) === cut((l) => l.jsonString(text));
+      return sameJson && cut((l) => l.textBytes(around, 1, bytes.length + 1)) === cut((l) => l.text(text));
+    }),
+  );
+  t.pass();
+});
+
 test('numbers', (t) => {
   for (const n of [0, 7, 10, 99, 100, 2_147_483_646, 2_147_483_647, 5e9, 1.5, -3]) {
     t.is(put((line) => line.number(n)).toString(), String(n));
@@ -44,11 +61,13 @@ test('numbers', (t) => {
 
 test('nothing is written beyond the end, and the overflow is known', (t) => {
   const writes: readonly ((line: LineBuffer) => void)[] = [
-    (line) => line.raw(Buffer.from('12345')),
+    (line) => line.raw(Piece.of('12345')),
     (line) => line.number(12_345),
     (line) => line.number(5_000_000_000),
     (line) => line.json('12345'),
     (line) => line.text('12345'),
+    (line) => line.jsonBytes(Buffer.from('12345'), 0, 5),
+    (line) => line.textBytes(Buffer.from('12345'), 0, 5),
   ];
   for (const write of writes) {
     const bytes = new Uint8Array(16).fill(0xaa);

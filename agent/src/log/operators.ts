@@ -1,132 +1,144 @@
 /**
- * Envoy's command operators: what each reads from the record of a request or connection. Compiled once; a name or
- * parameter that is not known is refused here, when configuration arrives.
+ * Envoy's command operators: a name and parameters compiled once into what is to be read; a name or parameter that is not
+ * known is refused here, when configuration arrives. Header values are read as the bytes that came.
  */
 import os from 'node:os';
 import { UserError } from '@chainmail/runtime/errors';
-import { labelOf } from '../cluster/host.ts';
-import type { LogRecord } from '../http/request-view.ts';
+import { ByteRange, type LogRecord } from '../http/request-view.ts';
+import { type HeaderName, headerName } from '../http1/known-headers.ts';
 import { queryParameter } from '../route/query-match.ts';
-import { longFlags } from './response-flags.ts';
+import { type NumberField, numberFields, numberOf, type StringField, stringFields, stringOf } from './record-fields.ts';
 import { compileTimeFormat } from './time-format.ts';
 
-/** null or '' is "nothing there"; of a number, anything below 0. */
-export type Operator =
-  | { readonly kind: 'string'; readonly read: (record: LogRecord) => string | null; readonly keepsEmpty?: boolean }
-  | { readonly kind: 'number'; readonly read: (record: LogRecord) => number };
+/** Where a value comes from. `next` is asked when there is none, as in `REQ(X?Y)`. */
+type Source =
+  | { readonly kind: 'number'; readonly field: NumberField }
+  | { readonly kind: 'string'; readonly field: StringField }
+  | { readonly kind: 'request-header'; readonly name: HeaderName; readonly next: Source | null }
+  | { readonly kind: 'response-header'; readonly name: HeaderName; readonly next: Source | null }
+  | {
+      readonly kind: 'computed';
+      readonly read: (record: LogRecord) => string | null;
+      readonly next: Source | null;
+      /** Nothing is a value too. */
+      readonly keepsEmpty: boolean;
+    };
 
-const text = (read: (record: LogRecord) => string | null): Operator => ({ kind: 'string', read });
-const number = (read: (record: LogRecord) => number): Operator => ({ kind: 'number', read });
+export type Operator = Source;
 
-const remoteIp = (r: LogRecord): string => r.request?.remoteIp ?? r.connection.remoteIp;
-/** A client known from a header has no port. */
-const remotePort = (r: LogRecord): number => (remoteIp(r) === r.connection.remoteIp ? r.connection.remotePort : 0);
+/** What an operator has given: one for each line writer, used again for value after value. */
+export class Value {
+  kind: 'none' | 'number' | 'text' | 'bytes' = 'none';
+  number = 0;
+  text = '';
+  /** Latin1. */
+  readonly range = new ByteRange();
 
-interface AddressText {
-  readonly ip: string;
-  readonly port: number;
-  readonly text: string;
+  get(): string | number | null {
+    switch (this.kind) {
+      case 'none':
+        return null;
+      case 'number':
+        return this.number;
+      case 'text':
+        return this.text;
+      case 'bytes':
+        return this.range.text();
+    }
+  }
 }
 
-/** Addresses repeat with every request of their connection. */
-const addressTexts: (AddressText | undefined)[] = new Array(1024).fill(undefined);
-
-function addressText(ip: string, port: number): string {
-  const known = addressTexts[port & 1023];
-  if (known !== undefined && known.port === port && known.ip === ip) return known.text;
-  const text = labelOf({ ip, port });
-  addressTexts[port & 1023] = { ip, port, text };
-  return text;
+/** Reads the operator's value; maxLength cuts texts to so many characters. */
+export function readOperator(operator: Operator, maxLength: number, record: LogRecord, into: Value): void {
+  into.kind = 'none';
+  switch (operator.kind) {
+    case 'number':
+      into.number = numberOf(operator.field, record);
+      if (into.number >= 0) into.kind = 'number';
+      return;
+    case 'string':
+      takeText(stringOf(operator.field, record), maxLength, false, into);
+      return;
+    case 'request-header':
+      if (record.request?.locate(operator.name, into.range) === true) takeRange(maxLength, into);
+      else if (operator.next !== null) readOperator(operator.next, maxLength, record, into);
+      return;
+    case 'response-header':
+      if (record.locateResponse(operator.name, into.range)) takeRange(maxLength, into);
+      else if (operator.next !== null) readOperator(operator.next, maxLength, record, into);
+      return;
+    case 'computed': {
+      const text = operator.read(record);
+      if (text === null && operator.next !== null) readOperator(operator.next, maxLength, record, into);
+      else takeText(text, maxLength, operator.keepsEmpty, into);
+    }
+  }
 }
 
-const plain: Readonly<Record<string, Operator>> = {
-  PROTOCOL: text((r) => r.request?.protocol ?? null),
-  RESPONSE_CODE: number((r) => r.status),
-  RESPONSE_CODE_DETAILS: text((r) => (r.request === null ? null : r.details)),
-  CONNECTION_TERMINATION_DETAILS: text((r) => (r.request === null ? r.details : null)),
-  RESPONSE_FLAGS: text((r) => (r.flags === '' ? '-' : r.flags)),
-  RESPONSE_FLAGS_LONG: text((r) => (r.flags === '' ? '-' : longFlags(r.flags))),
-  BYTES_RECEIVED: number((r) => r.bytesReceived),
-  BYTES_SENT: number((r) => r.bytesSent),
-  DURATION: number((r) => r.durationMs),
-  REQUEST_DURATION: number((r) => r.requestDurationMs),
-  RESPONSE_DURATION: number((r) => r.responseDurationMs),
-  RESPONSE_TX_DURATION: number((r) =>
-    r.responseTxDurationMs < 0 || r.responseDurationMs < 0 ? -1 : r.responseTxDurationMs,
-  ),
-  UPSTREAM_HOST: text((r) => r.upstreamHost),
-  UPSTREAM_REMOTE_ADDRESS: text((r) => r.upstreamHost),
-  UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: text((r) => ipOf(r.upstreamHost)),
-  UPSTREAM_REMOTE_PORT: number((r) => portOf(r.upstreamHost)),
-  UPSTREAM_LOCAL_ADDRESS: text((r) => r.upstreamLocalAddress),
-  UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: text((r) => ipOf(r.upstreamLocalAddress)),
-  UPSTREAM_LOCAL_PORT: number((r) => portOf(r.upstreamLocalAddress)),
-  UPSTREAM_CLUSTER: text((r) => r.upstreamCluster),
-  UPSTREAM_CLUSTER_RAW: text((r) => r.upstreamCluster),
-  UPSTREAM_TRANSPORT_FAILURE_REASON: text((r) => r.upstreamFailure),
-  UPSTREAM_REQUEST_ATTEMPT_COUNT: number((r) => r.attempts),
-  UPSTREAM_PEER_URI_SAN: text((r) => r.upstreamPeerPrincipal),
-  UPSTREAM_TLS_VERSION: text((r) => r.upstreamTlsVersion),
-  DOWNSTREAM_REMOTE_ADDRESS: text((r) => addressText(remoteIp(r), remotePort(r))),
-  DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: text(remoteIp),
-  DOWNSTREAM_REMOTE_PORT: number(remotePort),
-  DOWNSTREAM_DIRECT_REMOTE_ADDRESS: text(({ connection: c }) =>
-    labelOf({ ip: c.directRemoteIp ?? c.remoteIp, port: c.directRemotePort ?? c.remotePort }),
-  ),
-  DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: text((r) => r.connection.directRemoteIp ?? r.connection.remoteIp),
-  DOWNSTREAM_DIRECT_REMOTE_PORT: number((r) => r.connection.remotePort),
-  DOWNSTREAM_LOCAL_ADDRESS: text((r) => addressText(r.connection.localIp, r.connection.localPort)),
-  DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: text((r) => r.connection.localIp),
-  DOWNSTREAM_LOCAL_PORT: number((r) => r.connection.localPort),
-  DOWNSTREAM_PEER_URI_SAN: text((r) => r.connection.peerPrincipal),
-  DOWNSTREAM_LOCAL_URI_SAN: text((r) => r.connection.localPrincipal),
-  DOWNSTREAM_PEER_SUBJECT: text((r) => r.connection.peerSubject()),
-  DOWNSTREAM_PEER_FINGERPRINT_256: text((r) => r.connection.peerCertificateSha256()),
-  DOWNSTREAM_PEER_CERT: text((r) => encodeURIComponent(r.connection.peerCertificatePem())),
-  DOWNSTREAM_TLS_VERSION: text((r) => r.connection.tlsVersion),
-  DOWNSTREAM_TLS_CIPHER: text((r) => r.connection.tlsCipher),
-  REQUESTED_SERVER_NAME: text((r) => r.connection.sni),
-  /** Nothing is a body too. */
-  LOCAL_REPLY_BODY: { kind: 'string', read: (r) => r.localReplyBody ?? null, keepsEmpty: true },
-  ROUTE_NAME: text((r) => r.routeName),
-  /** Virtual clusters are refused in routes, so no request ever has one. */
-  VIRTUAL_CLUSTER_NAME: text(() => null),
-};
+function takeText(text: string | null, maxLength: number, keepsEmpty: boolean, into: Value): void {
+  if (text === null || (text === '' && !keepsEmpty)) return;
+  into.text = text.length > maxLength ? text.slice(0, maxLength) : text;
+  if (into.text !== '' || keepsEmpty) into.kind = 'text';
+}
+
+function takeRange(maxLength: number, into: Value): void {
+  const { range } = into;
+  if (range.end - range.start > maxLength) range.end = range.start + maxLength;
+  if (range.end > range.start) into.kind = 'bytes';
+}
+
+const computed = (
+  read: (record: LogRecord) => string | null,
+  next: Source | null = null,
+  keepsEmpty = false,
+): Source => ({ kind: 'computed', read, next, keepsEmpty });
 
 const withParameters: Readonly<Record<string, (parameters: string, operator: string) => Operator>> = {
   START_TIME: (format) => {
     const show = compileTimeFormat(format);
-    return text((r) => show(r.startTimeMs));
+    return computed((r) => show(r.startTimeMs));
   },
   EMIT_TIME: (format) => {
     const show = compileTimeFormat(format);
-    return text((r) => show(r.startTimeMs + Math.max(0, r.durationMs)));
+    return computed((r) => show(r.startTimeMs + Math.max(0, r.durationMs)));
   },
   REQ: (names, operator) => eitherOf(names, operator, requestHeader),
-  RESP: (names, operator) => eitherOf(names, operator, (name) => (r) => r.responseHeader(name)),
-  QUERY_PARAM: (name) => text((r) => (r.request === null ? null : queryParameter(r.request.path, name))),
+  RESP: (names, operator) =>
+    eitherOf(names, operator, (name, next) => ({ kind: 'response-header', name: headerName(name), next })),
+  QUERY_PARAM: (name) => computed((r) => (r.request === null ? null : queryParameter(r.request.path, name))),
   HOSTNAME: () => {
     const name = os.hostname();
-    return text(() => name);
+    return computed(() => name);
   },
+};
+
+/** Without parameters, and not a plain field of the record. */
+const withoutParameters: Readonly<Record<string, Operator>> = {
+  LOCAL_REPLY_BODY: computed((r) => r.localReplyBody ?? null, null, true),
 };
 
 /** Operators that make no sense without parameters. */
 const parametersRequired: ReadonlySet<string> = new Set(['REQ', 'RESP', 'QUERY_PARAM']);
 
+const plain: ReadonlyMap<string, Operator> = new Map([
+  ...numberFields.map((field) => [field, { kind: 'number', field }] as const),
+  ...stringFields.map((field) => [field, { kind: 'string', field }] as const),
+  ...Object.entries(withoutParameters),
+]);
+
 /**
- * Finds the reader of an operator.
+ * Finds what an operator reads.
  * @throws UserError LOG_UNKNOWN_OPERATOR, LOG_FORMAT_INVALID
  */
 export function compileOperator(name: string, parameters: string | null): Operator {
-  const fixed = Object.hasOwn(plain, name) ? plain[name] : undefined;
+  const fixed = plain.get(name);
   if (fixed !== undefined) {
     if (parameters !== null) throw wrongParameters(name, `takes no parameters, but has (${parameters})`);
     return fixed;
   }
   const made = Object.hasOwn(withParameters, name) ? withParameters[name] : undefined;
   if (made === undefined) {
-    const names = [...Object.keys(plain), ...Object.keys(withParameters)].toSorted().join(' ');
+    const names = [...plain.keys(), ...Object.keys(withParameters)].toSorted().join(' ');
     throw new UserError('LOG_UNKNOWN_OPERATOR', `Not supported field in StreamInfo: ${name}`, {
       hint: `known: ${names}`,
     });
@@ -138,35 +150,28 @@ export function compileOperator(name: string, parameters: string | null): Operat
 }
 
 /** `X?Y`: Y when X is not there. */
-function eitherOf(
-  names: string,
-  operator: string,
-  reader: (name: string) => (record: LogRecord) => string | null,
-): Operator {
+function eitherOf(names: string, operator: string, reader: (name: string, next: Source | null) => Source): Operator {
   const [first = '', second, ...more] = names.toLowerCase().split('?');
   if (more.length > 0 || first === '' || second === '') throw wrongParameters(operator, 'takes NAME or NAME?OTHER');
-  const main = reader(first);
-  if (second === undefined) return text(main);
-  const alternative = reader(second);
-  return text((r) => main(r) ?? alternative(r));
+  return reader(first, second === undefined ? null : reader(second, null));
 }
 
 /** The path before a rewrite is known to the record, not to the request as it came. */
-function requestHeader(name: string): (record: LogRecord) => string | null {
-  if (name === 'x-envoy-original-path') {
-    return (r) => (r.request === null || r.originalPath === r.request.path ? null : r.originalPath);
+function requestHeader(name: string, next: Source | null): Source {
+  switch (name) {
+    case 'x-envoy-original-path':
+      return computed(pathBeforeRewrite, next);
+    case ':method':
+      return computed((r) => (r.request === null ? null : r.request.method), next);
+    case ':scheme':
+      return computed((r) => (r.request === null ? null : r.request.scheme), next);
+    default:
+      return { kind: 'request-header', name: headerName(name), next };
   }
-  return (r) => (r.request === null ? null : r.request.header(name));
 }
 
-function ipOf(label: string): string {
-  const colon = label.lastIndexOf(':');
-  return label.slice(0, colon < 0 ? label.length : colon).replace(/^\[|\]$/g, '');
-}
-
-function portOf(label: string): number {
-  const colon = label.lastIndexOf(':');
-  return colon < 0 ? -1 : Number(label.slice(colon + 1));
+function pathBeforeRewrite({ request, rewrittenFrom }: LogRecord): string | null {
+  return request === null || rewrittenFrom === '' || rewrittenFrom === request.path ? null : rewrittenFrom;
 }
 
 function wrongParameters(name: string, what: string): UserError {

@@ -61,7 +61,10 @@ export function compileTimeFormat(format: string): TimeFormat {
   const parts = parse(format === '' ? defaultTimeFormat : format);
   let second = Number.NaN;
   let texts: readonly string[] = [];
+  let shownMs = Number.NaN;
+  let shown = '';
   return (timeMs) => {
+    if (timeMs === shownMs) return shown;
     const now = Math.floor(timeMs / 1000);
     if (now !== second) {
       const date = new Date(now * 1000);
@@ -74,6 +77,8 @@ export function compileTimeFormat(format: string): TimeFormat {
       const part = parts[i];
       out += part?.kind === 'digits' ? fraction(milliseconds, part.count) : (texts[i] ?? '');
     }
+    shownMs = timeMs;
+    shown = out;
     return out;
   };
 }

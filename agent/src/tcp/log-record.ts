@@ -40,8 +40,9 @@ export function tcpLogRecord(outcome: TcpOutcome): LogRecord {
     upstreamTlsVersion: info?.tlsVersion ?? '',
     upstreamFailure: upstream?.failure ?? '',
     attempts: outcome.attempts ?? 0,
-    originalPath: '',
+    rewrittenFrom: '',
     responseHeader: () => null,
+    locateResponse: () => false,
   };
 }
 

@@ -1,6 +1,6 @@
 /** The record of a request or connection as a value, for tests of what is written about it. */
 import type { LogRecord } from '../../http/request-view.ts';
-import { connection, type RequestOptions, request } from '../../policy/testing/request.ts';
+import { connection, locateText, type RequestOptions, request } from '../../policy/testing/request.ts';
 
 export interface RecordOptions extends Partial<Omit<LogRecord, 'request' | 'responseHeader'>> {
   readonly http?: RequestOptions | null;
@@ -32,8 +32,9 @@ export function record({ http = {}, responseHeaders = {}, ...of }: RecordOptions
     upstreamTlsVersion: '',
     upstreamFailure: '',
     attempts: 1,
-    originalPath: view?.path ?? '',
+    rewrittenFrom: '',
     ...of,
     responseHeader: (name) => responseHeaders[name] ?? null,
+    locateResponse: ({ text }, into) => locateText(responseHeaders[text] ?? null, into),
   };
 }

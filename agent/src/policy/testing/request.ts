@@ -1,5 +1,5 @@
 /** Requests and connections as values, for tests of what reads them. */
-import type { RequestView } from '../../http/request-view.ts';
+import type { ByteRange, RequestView } from '../../http/request-view.ts';
 import type { ConnectionInfo } from '../../net/stream.ts';
 
 export function connection(of: Partial<ConnectionInfo> = {}): ConnectionInfo {
@@ -40,6 +40,15 @@ export interface RequestOptions {
   readonly remoteIp?: string;
 }
 
+/** A value as the bytes that a parser would have left it in. */
+export function locateText(text: string | null, into: ByteRange): boolean {
+  if (text === null) return false;
+  into.bytes = Buffer.from(`: ${text}\r\n`, 'latin1');
+  into.start = 2;
+  into.end = 2 + text.length;
+  return true;
+}
+
 export function request(of: RequestOptions = {}): RequestView {
   const { method = 'GET', path = '/', authority = 'a.test', scheme = 'http', headers = [] } = of;
   const info = of.connection ?? connection();
@@ -60,6 +69,7 @@ export function request(of: RequestOptions = {}): RequestView {
     protocol: 'HTTP/1.1',
     remoteIp: of.remoteIp ?? info.remoteIp,
     header: (name) => pseudo[name] ?? all(name)[0] ?? null,
+    locate: ({ text }, into) => locateText(pseudo[text] ?? all(text)[0] ?? null, into),
     headers: all,
     isGrpc: /^application\/grpc(\+.*)?$/.test(all('content-type')[0] ?? ''),
   };
