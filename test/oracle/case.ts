@@ -35,6 +35,8 @@ export interface Group {
   readonly routeConfig?: JsonObject;
   /** Fields of the group's cluster. */
   readonly cluster?: JsonObject;
+  /** Its hosts, by the names they have for auto_host_rewrite, with their envoy.lb metadata; one without, unless given. */
+  readonly hosts?: readonly { readonly name: string; readonly metadata?: JsonObject }[];
   readonly cases: readonly Case[];
 }
 

@@ -1,7 +1,9 @@
 /** One static configuration for both proxies: a listener and a cluster for each group. */
 import { deadCluster, filterType, type Group, type Json, type JsonObject, upstreamOf } from './case.ts';
 
-const address = (port: number): JsonObject => ({ socket_address: { address: '127.0.0.1', port_value: port } });
+const address = (port: number, ip = '127.0.0.1'): JsonObject => ({
+  socket_address: { address: ip, port_value: port },
+});
 
 const router: JsonObject = { name: 'router', typed_config: { '@type': filterType('router.v3.Router') } };
 
@@ -28,6 +30,16 @@ function cluster(name: string, port: number, more: JsonObject = {}): JsonObject 
     ...single,
     ...more,
   };
+}
+
+/** Host n of a group listens on 127.0.0.n. */
+function hostsOf({ name, hosts }: Group, port: number): JsonObject {
+  if (hosts === undefined) return {};
+  const endpoints = hosts.map((host, i) => ({
+    endpoint: { address: address(port, `127.0.0.${i + 1}`), hostname: host.name },
+    metadata: { filter_metadata: { 'envoy.lb': host.metadata ?? {} } },
+  }));
+  return { load_assignment: { cluster_name: upstreamOf(name), endpoints: [{ lb_endpoints: endpoints }] } };
 }
 
 export function managerOf(group: Group): JsonObject {
@@ -59,7 +71,9 @@ export function configuration(groups: readonly Group[], ports: Ports): JsonObjec
         filter_chains: [{ filters: [{ name: 'hcm', typed_config: managerOf(g) }] }],
       })),
       clusters: [
-        ...groups.map((g) => cluster(upstreamOf(g.name), ports.upstream, g.cluster)),
+        ...groups.map((g) =>
+          cluster(upstreamOf(g.name), ports.upstream, { ...hostsOf(g, ports.upstream), ...g.cluster }),
+        ),
         cluster(deadCluster, ports.dead),
       ],
     },

@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { ask } from './ask.ts';
 import type { Case, Group } from './case.ts';
+import { balancingGroups } from './cases/balancing.ts';
 import { headerGroups } from './cases/headers.ts';
 import { inputGroups } from './cases/input.ts';
 import { refused } from './cases/refused.ts';
@@ -18,7 +19,14 @@ import { Judge } from './judge.ts';
 import { Candidate, commandOf } from './proxy.ts';
 import { checkRefused } from './refusal.ts';
 
-const all: readonly Group[] = [...headerGroups, ...routingGroups, ...inputGroups, ...retryGroups, ...settingGroups];
+const all: readonly Group[] = [
+  ...headerGroups,
+  ...routingGroups,
+  ...inputGroups,
+  ...retryGroups,
+  ...settingGroups,
+  ...balancingGroups,
+];
 const [filter = ''] = process.argv.slice(2);
 const groups = filter === '' ? all : all.filter((g) => g.name === filter || filter.startsWith(`${g.name}/`));
 

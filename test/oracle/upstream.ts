@@ -1,4 +1,5 @@
 /** The server behind a proxy under test: records each request byte by byte and answers as its case says. */
+import { once } from 'node:events';
 import net from 'node:net';
 import { type Answer, type Case, plain } from './case.ts';
 import { type Message, takeRequest } from './message.ts';
@@ -9,26 +10,34 @@ const unknown = 'without a case';
 
 const lineEnds = (text: string): string => text.replaceAll(/\r?\n/g, '\r\n');
 
+/** Hosts of groups that have several. */
+const addresses = ['127.0.0.1', '127.0.0.2', '127.0.0.3', '127.0.0.4'];
+
 export class Upstream {
   readonly #cases: ReadonlyMap<string, Case>;
   readonly #seen = new Map<string, Message[]>();
-  readonly #server: net.Server;
+  readonly #servers: readonly net.Server[];
   readonly #sockets = new Set<net.Socket>();
 
   constructor(cases: readonly (readonly [key: string, test: Case])[]) {
     this.#cases = new Map(cases);
-    this.#server = net.createServer((socket) => this.#serve(socket));
+    this.#servers = addresses.map(() => net.createServer((socket) => this.#serve(socket)));
   }
 
-  listen(): Promise<number> {
-    return new Promise((done) => {
-      this.#server.listen(0, '127.0.0.1', () => done((this.#server.address() as net.AddressInfo).port));
-    });
+  /** On one port of every address. */
+  async listen(): Promise<number> {
+    let port = 0;
+    for (const [i, server] of this.#servers.entries()) {
+      server.listen(port, addresses[i]);
+      await once(server, 'listening');
+      port = (server.address() as net.AddressInfo).port;
+    }
+    return port;
   }
 
   close(): void {
     for (const s of this.#sockets) s.destroy();
-    this.#server.close();
+    for (const server of this.#servers) server.close();
   }
 
   /** The requests of a case, in the order in which they came. */

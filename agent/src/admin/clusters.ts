@@ -1,4 +1,6 @@
 /** GET /clusters: clusters and their hosts as the workers see them, added up, as text or JSON like Envoy's. */
+import { defaultCircuit } from '../cluster/circuit-breakers.ts';
+import type { RoutingPriority } from '../cluster/cluster.ts';
 import type { CircuitSpec } from '../model/cluster.ts';
 import type { ClusterHosts, HostState } from '../model/update.ts';
 import type { LiveConfig } from '../xds/live-config.ts';
@@ -54,19 +56,23 @@ function clusterText({ cluster, hosts }: ClusterHosts, live: LiveConfig): string
   const slot = live.clusters.get(cluster);
   const compiled = slot?.active?.compiled;
   const lines = [`observability_name::${cluster}`];
-  if (compiled !== undefined) lines.push(...circuitLines(compiled.spec.circuit));
+  if (compiled !== undefined) {
+    lines.push(...circuitLines('default', compiled.spec.circuit));
+    lines.push(...circuitLines('high', compiled.spec.highCircuit ?? defaultCircuit));
+  }
   lines.push(`added_via_api::${slot?.isStatic === false}`);
   if (compiled?.source.kind === 'eds') lines.push(`eds_service_name::${compiled.source.serviceName}`);
   for (const host of hosts) lines.push(...hostLines(host));
   return lines.map((line) => `${cluster}::${line}\n`).join('');
 }
 
-function circuitLines({ maxConnections, maxPendingRequests, maxRequests, maxRetries }: CircuitSpec): readonly string[] {
+function circuitLines(priority: RoutingPriority, circuit: CircuitSpec): readonly string[] {
+  const { maxConnections, maxPendingRequests, maxRequests, maxRetries } = circuit;
   return [
-    `default_priority::max_connections::${maxConnections}`,
-    `default_priority::max_pending_requests::${maxPendingRequests}`,
-    `default_priority::max_requests::${maxRequests}`,
-    `default_priority::max_retries::${maxRetries}`,
+    `${priority}_priority::max_connections::${maxConnections}`,
+    `${priority}_priority::max_pending_requests::${maxPendingRequests}`,
+    `${priority}_priority::max_requests::${maxRequests}`,
+    `${priority}_priority::max_retries::${maxRetries}`,
   ];
 }
 

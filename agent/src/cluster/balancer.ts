@@ -6,6 +6,7 @@ import { Maglev } from './maglev.ts';
 import { RandomChoice } from './random-choice.ts';
 import { RingHash } from './ring-hash.ts';
 import { RoundRobin } from './round-robin.ts';
+import type { SlowStart } from './slow-start.ts';
 
 export interface Balancer {
   /** A new list to choose from; never empty when pick is called. */
@@ -26,8 +27,12 @@ export interface BalancerOptions {
   readonly lb: ClusterSpec['lb'];
   /** least_request: how many hosts are looked at. */
   readonly choices: number;
+  /** least_request: how much requests in flight count with unequal weights; 1 unless given. */
+  readonly activeBias?: number;
   /** ring_hash and maglev; absent is Envoy's defaults. */
   readonly hashing?: HashingSpec | null;
+  /** round_robin and least_request; absent or null is off. */
+  readonly slowStart?: SlowStart | null;
   /** [0, 1) */
   readonly random: () => number;
 }
@@ -39,13 +44,14 @@ const defaultHashing: HashingSpec = {
   byHostname: false,
 };
 
-export function createBalancer({ lb, choices, random, hashing }: BalancerOptions): Balancer {
+export function createBalancer(options: BalancerOptions): Balancer {
+  const { lb, choices, random, hashing, slowStart = null } = options;
   switch (lb) {
     case 'round_robin':
     case 'cluster_provided':
-      return new RoundRobin(random);
+      return new RoundRobin(random, slowStart);
     case 'least_request':
-      return new LeastRequest(random, choices);
+      return new LeastRequest(random, choices, options.activeBias, slowStart);
     case 'random':
       return new RandomChoice(random);
     case 'ring_hash': {

@@ -3,19 +3,30 @@ import type { ClusterSpec, EndpointsSpec } from '../model/cluster.ts';
 import type { ClusterHosts } from '../model/update.ts';
 import { clusterStat } from '../stats/layout.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
-import { CircuitBreakers } from './circuit-breakers.ts';
-import type { Cluster, Host, Outcome, Pick, PickContext } from './cluster.ts';
+import { Admission } from './admission.ts';
+import { CircuitBreakers, defaultCircuit } from './circuit-breakers.ts';
+import type { Cluster, Host, Outcome, Pick, PickContext, RoutingPriority } from './cluster.ts';
+import { HighPriority } from './high-priority.ts';
 import { type ClusterHost, hostState, usesSecret } from './host.ts';
 
-export abstract class BaseCluster implements Cluster {
+export abstract class BaseCluster extends Admission implements Cluster {
   #spec: ClusterSpec;
-  readonly #circuit: CircuitBreakers;
+  #high: HighPriority | null = null;
   protected readonly runtime: WorkerRuntime;
 
   constructor(spec: ClusterSpec, runtime: WorkerRuntime) {
+    super(new CircuitBreakers(spec.circuit, runtime.slots, spec.stats, 'default'));
     this.#spec = spec;
     this.runtime = runtime;
-    this.#circuit = new CircuitBreakers(spec.circuit, runtime.slots, spec.stats);
+  }
+
+  get priority(): RoutingPriority {
+    return 'default';
+  }
+
+  get high(): Cluster {
+    this.#high ??= new HighPriority(this, this.runtime.slots);
+    return this.#high;
   }
 
   get spec(): ClusterSpec {
@@ -43,11 +54,12 @@ export abstract class BaseCluster implements Cluster {
 
   update(spec: ClusterSpec): void {
     this.#spec = spec;
-    this.#circuit.update(spec.circuit);
+    this.circuit.update(spec.circuit);
+    this.#high?.circuit.update(spec.highCircuit ?? defaultCircuit);
   }
 
   onSecretChanged(name: string): void {
-    for (const host of this.hosts()) if (usesSecret(host.tls, name)) host.pool?.drain();
+    for (const host of this.hosts()) if (usesSecret(host.tls, name)) host.drainPools();
   }
 
   snapshot(): ClusterHosts {
@@ -55,34 +67,13 @@ export abstract class BaseCluster implements Cluster {
     return { cluster: this.name, addedViaApi: this.#spec.type === 'eds' || this.#spec.type === 'original_dst', hosts };
   }
 
-  admitRequest(): boolean {
-    return this.#circuit.admit(this.#circuit.requests);
-  }
-  releaseRequest(): void {
-    this.#circuit.release(this.#circuit.requests);
-  }
-  admitConnection(): boolean {
-    return this.#circuit.admit(this.#circuit.connections);
-  }
-  releaseConnection(): void {
-    this.#circuit.release(this.#circuit.connections);
-  }
-  admitPending(): boolean {
-    return this.#circuit.admit(this.#circuit.pending);
-  }
-  releasePending(): void {
-    this.#circuit.release(this.#circuit.pending);
-  }
-  admitRetry(): boolean {
-    return this.#circuit.admitRetry();
-  }
-  releaseRetry(): void {
-    this.#circuit.release(this.#circuit.retries);
+  protected count(slot: number, by = 1): void {
+    const { slots } = this.runtime;
+    slots[this.stats + slot] = (slots[this.stats + slot] ?? 0) + by;
   }
 
-  protected count(slot: number): void {
-    const { slots } = this.runtime;
-    slots[this.stats + slot] = (slots[this.stats + slot] ?? 0) + 1;
+  protected show(slot: number, value: number): void {
+    this.runtime.slots[this.stats + slot] = value;
   }
 
   /** The membership numbers, after every change of hosts or health. */

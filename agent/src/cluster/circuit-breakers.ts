@@ -1,9 +1,10 @@
 /**
- * Envoy's circuit breakers of the default priority, in one worker: a resource is admitted below its limit, an overflow
+ * Envoy's circuit breakers of one routing priority, in one worker: a resource is admitted below its limit, an overflow
  * is counted, and the `open` number says that the limit is reached.
  */
 import type { CircuitSpec } from '../model/cluster.ts';
 import { clusterStat } from '../stats/layout.ts';
+import type { RoutingPriority } from './cluster.ts';
 
 interface Resource {
   active: number;
@@ -15,6 +16,15 @@ interface Resource {
 
 const { at } = clusterStat;
 
+/** Envoy's limits of a priority that has none configured. */
+export const defaultCircuit: CircuitSpec = {
+  maxConnections: 1024,
+  maxPendingRequests: 1024,
+  maxRequests: 1024,
+  maxRetries: 3,
+  retryBudget: null,
+};
+
 export class CircuitBreakers {
   readonly #slots: Float64Array;
   readonly connections: Resource;
@@ -23,7 +33,7 @@ export class CircuitBreakers {
   readonly retries: Resource;
   #spec: CircuitSpec;
 
-  constructor(spec: CircuitSpec, slots: Float64Array, base: number) {
+  constructor(spec: CircuitSpec, slots: Float64Array, base: number, priority: RoutingPriority = 'default') {
     const resource = (overflow: number, open: number): Resource => ({
       active: 0,
       max: 0,
@@ -32,10 +42,12 @@ export class CircuitBreakers {
     });
     this.#slots = slots;
     this.#spec = spec;
-    this.connections = resource(at.upstream_cx_overflow, base + at['circuit_breakers.default.cx_open']);
-    this.pending = resource(at.upstream_rq_pending_overflow, base + at['circuit_breakers.default.rq_pending_open']);
-    this.requests = resource(at.upstream_rq_pending_overflow, base + at['circuit_breakers.default.rq_open']);
-    this.retries = resource(at.upstream_rq_retry_overflow, base + at['circuit_breakers.default.rq_retry_open']);
+    const open = (of: 'cx' | 'rq' | 'rq_pending' | 'rq_retry'): number =>
+      base + at[`circuit_breakers.${priority}.${of}_open`];
+    this.connections = resource(at.upstream_cx_overflow, open('cx'));
+    this.pending = resource(at.upstream_rq_pending_overflow, open('rq_pending'));
+    this.requests = resource(at.upstream_rq_pending_overflow, open('rq'));
+    this.retries = resource(at.upstream_rq_retry_overflow, open('rq_retry'));
     this.update(spec);
   }
 

@@ -75,6 +75,28 @@ for (const type of types) {
     t.true(cluster.admitRetry());
   });
 
+  test(`${type}: requests of high priority have circuit breakers of their own`, (t) => {
+    const circuit = { maxConnections: 1, maxPendingRequests: 1, maxRequests: 1, maxRetries: 1 };
+    const { cluster, f } = make({ type, circuit, highCircuit: { ...circuit, maxRequests: 2 } });
+    const { high } = cluster;
+    t.is(cluster.high, high);
+    t.is(high.high, high);
+    t.deepEqual([cluster.priority, high.priority, high.name], ['default', 'high', 'c']);
+    t.true(cluster.admitRequest());
+    t.false(cluster.admitRequest());
+    t.true(high.admitRequest() && high.admitRequest());
+    t.false(high.admitRequest());
+    t.is(f.stat('circuit_breakers.default.rq_open'), 1);
+    t.is(f.stat('circuit_breakers.high.rq_open'), 1);
+    high.releaseRequest();
+    t.is(f.stat('circuit_breakers.high.rq_open'), 0);
+    t.true(high.admitConnection() && high.admitPending() && high.admitRetry());
+    t.is(f.stat('circuit_breakers.high.cx_open'), 1);
+    t.is(f.stat('circuit_breakers.default.cx_open'), 0);
+    cluster.update({ ...cluster.spec, highCircuit: { ...circuit, maxRequests: 1 } });
+    t.is(f.stat('circuit_breakers.high.rq_open'), 1);
+  });
+
   test(`${type}: a changed secret makes the pools that use it dial anew, and no others`, (t) => {
     const tls = tlsContext('a', { certificates: ['own'], trustedCa: 'roots' });
     const { cluster } = make({ type, tls });

@@ -3,7 +3,7 @@
  * limits. State of a host is carried over an update by its address and TLS context.
  */
 
-import type { ClusterSpec, EndpointSpec, EndpointsSpec } from '../model/cluster.ts';
+import type { ClusterSpec, EndpointSpec, EndpointsSpec, MetadataMatchSpec } from '../model/cluster.ts';
 import type { AddressSpec } from '../model/listener.ts';
 import type { UpstreamTlsSpec } from '../model/tls.ts';
 import type { ClusterHosts } from '../model/update.ts';
@@ -33,6 +33,8 @@ export interface Host {
   rqTimeout: number;
   /** The connection pool that hangs on the host; the http and tcp code own what it is. */
   pool: HostPool | null;
+  /** The pool of requests of HIGH priority, whose connections are counted apart. */
+  highPool: HostPool | null;
 }
 
 export interface HostPool {
@@ -47,6 +49,8 @@ export interface PickContext {
   readonly destination: AddressSpec | null;
   /** For consistent hashing; absent or null is any host. */
   readonly hash?: bigint | null;
+  /** Which hosts the request asks for, where the cluster has subsets; absent or null is none in particular. */
+  readonly subset?: MetadataMatchSpec | null;
 }
 
 export type Pick =
@@ -54,8 +58,13 @@ export type Pick =
   | { readonly kind: 'none-healthy' }
   | { readonly kind: 'no-destination' };
 
+export type RoutingPriority = 'default' | 'high';
+
 export interface Cluster {
   readonly spec: ClusterSpec;
+  readonly priority: RoutingPriority;
+  /** The same cluster for requests of HIGH priority: with circuit breakers and pools of its own. */
+  readonly high: Cluster;
   readonly name: string;
   /** First slot of the cluster's block in the worker's slots. */
   readonly stats: number;

@@ -1,45 +1,48 @@
 /**
- * Weighted choice by earliest deadline first: a host of weight w comes up w times in each unit of virtual time. A binary
+ * Weighted choice by earliest deadline first: an item of weight w comes up w times in each unit of virtual time. A binary
  * heap; ties go by the order of the list, so equal configurations give equal sequences.
  */
-import type { ClusterHost } from './host.ts';
 
-interface Entry {
-  readonly host: ClusterHost;
+export interface Weighted {
+  readonly weight: number;
+}
+
+interface Entry<T> {
+  readonly item: T;
   readonly order: number;
   deadline: number;
   turns: number;
 }
 
-/** The next deadline of a host that has had `turns` turns, the last one at virtual time `now`. */
-export type DeadlineOf = (host: ClusterHost, turns: number, now: number) => number;
+/** The next deadline of an item that has had `turns` turns, the last one at virtual time `now`. */
+export type DeadlineOf<T> = (item: T, turns: number, now: number) => number;
 
 /** Turns over weight, not a running sum: a whole cycle ends on the same number for all, without rounding. */
-export const byTurns: DeadlineOf = (host, turns) => (turns + 1) / host.weight;
+export const byTurns: DeadlineOf<Weighted> = (item, turns) => (turns + 1) / item.weight;
 
 /** All of one weight: no schedule is needed. */
-export function equalWeights(hosts: readonly ClusterHost[]): boolean {
-  const [first] = hosts;
-  return first === undefined || hosts.every((host) => host.weight === first.weight);
+export function equalWeights(items: readonly Weighted[]): boolean {
+  const [first] = items;
+  return first === undefined || items.every((item) => item.weight === first.weight);
 }
 
-export class EarliestDeadline {
-  readonly #heap: Entry[];
-  readonly #deadlineOf: DeadlineOf;
+export class EarliestDeadline<T> {
+  readonly #heap: Entry<T>[];
+  readonly #deadlineOf: DeadlineOf<T>;
 
-  constructor(hosts: readonly ClusterHost[], deadlineOf: DeadlineOf) {
+  constructor(items: readonly T[], deadlineOf: DeadlineOf<T>) {
     this.#deadlineOf = deadlineOf;
-    this.#heap = hosts.map((host, order) => ({ host, order, deadline: deadlineOf(host, 0, 0), turns: 0 }));
+    this.#heap = items.map((item, order) => ({ item, order, deadline: deadlineOf(item, 0, 0), turns: 0 }));
     for (let at = (this.#heap.length >> 1) - 1; at >= 0; at--) this.#sink(at);
   }
 
-  next(): ClusterHost | undefined {
+  next(): T | undefined {
     const [top] = this.#heap;
     if (top === undefined) return undefined;
     top.turns++;
-    top.deadline = this.#deadlineOf(top.host, top.turns, top.deadline);
+    top.deadline = this.#deadlineOf(top.item, top.turns, top.deadline);
     this.#sink(0);
-    return top.host;
+    return top.item;
   }
 
   #sink(from: number): void {

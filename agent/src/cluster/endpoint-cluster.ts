@@ -1,5 +1,6 @@
 /** A cluster with a list of endpoints, from configuration, EDS or DNS: balancing, health, outlier detection. */
 import type { ClusterSpec, EndpointSpec, EndpointsSpec } from '../model/cluster.ts';
+import type { UpstreamTlsSpec } from '../model/tls.ts';
 import type { Stream, StreamHandler } from '../net/stream.ts';
 import { clusterStat } from '../stats/layout.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
@@ -8,32 +9,56 @@ import { BaseCluster } from './base-cluster.ts';
 import type { Host, Outcome, Pick, PickContext } from './cluster.ts';
 import { type CheckedCluster, HealthChecker } from './health-check.ts';
 import { ClusterHost, hostKey, tlsOf } from './host.ts';
-import { HostLists } from './host-lists.ts';
+import { configuredWeight, HostLists, type LocalityWeight } from './host-lists.ts';
 import { OutlierDetector } from './outlier-detector.ts';
+import { SlowStart } from './slow-start.ts';
+import { type SubsetChanges, SubsetLists, type SubsetVerdict } from './subset-lists.ts';
 
 const noneHealthy: Pick = { kind: 'none-healthy' };
+
+const verdictStat: Readonly<Record<SubsetVerdict, number | null>> = {
+  selected: clusterStat.at.lb_subsets_selected,
+  fallback: clusterStat.at.lb_subsets_fallback,
+  'fallback-panic': clusterStat.at.lb_subsets_fallback_panic,
+  none: null,
+};
 
 export class EndpointCluster extends BaseCluster {
   #hosts: readonly ClusterHost[] = [];
   #endpoints: readonly EndpointSpec[] = [];
   #lists: HostLists;
+  #subsets: SubsetLists | null;
   #outlier: OutlierDetector | null;
   #checker: HealthChecker | null;
 
   constructor(spec: ClusterSpec, runtime: WorkerRuntime) {
     super(spec, runtime);
-    this.#lists = this.#newLists();
+    this.#lists = this.#newLists(this.#localityWeight());
+    this.#subsets = this.#newSubsets();
     this.#outlier = this.#newDetector(spec);
     this.#checker = this.#newChecker(spec);
   }
 
   pick(context: PickContext): Pick {
+    if (this.#subsets !== null) return this.#pickOf(this.#subsets, context);
     const host = this.#lists.pick(context.tried, this.runtime.random, context.hash ?? null);
     if (host === null) {
       this.count(clusterStat.at.upstream_cx_none_healthy);
       return noneHealthy;
     }
     if (this.#lists.panic) this.count(clusterStat.at.lb_healthy_panic);
+    return host.picked;
+  }
+
+  #pickOf(subsets: SubsetLists, { subset = null, tried, hash = null }: PickContext): Pick {
+    const host = subsets.pick(subset, tried, this.runtime.random, hash);
+    const counted = verdictStat[subsets.verdict];
+    if (counted !== null) this.count(counted);
+    if (host === null) {
+      this.count(clusterStat.at.upstream_cx_none_healthy);
+      return noneHealthy;
+    }
+    if (subsets.panic) this.count(clusterStat.at.lb_healthy_panic);
     return host.picked;
   }
 
@@ -45,7 +70,10 @@ export class EndpointCluster extends BaseCluster {
   override update(spec: ClusterSpec): void {
     const before = this.spec;
     super.update(spec);
-    if (isOtherBalancing(spec, before)) this.#lists = this.#newLists();
+    if (isOtherBalancing(spec, before)) {
+      this.#lists = this.#newLists(this.#localityWeight());
+      this.#subsets = this.#newSubsets();
+    }
     if (spec.outlier === null) {
       this.#outlier?.close();
       this.#outlier = null;
@@ -80,9 +108,22 @@ export class EndpointCluster extends BaseCluster {
     return this.#hosts;
   }
 
-  #newLists(): HostLists {
-    const { lb, leastRequestChoices: choices, hashing = null } = this.spec;
-    return new HostLists(() => createBalancer({ lb, choices, hashing, random: this.runtime.random }));
+  #localityWeight(): LocalityWeight | null {
+    return this.spec.localityWeighted === true ? configuredWeight : null;
+  }
+
+  #newLists(localityWeight: LocalityWeight | null): HostLists {
+    const { lb, leastRequestChoices: choices, activeRequestBias: activeBias = 1, hashing = null } = this.spec;
+    const { random, clock } = this.runtime;
+    const slowStart = this.spec.slowStart ? new SlowStart(this.spec.slowStart, () => clock.nowMs) : null;
+    return new HostLists(() => createBalancer({ lb, choices, activeBias, hashing, random, slowStart }), localityWeight);
+  }
+
+  #newSubsets(): SubsetLists | null {
+    const { subsets = null, localityWeighted = false } = this.spec;
+    return subsets === null
+      ? null
+      : new SubsetLists(subsets, (weight) => this.#newLists(localityWeighted ? weight : null));
   }
 
   #newDetector(spec: ClusterSpec): OutlierDetector | null {
@@ -119,7 +160,7 @@ export class EndpointCluster extends BaseCluster {
       const tls = tlsOf(this.spec, endpoint);
       const key = hostKey(endpoint, tls);
       if (after.has(key)) continue;
-      const host = before.get(key) ?? new ClusterHost(key, endpoint, tls);
+      const host = before.get(key) ?? this.#newHost(key, endpoint, tls);
       host.endpoint = endpoint;
       after.set(key, host);
     }
@@ -135,13 +176,36 @@ export class EndpointCluster extends BaseCluster {
     this.#refresh();
   }
 
+  #newHost(key: string, endpoint: EndpointSpec, tls: UpstreamTlsSpec | null): ClusterHost {
+    const host = new ClusterHost(key, endpoint, tls);
+    host.freshSinceMs = this.runtime.clock.nowMs;
+    return host;
+  }
+
   #refresh(): void {
     this.#lists.rebuild(this.#hosts, this.spec.panicThreshold);
     this.showMembership(this.#hosts.length, this.#lists.healthyCount);
+    if (this.#subsets !== null) this.#showSubsets(this.#subsets.rebuild(this.#hosts, this.spec.panicThreshold));
+  }
+
+  #showSubsets({ active, created, removed, duplicates }: SubsetChanges): void {
+    const { at } = clusterStat;
+    this.count(at.lb_subsets_created, created);
+    this.count(at.lb_subsets_removed, removed);
+    this.show(at.lb_subsets_active, active);
+    this.show(at.lb_subsets_single_host_per_subset_duplicate, duplicates);
   }
 }
 
 function isOtherBalancing(a: ClusterSpec, b: ClusterSpec): boolean {
-  const hashing = (spec: ClusterSpec): string => JSON.stringify(spec.hashing ?? null);
-  return a.lb !== b.lb || a.leastRequestChoices !== b.leastRequestChoices || hashing(a) !== hashing(b);
+  return balancingOf(a) !== balancingOf(b);
+}
+
+/** Everything that balancers and lists are made of. */
+function balancingOf(spec: ClusterSpec): string {
+  const { lb, leastRequestChoices, activeRequestBias, hashing, slowStart, localityWeighted, subsets } = spec;
+  return JSON.stringify([
+    [lb, leastRequestChoices, activeRequestBias ?? 1, hashing ?? null],
+    [slowStart ?? null, localityWeighted ?? false, subsets ?? null],
+  ]);
 }

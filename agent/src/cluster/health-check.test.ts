@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { LoopbackAgent } from '../http/testing/loopback-agent.ts';
 import { endpoint as loopbackEndpoint } from '../http/testing/specs.ts';
 import type { HealthCheckSpec } from '../model/cluster.ts';
-import { readAgain, type Stream, type StreamHandler } from '../net/stream.ts';
+import { readAgain, readHeadroom, type Stream, type StreamHandler } from '../net/stream.ts';
 import { clusterStat } from '../stats/layout.ts';
 import { EndpointCluster } from './endpoint-cluster.ts';
 import { clusterSpec, endpoints, type Fixture, fixture, outlierSpec } from './testing/cluster-fixture.ts';
@@ -29,7 +29,7 @@ interface World {
 function world(spec: Partial<HealthCheckSpec> = {}, hosts = 1, used = true): World {
   const base = fixture();
   const asked: Asked[] = [];
-  const readBuffer = Buffer.alloc(200_000);
+  const readBuffer = Buffer.alloc(readHeadroom + 100_000);
   const dial = (options: { readonly address: { readonly ip: string } }, handler: StreamHandler): Stream => {
     let input = '';
     const stream = {

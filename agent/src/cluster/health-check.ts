@@ -111,7 +111,10 @@ export class HealthChecker {
     session.successes++;
     host.checkTimedOut = false;
     // The first check decides alone, so that a start does not take so many rounds.
-    if (session.first || session.successes >= this.#spec.healthyThreshold) host.failedActiveCheck = false;
+    if (session.first || session.successes >= this.#spec.healthyThreshold) {
+      if (host.failedActiveCheck) host.freshSinceMs = this.#runtime.clock.nowMs;
+      host.failedActiveCheck = false;
+    }
     this.#owner.onPassed(host);
   }
 

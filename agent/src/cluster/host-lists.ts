@@ -1,26 +1,42 @@
 /**
- * The hosts of a cluster sorted for picking: by priority, then by health, with a balancer for each list and the load
- * each gets. Made anew when membership or health changes; balancers keep their position.
+ * The hosts of a cluster, or of one subset, sorted for picking: by priority, then by health, with a balancer for each
+ * list and the load each gets; where localities are weighted, a list for each of them. Made anew when membership or
+ * health changes; balancers keep their position.
  */
 import { anyChoice, type Balancer } from './balancer.ts';
+import { byTurns, EarliestDeadline } from './earliest-deadline.ts';
 import type { ClusterHost } from './host.ts';
-import { type PriorityHealth, priorityLoad, type Share } from './priority-load.ts';
+import { overprovisioning, type PriorityHealth, priorityLoad, type Share } from './priority-load.ts';
 
 interface List {
   readonly hosts: readonly ClusterHost[];
   readonly balancer: Balancer;
+  readonly localities: EarliestDeadline<Locality> | null;
   readonly panic: boolean;
   readonly percent: number;
 }
+
+interface Locality {
+  readonly weight: number;
+  readonly balancer: Balancer;
+}
+
+/** Weight of a locality from its hosts; null where localities do not count. */
+export type LocalityWeight = (hosts: readonly ClusterHost[]) => number;
+
+/** The weight that the configuration gives it. */
+export const configuredWeight: LocalityWeight = ([first]) => first?.endpoint.localityWeight ?? 0;
 
 export class HostLists {
   #lists: readonly List[] = [];
   #available: readonly ClusterHost[] = [];
   readonly #balancers = new Map<string, Balancer>();
   readonly #newBalancer: () => Balancer;
+  readonly #localityWeight: LocalityWeight | null;
 
-  constructor(newBalancer: () => Balancer) {
+  constructor(newBalancer: () => Balancer, localityWeight: LocalityWeight | null = null) {
     this.#newBalancer = newBalancer;
+    this.#localityWeight = localityWeight;
   }
 
   /** Hosts that are available, over all priorities. */
@@ -43,8 +59,10 @@ export class HostLists {
   /** Null when no list has a host. random is [0, 1) and asked only when there is a choice of lists. */
   pick(tried: readonly unknown[], random: () => number, hash: bigint | null = null): ClusterHost | null {
     const list = this.#choose(random);
-    const host = list?.balancer.pick(hash === null ? anyChoice : { hash, attempt: 0 });
-    if (list === undefined || host === undefined) return null;
+    if (list === undefined) return null;
+    const balancer = list.localities === null ? list.balancer : (list.localities.next()?.balancer ?? list.balancer);
+    const host = balancer.pick(hash === null ? anyChoice : { hash, attempt: 0 });
+    if (host === undefined) return null;
     this.panic = list.panic;
     if (tried.length === 0 || !tried.includes(host)) return host;
     return this.#untried(list, tried, hash) ?? host;
@@ -74,10 +92,32 @@ export class HostLists {
     const all = priorities[priority] ?? [];
     const hosts = source === 'all' ? all : all.filter((host) => host.available && host.endpoint.health === source);
     const key = `${priority}/${source}`;
+    const panic = source === 'all';
+    const localities = panic ? null : this.#localitiesOf(all, new Set(hosts), key);
+    return { hosts, balancer: this.#balancer(key, hosts), localities, panic, percent };
+  }
+
+  /** A locality that has lost hosts gets less, once it has less than 1/1.4 of them; null without any weight. */
+  #localitiesOf(
+    all: readonly ClusterHost[],
+    usable: ReadonlySet<ClusterHost>,
+    key: string,
+  ): EarliestDeadline<Locality> | null {
+    const weightOf = this.#localityWeight;
+    if (weightOf === null) return null;
+    const localities = [...Map.groupBy(all, (host) => host.endpoint.locality)].flatMap(([name, members]) => {
+      const hosts = members.filter((host) => usable.has(host));
+      const weight = weightOf(members) * Math.min(1, (overprovisioning * hosts.length) / members.length);
+      return weight > 0 ? [{ weight, balancer: this.#balancer(`${key}/${name}`, hosts) }] : [];
+    });
+    return localities.length === 0 ? null : new EarliestDeadline<Locality>(localities, byTurns);
+  }
+
+  #balancer(key: string, hosts: readonly ClusterHost[]): Balancer {
     const balancer = this.#balancers.get(key) ?? this.#newBalancer();
     this.#balancers.set(key, balancer);
     balancer.setHosts(hosts);
-    return { hosts, balancer, panic: source === 'all', percent };
+    return balancer;
   }
 }
 

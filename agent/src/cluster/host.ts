@@ -41,6 +41,9 @@ export class ClusterHost implements Host {
   rqError = 0;
   rqTimeout = 0;
   pool: HostPool | null = null;
+  highPool: HostPool | null = null;
+  /** When it came, or came back to health: slow start counts from here. */
+  freshSinceMs = 0;
   /** The result of a pick, made once. */
   readonly picked: Pick = { kind: 'host', host: this };
   readonly outlier: OutlierState = {
@@ -75,7 +78,12 @@ export class ClusterHost implements Host {
   /** No new picks ever again: the pool closes what is idle and lets the rest finish. */
   retire(): void {
     this.removed = true;
+    this.drainPools();
+  }
+
+  drainPools(): void {
     this.pool?.drain();
+    this.highPool?.drain();
   }
 }
 

@@ -18,6 +18,8 @@ export interface Share {
 }
 
 const overprovisioningPercent = 140;
+/** How many times its share a healthy host may carry. */
+export const overprovisioning: number = overprovisioningPercent / 100;
 
 /** panicThreshold in percent; 0 never panics. */
 export function priorityLoad(priorities: readonly PriorityHealth[], panicThreshold: number): readonly Share[] {

@@ -1,19 +1,14 @@
 /** Circuit breakers and outlier detection of a cluster, with Envoy's defaults. */
 import type { CircuitBreakers } from '@chainmail/xds/proto/envoy/config/cluster/v3/circuit_breaker';
 import type { OutlierDetection } from '@chainmail/xds/proto/envoy/config/cluster/v3/outlier_detection';
-import type { CircuitSpec, OutlierSpec } from '../model/cluster.ts';
+import { defaultCircuit } from '../cluster/circuit-breakers.ts';
+import type { CircuitSpec, ClusterSpec, OutlierSpec } from '../model/cluster.ts';
 import type { MessageReader } from './message-reader.ts';
 
-export const defaultCircuit: CircuitSpec = {
-  maxConnections: 1024,
-  maxPendingRequests: 1024,
-  maxRequests: 1024,
-  maxRetries: 3,
-  retryBudget: null,
-};
+type Circuits = Pick<ClusterSpec, 'circuit' | 'highCircuit'>;
 
-/** Requests of priority HIGH are refused in routes, so its thresholds bind nothing and are only checked. */
-export function readCircuitBreakers(r: MessageReader<CircuitBreakers>): CircuitSpec {
+/** The first thresholds of a priority count, as in Envoy. */
+export function readCircuitBreakers(r: MessageReader<CircuitBreakers>): Circuits {
   const thresholds = r.each('thresholds', (t) => {
     const priority = t.oneOf('priority', { DEFAULT: 'default', HIGH: 'high' } as const);
     const spec: CircuitSpec = {
@@ -29,7 +24,10 @@ export function readCircuitBreakers(r: MessageReader<CircuitBreakers>): CircuitS
     };
     return { priority, spec };
   });
-  return thresholds.find((t) => t.priority === 'default')?.spec ?? defaultCircuit;
+  const of = (priority: 'default' | 'high'): CircuitSpec | undefined =>
+    thresholds.find((t) => t.priority === priority)?.spec;
+  const high = of('high');
+  return { circuit: of('default') ?? defaultCircuit, ...(high === undefined ? {} : { highCircuit: high }) };
 }
 
 export function readOutlierDetection(r: MessageReader<OutlierDetection>): OutlierSpec {

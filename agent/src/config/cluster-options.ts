@@ -1,5 +1,9 @@
 /** How a cluster speaks and balances: upstream protocol options and the load-balancing policy. */
-import type { Cluster } from '@chainmail/xds/proto/envoy/config/cluster/v3/cluster';
+import type {
+  Cluster,
+  Cluster_LeastRequestLbConfig,
+  Cluster_RoundRobinLbConfig,
+} from '@chainmail/xds/proto/envoy/config/cluster/v3/cluster';
 import type {
   HttpProtocolOptions as CommonOptions,
   UpstreamHttpProtocolOptions,
@@ -11,7 +15,7 @@ import type { Random } from '@chainmail/xds/proto/envoy/extensions/load_balancin
 import type { RingHash } from '@chainmail/xds/proto/envoy/extensions/load_balancing_policies/ring_hash/v3/ring_hash';
 import type { RoundRobin } from '@chainmail/xds/proto/envoy/extensions/load_balancing_policies/round_robin/v3/round_robin';
 import type { HttpProtocolOptions } from '@chainmail/xds/proto/envoy/extensions/upstreams/http/v3/http_protocol_options';
-import type { ClusterSpec, HashingSpec } from '../model/cluster.ts';
+import type { ClusterSpec, HashingSpec, SlowStartSpec } from '../model/cluster.ts';
 import { readByHostname, readMaglev, readRing } from './consistent-hashing.ts';
 import { type CommonHttpOptions, readCommonHttpOptions, readHttp1Options } from './http-options.ts';
 import { type Extension, extension, type MessageReader } from './message-reader.ts';
@@ -93,7 +97,7 @@ function readVersion(r: MessageReader<HttpProtocolOptions>, http2: boolean): Clu
   }
 }
 
-type Balancing = Pick<ClusterSpec, 'lb' | 'leastRequestChoices' | 'hashing'>;
+type Balancing = Pick<ClusterSpec, 'lb' | 'leastRequestChoices' | 'hashing' | 'slowStart' | 'activeRequestBias'>;
 
 const defaultChoices = 2;
 
@@ -119,7 +123,7 @@ export function readBalancing(r: MessageReader<Cluster>): Balancing {
   const legacy = readLegacyBalancing(r);
   if (extended !== undefined) return extended;
   if (policy === 'extension') throw r.invalid('loadBalancingPolicy', 'is required by lb_policy');
-  return { lb: policy, leastRequestChoices: legacy.choices, hashing: legacy.hashing };
+  return { lb: policy, leastRequestChoices: legacy.choices, hashing: legacy.hashing, ...legacy.more };
 }
 
 type Any = Parameters<MessageReader<Cluster>['extension']>[1];
@@ -136,12 +140,13 @@ function requiredAny(r: {
 interface LegacyBalancing {
   readonly choices: number;
   readonly hashing: HashingSpec | null;
+  readonly more: Pick<Balancing, 'slowStart' | 'activeRequestBias'>;
 }
 
 /** The fields of Cluster itself: number of choices for least request, sizes for consistent hashing. */
 function readLegacyBalancing(r: MessageReader<Cluster>): LegacyBalancing {
   const config = r.take('lbConfig');
-  const none: LegacyBalancing = { choices: defaultChoices, hashing: null };
+  const none: LegacyBalancing = { choices: defaultChoices, hashing: null, more: {} };
   switch (config.case) {
     case undefined:
       return none;
@@ -149,9 +154,10 @@ function readLegacyBalancing(r: MessageReader<Cluster>): LegacyBalancing {
       return r.within('leastRequestLbConfig', config.value, (l) => ({
         ...none,
         choices: l.take('choiceCount') ?? defaultChoices,
+        more: { ...readBias(l), ...readSlowStart(l) },
       }));
     case 'roundRobinLbConfig':
-      return r.within('roundRobinLbConfig', config.value, () => none);
+      return r.within('roundRobinLbConfig', config.value, (b) => ({ ...none, more: readSlowStart(b) }));
     case 'ringHashLbConfig':
       return r.within('ringHashLbConfig', config.value, (h) => ({ ...none, hashing: readRing(h) }));
     case 'maglevLbConfig':
@@ -164,15 +170,46 @@ function readLegacyBalancing(r: MessageReader<Cluster>): LegacyBalancing {
   }
 }
 
+type WithSlowStart =
+  | MessageReader<Cluster_LeastRequestLbConfig>
+  | MessageReader<Cluster_RoundRobinLbConfig>
+  | MessageReader<LeastRequest>
+  | MessageReader<RoundRobin>;
+
+/** Both forms of the message have the same fields. */
+function readSlowStart(level: WithSlowStart): Pick<ClusterSpec, 'slowStart'> {
+  const r = level as MessageReader<Cluster_RoundRobinLbConfig>;
+  const slowStart = r.inside('slowStartConfig', (s): SlowStartSpec | null => {
+    const windowMs = s.durationMs('slowStartWindow') ?? 0;
+    const aggression = s.inside('aggression', (a) => a.take('defaultValue')) ?? 1;
+    const minShare = (s.inside('minWeightPercent', (p) => p.take('value')) ?? 10) / 100;
+    if (aggression <= 0) throw s.invalid('aggression', 'must be greater than 0');
+    return windowMs === 0 ? null : { windowMs, aggression, minShare };
+  });
+  return slowStart ? { slowStart } : {};
+}
+
+function readBias(
+  level: MessageReader<Cluster_LeastRequestLbConfig> | MessageReader<LeastRequest>,
+): Pick<ClusterSpec, 'activeRequestBias'> {
+  const r = level as MessageReader<Cluster_LeastRequestLbConfig>;
+  const bias = r.inside('activeRequestBias', (b) => b.take('defaultValue'));
+  if (bias === undefined) return {};
+  if (bias < 0) throw r.invalid('activeRequestBias', 'must not be negative');
+  return { activeRequestBias: bias };
+}
+
 const balancingExtensions: readonly Extension<Balancing>[] = [
-  extension<RoundRobin, Balancing>('envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin', () => ({
+  extension<RoundRobin, Balancing>('envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin', (b) => ({
     lb: 'round_robin',
     leastRequestChoices: defaultChoices,
+    ...readSlowStart(b),
   })),
   extension<LeastRequest, Balancing>('envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest', (l) => {
     l.only('enableFullScan', false);
     l.oneOf('selectionMethod', { N_CHOICES: null });
-    return { lb: 'least_request', leastRequestChoices: l.take('choiceCount') ?? defaultChoices };
+    const leastRequestChoices = l.take('choiceCount') ?? defaultChoices;
+    return { lb: 'least_request', leastRequestChoices, ...readBias(l), ...readSlowStart(l) };
   }),
   extension<Random, Balancing>('envoy.extensions.load_balancing_policies.random.v3.Random', () => ({
     lb: 'random',

@@ -155,9 +155,32 @@ const refused: readonly (readonly [string, Json, string])[] = [
     'health_checks[0].grpc_health_check: not implemented by this agent (field of envoy.config.core.v3.HealthCheck)',
   ],
   [
-    'subsets',
-    { lb_subset_config: {} },
-    'lb_subset_config: not implemented by this agent (field of envoy.config.cluster.v3.Cluster)',
+    'a list of fallbacks',
+    { lb_subset_config: { metadata_fallback_policy: 'FALLBACK_LIST' } },
+    'lb_subset_config.metadata_fallback_policy: FALLBACK_LIST is not implemented (METADATA_NO_FALLBACK are)',
+  ],
+  [
+    'fallback keys that are no keys',
+    {
+      lb_subset_config: {
+        subset_selectors: [{ keys: ['a', 'b'], fallback_policy: 'KEYS_SUBSET', fallback_keys_subset: ['c'] }],
+      },
+    },
+    'lb_subset_config.subset_selectors[0].fallback_keys_subset: must be a subset of the selector keys',
+  ],
+  [
+    'KEYS_SUBSET with all keys',
+    {
+      lb_subset_config: {
+        subset_selectors: [{ keys: ['a'], fallback_policy: 'KEYS_SUBSET', fallback_keys_subset: ['a'] }],
+      },
+    },
+    'lb_subset_config.subset_selectors[0].fallback_keys_subset: cannot be equal to the keys of the selector',
+  ],
+  [
+    'zones',
+    { common_lb_config: { zone_aware_lb_config: {} } },
+    'common_lb_config.zone_aware_lb_config: not implemented by this agent (field of envoy.config.cluster.v3.Cluster.CommonLbConfig)',
   ],
   [
     'HTTP/2 to upstreams',
@@ -301,5 +324,64 @@ test('health checks with the defaults of Envoy', (t) => {
   });
   t.like(check({ tcp_health_check: { send: { text: '0A' }, receive: [{ text: 'ff' }] } }), {
     probe: { kind: 'tcp', send: '0a', receive: ['ff'] },
+  });
+});
+
+test('subsets, slow start, localities and both priorities', (t) => {
+  const { spec, source } = clusterOf({
+    name: 'c',
+    common_lb_config: { locality_weighted_lb_config: {}, healthy_panic_threshold: { value: 10 } },
+    lb_policy: 'LEAST_REQUEST',
+    least_request_lb_config: {
+      active_request_bias: { default_value: 0.5, runtime_key: 'b' },
+      slow_start_config: { slow_start_window: '30s', aggression: { default_value: 2, runtime_key: 'a' } },
+    },
+    lb_subset_config: {
+      fallback_policy: 'DEFAULT_SUBSET',
+      default_subset: { stage: 'dev', n: 1 },
+      subset_selectors: [{ keys: ['b', 'a', 'b'], fallback_policy: 'ANY_ENDPOINT' }],
+      list_as_any: true,
+    },
+    circuit_breakers: { thresholds: [{ priority: 'HIGH', max_requests: 7 }, { max_requests: 5 }] },
+    load_assignment: {
+      cluster_name: 'c',
+      endpoints: [
+        {
+          load_balancing_weight: 4,
+          lb_endpoints: [endpoint('10.0.0.1', 80, { metadata: { filter_metadata: { 'envoy.lb': { a: ['x', 2] } } } })],
+        },
+      ],
+    },
+  });
+  t.like(spec, {
+    panicThreshold: 10,
+    localityWeighted: true,
+    activeRequestBias: 0.5,
+    slowStart: { windowMs: 30_000, aggression: 2, minShare: 0.1 },
+    circuit: { maxRequests: 5 },
+    highCircuit: { maxRequests: 7, maxConnections: 1024 },
+    subsets: {
+      fallback: 'default',
+      defaultSubset: { names: ['n', 'stage'], values: ['1', '"dev"'] },
+      selectors: [{ keys: ['a', 'b'], fallback: 'any', fallbackKeys: [], singleHost: false }],
+      listAsAny: true,
+    },
+  });
+  t.like(source.kind === 'static' ? source.endpoints[0] : null, {
+    localityWeight: 4,
+    metadata: { a: { value: '["x",2]', items: ['"x"', '2'] } },
+  });
+  t.is(clusterOf({ name: 'c', lb_subset_config: { fallback_policy: 'ANY_ENDPOINT' } }).spec.subsets, null);
+});
+
+test('the time after a failed lookup, ten times as long at most unless said otherwise', (t) => {
+  const failureOf = (rate: Json): unknown => {
+    const { source } = clusterOf({ name: 'c', type: 'STRICT_DNS', dns_failure_refresh_rate: rate });
+    return source.kind === 'dns' ? source.dns.failure : undefined;
+  };
+  t.deepEqual(failureOf({ base_interval: '2s' }), { baseMs: 2000, maxMs: 20_000 });
+  t.deepEqual(failureOf({ base_interval: '2s', max_interval: '3s' }), { baseMs: 2000, maxMs: 3000 });
+  t.throws(() => failureOf({ base_interval: '2s', max_interval: '1s' }), {
+    message: 'dns_failure_refresh_rate.max_interval: must be greater than or equal to the base_interval',
   });
 });

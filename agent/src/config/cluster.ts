@@ -4,19 +4,22 @@ import { isIPv6 } from 'node:net';
 import type {
   Cluster,
   Cluster_CommonLbConfig,
+  Cluster_RefreshRate,
   Cluster_TransportSocketMatch,
   UpstreamConnectionOptions,
 } from '@chainmail/xds/proto/envoy/config/cluster/v3/cluster';
 import type { BindConfig, SocketAddress } from '@chainmail/xds/proto/envoy/config/core/v3/address';
+import { defaultCircuit } from '../cluster/circuit-breakers.ts';
 import type { ClusterSpec, HealthCheckSpec, TransportSocketMatchSpec } from '../model/cluster.ts';
 import { readSocketAddress } from './address.ts';
-import { defaultCircuit, readCircuitBreakers, readOutlierDetection } from './cluster-limits.ts';
+import { readCircuitBreakers, readOutlierDetection } from './cluster-limits.ts';
 import { readBalancing, readProtocol } from './cluster-options.ts';
 import type { CompileContext } from './compile-context.ts';
 import { readAdsSource } from './config-source.ts';
 import { type NamedEndpoint, readAssignment } from './endpoints.ts';
 import { readHealthCheck } from './health-check.ts';
 import { type MessageReader, readMessage } from './message-reader.ts';
+import { readSubsets } from './subsets.ts';
 import { readUpstreamSocket, type UpstreamSocket } from './tls-context.ts';
 
 const plaintext: UpstreamSocket = { tls: null, proxyProtocol: null };
@@ -27,6 +30,8 @@ export interface DnsSpec {
   readonly all: boolean;
   readonly family: 'auto' | 'v4_only' | 'v6_only' | 'v4_preferred' | 'all';
   readonly refreshMs: number;
+  /** dns_failure_refresh_rate: the time after a failure grows from base to max; null is a growing time of our own. */
+  readonly failure: { readonly baseMs: number; readonly maxMs: number } | null;
   readonly respectTtl: boolean;
 }
 
@@ -86,12 +91,13 @@ function readCluster(r: MessageReader<Cluster>, options: ClusterOptions, context
     stats: context.env.stats.cluster(r.take('altStatName') || name),
     type,
     ...balancing,
-    panicThreshold: r.inside('commonLbConfig', readPanicThreshold) ?? 50,
+    ...readCommonBalancing(r),
+    subsets: r.inside('lbSubsetConfig', readSubsets) ?? null,
     connectTimeoutMs: r.durationMs('connectTimeout') ?? 5_000,
     bufferLimitBytes: r.take('perConnectionBufferLimitBytes') ?? 1024 * 1024,
     ...(r.inside('transportSocket', (s) => readUpstreamSocket(s, autoSni, context)) ?? plaintext),
     tlsMatches: readSocketMatches(r, autoSni, context),
-    circuit: r.inside('circuitBreakers', readCircuitBreakers) ?? defaultCircuit,
+    ...(r.inside('circuitBreakers', readCircuitBreakers) ?? { circuit: defaultCircuit }),
     outlier: r.inside('outlierDetection', readOutlierDetection) ?? null,
     healthCheck: readHealthChecks(r, type, name),
     ...(r.inside('upstreamBindConfig', readBind) ?? { bindV4: null, bindV6: null }),
@@ -150,22 +156,40 @@ function readSource(r: MessageReader<Cluster>, type: ClusterSpec['type'], name: 
   }
 }
 
-function readDns(r: MessageReader<Cluster>): Pick<DnsSpec, 'family' | 'refreshMs' | 'respectTtl'> {
+function readDns(r: MessageReader<Cluster>): Pick<DnsSpec, 'family' | 'refreshMs' | 'failure' | 'respectTtl'> {
   r.only('useTcpForDnsLookups', false);
   return {
     family: r.oneOf('dnsLookupFamily', families),
     refreshMs: r.durationMs('dnsRefreshRate') ?? 5_000,
+    failure: r.inside('dnsFailureRefreshRate', readFailureRate) ?? null,
     respectTtl: r.take('respectDnsTtl'),
   };
 }
 
-function readPanicThreshold(r: MessageReader<Cluster_CommonLbConfig>): number | undefined {
-  r.only('closeConnectionsOnHostSetChange', false);
-  const locality = r.take('localityConfigSpecifier');
-  // Zone-aware routing needs zones that local and upstream clusters share, which bootstrap does not declare.
-  if (locality.case !== undefined) throw r.unsupported(locality.case);
-  r.inside('consistentHashingLbConfig', (c) => c.only('hashBalanceFactor'));
-  return r.inside('healthyPanicThreshold', (p) => p.take('value'));
+function readFailureRate(r: MessageReader<Cluster_RefreshRate>): DnsSpec['failure'] {
+  const baseMs = r.durationMs('baseInterval') ?? 0;
+  const maxMs = r.durationMs('maxInterval') ?? baseMs * 10;
+  if (maxMs < baseMs) throw r.invalid('maxInterval', 'must be greater than or equal to the base_interval');
+  return { baseMs, maxMs };
+}
+
+type CommonBalancing = Pick<ClusterSpec, 'panicThreshold' | 'localityWeighted'>;
+
+const defaultPanicThreshold = 50;
+
+function readCommonBalancing(r: MessageReader<Cluster>): CommonBalancing {
+  const common = r.inside('commonLbConfig', (c: MessageReader<Cluster_CommonLbConfig>) => {
+    c.only('closeConnectionsOnHostSetChange', false);
+    const locality = c.take('localityConfigSpecifier');
+    // Zone-aware routing needs zones that local and upstream clusters share, which bootstrap does not declare.
+    if (locality.case === 'zoneAwareLbConfig') throw c.unsupported(locality.case);
+    c.inside('consistentHashingLbConfig', (h) => h.only('hashBalanceFactor'));
+    return {
+      panicThreshold: c.inside('healthyPanicThreshold', (p) => p.take('value')) ?? defaultPanicThreshold,
+      localityWeighted: locality.case === 'localityWeightedLbConfig',
+    };
+  });
+  return common ?? { panicThreshold: defaultPanicThreshold };
 }
 
 function readSocketMatches(

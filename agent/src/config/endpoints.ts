@@ -14,6 +14,7 @@ import type {
 import type { EndpointSpec, EndpointsSpec } from '../model/cluster.ts';
 import { canonicalIp, readHostPort } from './address.ts';
 import { type MessageReader, readMessage } from './message-reader.ts';
+import { endpointMetadata } from './metadata.ts';
 
 /** Before names are resolved, `address.ip` holds the DNS name. */
 export type NamedEndpoint = EndpointSpec;
@@ -52,11 +53,16 @@ function readPolicy(r: MessageReader<ClusterLoadAssignment_Policy>): void {
 
 function readLocality(r: MessageReader<LocalityLbEndpoints>, names: boolean): readonly NamedEndpoint[] {
   const priority = r.take('priority');
-  const locality = r.inside('locality', (l) => [l.take('region'), l.take('zone'), l.take('subZone')].join('/')) ?? '';
-  return r.each('lbEndpoints', (e) => readEndpoint(e, priority, locality === '//' ? '' : locality, names));
+  const named = r.inside('locality', (l) => [l.take('region'), l.take('zone'), l.take('subZone')].join('/')) ?? '';
+  const locality = named === '//' ? '' : named;
+  const weight = r.take('loadBalancingWeight');
+  const place = { priority, locality, ...(weight === undefined ? {} : { localityWeight: weight }) };
+  return r.each('lbEndpoints', (e) => readEndpoint(e, place, names));
 }
 
-function readEndpoint(r: MessageReader<LbEndpoint>, priority: number, locality: string, names: boolean): NamedEndpoint {
+type Place = Pick<EndpointSpec, 'priority' | 'locality' | 'localityWeight'>;
+
+function readEndpoint(r: MessageReader<LbEndpoint>, place: Place, names: boolean): NamedEndpoint {
   const identifier = r.take('hostIdentifier');
   if (identifier.case !== 'endpoint') throw r.unsupported(identifier.case ?? 'hostIdentifier');
   const { hostname, host, port } = r.within('endpoint', identifier.value, (e) => readHost(e, names));
@@ -65,8 +71,7 @@ function readEndpoint(r: MessageReader<LbEndpoint>, priority: number, locality: 
     hostname,
     health: r.oneOf('healthStatus', health),
     weight: r.take('loadBalancingWeight') ?? 1,
-    priority,
-    locality,
+    ...place,
     ...(r.inside('metadata', readMetadata) ?? { socketMatch: {} }),
   };
 }
@@ -81,11 +86,15 @@ function readHost(
   return { hostname: r.take('hostname') || (isAddress ? '' : host), host: isAddress ? canonicalIp(host) : host, port };
 }
 
-/** Other metadata describes; the labels for transport_socket_matches and the hash key steer something. */
-function readMetadata(r: MessageReader<Metadata>): Pick<EndpointSpec, 'socketMatch' | 'hashKey'> {
+/** Other metadata describes; the labels for transport_socket_matches and what is under envoy.lb steer something. */
+function readMetadata(r: MessageReader<Metadata>): Pick<EndpointSpec, 'socketMatch' | 'hashKey' | 'metadata'> {
   const hashKey = r.message.filterMetadata['envoy.lb']?.['hash_key'];
-  const socketMatch = readSocketMatch(r);
-  return typeof hashKey === 'string' ? { socketMatch, hashKey } : { socketMatch };
+  const metadata = endpointMetadata(r.message);
+  return {
+    socketMatch: readSocketMatch(r),
+    ...(typeof hashKey === 'string' ? { hashKey } : {}),
+    ...(metadata === undefined ? {} : { metadata }),
+  };
 }
 
 function readSocketMatch(r: MessageReader<Metadata>): Readonly<Record<string, string>> {

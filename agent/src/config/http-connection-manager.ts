@@ -4,7 +4,6 @@ import type {
   Rds,
 } from '@chainmail/xds/proto/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager';
 import type { HttpConnectionManagerSpec, HttpFilterSpec } from '../model/http.ts';
-import { readHeadroom } from '../net/stream.ts';
 import { readAccessLog } from './access-log.ts';
 import type { CompileContext } from './compile-context.ts';
 import { readAdsSource } from './config-source.ts';
@@ -77,7 +76,7 @@ export function readHttpConnectionManager(
         return (u.take('enabled') ?? true) ? type : '';
       })
       .filter((type) => type !== ''),
-    maxRequestHeadersBytes: readMaxHeaders(r),
+    maxRequestHeadersBytes: (r.take('maxRequestHeadersKb') ?? defaults.maxRequestHeadersKb) * 1024,
     maxStreamDurationMs: common?.maxStreamDurationMs ?? 0,
     maxHeadersCount: common?.maxHeadersCount ?? 100,
     idleTimeoutMs: common?.idleTimeoutMs ?? 3_600_000,
@@ -88,17 +87,6 @@ export function readHttpConnectionManager(
     defaultHostForHttp10: http1?.defaultHostForHttp10 ?? '',
     enableTrailers: http1?.enableTrailers ?? false,
   };
-}
-
-/** A head is parsed where the read buffer can hold all of it. */
-const largestHeadersKb = readHeadroom / 1024;
-
-function readMaxHeaders(r: Reader): number {
-  const kb = r.take('maxRequestHeadersKb') ?? defaults.maxRequestHeadersKb;
-  if (kb > largestHeadersKb) {
-    throw r.unsupported('maxRequestHeadersKb', `more than ${largestHeadersKb} KiB of headers are not implemented`);
-  }
-  return kb * 1024;
 }
 
 /** Switches that are accepted where they are off. */

@@ -106,7 +106,6 @@ export const ignoredFields: Readonly<Record<string, Reasons>> = {
   },
   'envoy.config.cluster.v3.CircuitBreakers.Thresholds': { track_remaining: 'only adds statistics' },
   'envoy.config.endpoint.v3.LocalityLbEndpoints': {
-    load_balancing_weight: 'counts only with locality-weighted balancing, which is refused',
     metadata: informational,
     proximity: 'unused by Envoy too',
   },

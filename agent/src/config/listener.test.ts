@@ -168,25 +168,6 @@ const refused: readonly (readonly [string, Json, string])[] = [
     ),
     'listener_filters[0].typed_config.rules: not implemented by this agent (field of envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol)',
   ],
-  [
-    'a subset of a cluster behind tcp_proxy',
-    listenerWith([tcpProxy({ metadata_match: { filter_metadata: { 'envoy.lb': { a: 'b' } } } })]),
-    `${at}.metadata_match: not implemented by this agent (field of envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy)`,
-  ],
-  [
-    'a subset of a weighted cluster',
-    listenerWith([
-      {
-        name: 'tcp',
-        typed_config: {
-          '@type': types.tcpProxy,
-          stat_prefix: 't',
-          weighted_clusters: { clusters: [{ name: 'a', weight: 1, metadata_match: {} }] },
-        },
-      },
-    ]),
-    `${at}.weighted_clusters.clusters[0].metadata_match: not implemented by this agent (field of envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight)`,
-  ],
   ['no filter chain', { name: 'l', address }, 'filter_chains: no filter chains specified'],
   [
     'a chain without a terminal filter',
@@ -243,3 +224,24 @@ for (const [what, json, message] of refused) {
     t.is(t.throws(() => listenerOf(json))?.message, message);
   });
 }
+
+test('subsets behind tcp_proxy: what a weighted cluster asks for goes over what the filter asks for', (t) => {
+  const lb = (labels: Json): Json => ({ filter_metadata: { 'envoy.lb': labels, other: { x: 1 } } });
+  const clustersOf = (config: Json): unknown => {
+    const { cluster: _, ...rest } = (tcpProxy().typed_config as Json) ?? {};
+    const filter = { name: 'tcp', typed_config: { ...rest, ...config } };
+    const { terminal } = listenerOf(listenerWith([filter])).spec.chains[0] ?? {};
+    return terminal?.kind === 'tcp_proxy' ? terminal.clusters : null;
+  };
+  t.like(clustersOf({ cluster: 'a', metadata_match: lb({ z: true, a: 'b' }) }), [
+    { name: 'a', weight: 1, subset: { names: ['a', 'z'], values: ['"b"', 'true'] } },
+  ]);
+  t.like(
+    clustersOf({
+      metadata_match: lb({ a: 'b' }),
+      weighted_clusters: { clusters: [{ name: 'x', weight: 1, metadata_match: lb({ a: 'c', d: { f: 1, e: [2] } }) }] },
+    }),
+    [{ name: 'x', subset: { names: ['a', 'd'], values: ['"c"', '{"e":[2],"f":1}'] } }],
+  );
+  t.deepEqual(clustersOf({ cluster: 'a' }), [{ name: 'a', weight: 1 }]);
+});

@@ -8,6 +8,7 @@ import { readAccessLog } from './access-log.ts';
 import type { CompileContext } from './compile-context.ts';
 import { readHttpConnectionManager } from './http-connection-manager.ts';
 import { type Extension, extension, type MessageReader } from './message-reader.ts';
+import { readMetadataMatch, subsetOf } from './metadata.ts';
 import { readRbac } from './rbac.ts';
 
 type NetworkFilter =
@@ -70,12 +71,17 @@ function readTcpProxy(r: MessageReader<TcpProxy>, context: CompileContext): TcpP
 
 function readClusters(r: MessageReader<TcpProxy>): readonly WeightedClusterSpec[] {
   const specifier = r.take('clusterSpecifier');
+  const own = r.inside('metadataMatch', readMetadataMatch);
   switch (specifier.case) {
     case 'cluster':
-      return [{ name: specifier.value, weight: 1 }];
+      return [{ name: specifier.value, weight: 1, ...subsetOf(own) }];
     case 'weightedClusters':
       return r.within('weightedClusters', specifier.value, (w) =>
-        w.each('clusters', (c) => ({ name: c.take('name'), weight: c.take('weight') })),
+        w.each('clusters', (c) => ({
+          name: c.take('name'),
+          weight: c.take('weight'),
+          ...subsetOf(own, c.inside('metadataMatch', readMetadataMatch)),
+        })),
       );
     case undefined:
       throw r.invalid('clusterSpecifier', 'one of cluster, weighted_clusters is required');

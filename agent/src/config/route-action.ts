@@ -1,4 +1,5 @@
 /** What a route does: forward, redirect or answer. */
+import type { JsonObject } from '@bufbuild/protobuf';
 import type {
   DirectResponseAction,
   RedirectAction,
@@ -17,6 +18,7 @@ import { readDataSource } from './data-source.ts';
 import { readHashPolicy } from './hash-policy.ts';
 import { readHeaderMutations } from './header-mutations.ts';
 import type { MessageReader } from './message-reader.ts';
+import { readMetadataMatch, subsetOf } from './metadata.ts';
 import { readRetryPolicy } from './retry.ts';
 import { readRewrite } from './rewrite.ts';
 
@@ -38,12 +40,12 @@ export function readRouteAction(
   checkClusters: boolean,
   context: CompileContext,
 ): RouteActionSpec {
-  r.oneOf('priority', { DEFAULT: null });
   r.only('maxInternalRedirects', 0);
   r.only('includeVhRateLimits', false);
   return {
     kind: 'route',
     ...readTarget(r, checkClusters, context),
+    ...(r.oneOf('priority', { DEFAULT: false, HIGH: true }) ? { highPriority: true } : {}),
     clusterNotFoundStatus: r.oneOf('clusterNotFoundResponseCode', notFoundStatus),
     timeoutMs: readTimeout(r),
     idleTimeoutMs: r.durationMs('idleTimeout') ?? null,
@@ -66,22 +68,23 @@ function readTimeout(r: MessageReader<RouteAction>): number {
   return r.message.maxStreamDuration === undefined ? timeoutMs : 0;
 }
 
-type Target = Pick<RouteActionSpec, 'clusters' | 'clusterHeader' | 'weightHeader'>;
+type Target = Pick<RouteActionSpec, 'clusters' | 'clusterHeader' | 'weightHeader' | 'subset'>;
 
 function readTarget(r: MessageReader<RouteAction>, checkClusters: boolean, context: CompileContext): Target {
   const specifier = r.take('clusterSpecifier');
+  const own = r.inside('metadataMatch', readMetadataMatch);
   const check = (name: string, path: string): void => {
     if (checkClusters) context.clusters.push({ name, path });
   };
   switch (specifier.case) {
     case 'cluster':
       check(specifier.value, r.at('cluster'));
-      return { clusters: [{ name: specifier.value, weight: 1 }], clusterHeader: '' };
+      return { clusters: [{ name: specifier.value, weight: 1, ...subsetOf(own) }], clusterHeader: '' };
     case 'clusterHeader':
-      return { clusters: [], clusterHeader: specifier.value.toLowerCase() };
+      return { clusters: [], clusterHeader: specifier.value.toLowerCase(), ...subsetOf(own) };
     case 'weightedClusters':
       return r.within('weightedClusters', specifier.value, (w) => ({
-        clusters: readWeighted(w, check),
+        clusters: readWeighted(w, own, check),
         weightHeader: weightHeaderOf(w),
         clusterHeader: '',
       }));
@@ -95,6 +98,7 @@ function readTarget(r: MessageReader<RouteAction>, checkClusters: boolean, conte
 
 function readWeighted(
   r: MessageReader<WeightedCluster>,
+  routeMatch: JsonObject | undefined,
   check: (name: string, path: string) => void,
 ): readonly RouteClusterSpec[] {
   const clusters = r.each('clusters', (c) => {
@@ -107,6 +111,7 @@ function readWeighted(
       weight: c.take('weight') ?? 0,
       headers: readHeaderMutations(c),
       hostRewrite: host.case === undefined ? null : host.value,
+      ...subsetOf(routeMatch, c.inside('metadataMatch', readMetadataMatch)),
     };
   });
   if (clusters.every((c) => c.weight === 0)) throw r.invalid('clusters', 'the sum of the weights must be above 0');

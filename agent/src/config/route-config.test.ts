@@ -20,6 +20,43 @@ test('a route to a cluster with the defaults of Envoy', (t) => {
   });
 });
 
+test('priority and the subset that is asked for', (t) => {
+  const lb = (labels: Json): Json => ({ filter_metadata: { 'envoy.lb': labels } });
+  const { virtualHosts } = routesOf({
+    name: 'r',
+    virtual_hosts: [
+      {
+        name: 'v',
+        domains: ['*'],
+        routes: [
+          { match: { prefix: '/h' }, route: { cluster_header: 'X', priority: 'HIGH', metadata_match: lb({ a: 1 }) } },
+          {
+            match: { prefix: '/' },
+            route: {
+              metadata_match: lb({ stage: 'prod' }),
+              weighted_clusters: {
+                clusters: [
+                  { name: 'b', weight: 1, metadata_match: lb({ v: '1' }) },
+                  { name: 'c', weight: 1, metadata_match: lb({ stage: 'dev' }) },
+                ],
+              },
+            },
+          },
+        ],
+      },
+    ],
+  });
+  const [first, second] = virtualHosts[0]?.routes ?? [];
+  t.like(first?.action, { highPriority: true, subset: { names: ['a'], values: ['1'] } });
+  t.like(second?.action, {
+    clusters: [
+      { name: 'b', subset: { names: ['stage', 'v'], values: ['"prod"', '"1"'] } },
+      { name: 'c', subset: { names: ['stage'], values: ['"dev"'] } },
+    ],
+  });
+  t.false('highPriority' in (second?.action ?? {}));
+});
+
 test('retries: conditions, back-off and the default of one', (t) => {
   const { virtualHosts } = routesOf(
     vhost({
@@ -143,11 +180,6 @@ const refused: readonly (readonly [string, Json, string])[] = [
     'a retry condition that is not implemented',
     vhost({ route: { cluster: 'a', retry_policy: { retry_on: 'http3-post-connect-failure' } } }),
     `${at}.route.retry_policy.retry_on: 'http3-post-connect-failure' is not implemented (5xx, gateway-error, reset, reset-before-request, connect-failure, retriable-4xx, refused-stream, retriable-status-codes, retriable-headers, envoy-ratelimited, cancelled, deadline-exceeded, internal, resource-exhausted, unavailable are)`,
-  ],
-  [
-    'high priority',
-    vhost({ route: { cluster: 'a', priority: 'HIGH' } }),
-    `${at}.route.priority: HIGH is not implemented (DEFAULT are)`,
   ],
   [
     'per-filter configuration',

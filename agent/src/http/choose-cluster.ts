@@ -20,5 +20,6 @@ export function findCluster(
   runtime: WorkerRuntime,
 ): Cluster | null {
   const name = action.clusterHeader === '' ? (action.clusters[index]?.name ?? null) : view.header(action.clusterHeader);
-  return name === null ? null : (runtime.cluster(name) ?? null);
+  const cluster = name === null ? null : (runtime.cluster(name) ?? null);
+  return action.highPriority === true && cluster !== null ? cluster.high : cluster;
 }

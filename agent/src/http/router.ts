@@ -6,6 +6,7 @@
  */
 import type { Cluster, Host, Outcome, PickContext } from '../cluster/cluster.ts';
 import type { Head } from '../http1/head.ts';
+import type { MetadataMatchSpec } from '../model/cluster.ts';
 import type { RouteActionSpec } from '../model/http.ts';
 import type { AddressSpec } from '../model/listener.ts';
 import { clusterStat } from '../stats/layout.ts';
@@ -44,6 +45,7 @@ export class Router implements UpstreamUser, PickContext {
   tried: Host[] = [];
   destination: AddressSpec | null = null;
   hash: bigint | null = null;
+  subset: MetadataMatchSpec | null = null;
   sni = '';
   wantsUpgrade = false;
   /** Request and answer are the two directions of a tunnel; the answer's has ended. */
@@ -73,6 +75,7 @@ export class Router implements UpstreamUser, PickContext {
     if (this.tried.length > 0) this.tried = [];
     this.destination = null;
     this.hash = null;
+    this.subset = null;
     this.sni = '';
     this.wantsUpgrade = false;
     this.isTunnel = false;
@@ -116,6 +119,7 @@ export class Router implements UpstreamUser, PickContext {
     const { info } = x.downstream;
     if (cluster.spec.type === 'original_dst') this.destination = { ip: info.localIp, port: info.localPort };
     if (route.hash !== null) this.hash = route.hash(x);
+    this.subset = action.clusters[index]?.subset ?? action.subset ?? null;
     prepareUpstreamHead(x, route, action);
     this.#retry.begin(route.retry, route.retryAnswer, cluster, x.view.method);
     if (last) this.#onRequestDone();

@@ -4,6 +4,8 @@ import { type StaticHeader, staticHeader } from '../http1/head.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 
 const initialScratch = 32_768;
+/** A head beyond this is rare, and its buffer is not kept. */
+const largestScratch = 262_144;
 const cachedServiceTimes = 512;
 
 export class WorkerShared {
@@ -19,6 +21,7 @@ export class WorkerShared {
 
   /** A buffer of at least that size; its content is only good until the next call. */
   scratch(bytes: number): Buffer {
+    if (bytes > largestScratch) return Buffer.allocUnsafeSlow(bytes);
     if (bytes > this.#scratch.length) this.#scratch = Buffer.allocUnsafeSlow(bytes * 2);
     return this.#scratch;
   }

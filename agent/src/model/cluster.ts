@@ -10,8 +10,16 @@ export interface ClusterSpec {
   readonly type: 'static' | 'strict_dns' | 'logical_dns' | 'eds' | 'original_dst';
   readonly lb: 'round_robin' | 'least_request' | 'random' | 'ring_hash' | 'maglev' | 'cluster_provided';
   readonly leastRequestChoices: number;
+  /** least_request with unequal weights: weight / (requests in flight + 1) ^ bias; absent is 1. */
+  readonly activeRequestBias?: number;
   /** For ring_hash and maglev. */
   readonly hashing?: HashingSpec | null;
+  /** For round_robin and least_request; absent or null: a new host gets its whole share at once. */
+  readonly slowStart?: SlowStartSpec | null;
+  /** locality_weighted_lb_config: localities of a priority are chosen by their weights first. */
+  readonly localityWeighted?: boolean;
+  /** Only some of the hosts for a request that asks for them by metadata_match; absent or null: all always. */
+  readonly subsets?: SubsetsSpec | null;
   /** Percent; below this share of healthy hosts all are used. Default 50. */
   readonly panicThreshold: number;
   readonly connectTimeoutMs: number;
@@ -23,6 +31,8 @@ export interface ClusterSpec {
   /** Tells each host about the client with this version's header, before anything else; null without. */
   readonly proxyProtocol?: 'v1' | 'v2' | null;
   readonly circuit: CircuitSpec;
+  /** Limits of the HIGH routing priority; absent is Envoy's defaults. */
+  readonly highCircuit?: CircuitSpec;
   readonly outlier: OutlierSpec | null;
   readonly healthCheck?: HealthCheckSpec | null;
   /** Source addresses for connections to hosts of each family, or null. */
@@ -50,7 +60,47 @@ export interface TransportSocketMatchSpec {
   readonly tls: UpstreamTlsSpec | null;
 }
 
-/** Limits of the DEFAULT routing priority; Envoy: 1024, 1024, 1024, 3. */
+/** Envoy's SlowStartConfig: a host's weight grows from the minimum to its own within the window. */
+export interface SlowStartSpec {
+  readonly windowMs: number;
+  /** Above 1 the weight grows faster at the beginning, below 1 slower; 1 is linear. */
+  readonly aggression: number;
+  /** Share of the weight, 0 to 1. */
+  readonly minShare: number;
+}
+
+/** What a request asks of its host (envoy.lb of metadata_match): the names, sorted, and their values in that order. */
+export interface MetadataMatchSpec {
+  readonly names: readonly string[];
+  readonly values: readonly string[];
+  /** Each list as one text, to look things up by. */
+  readonly namesKey: string;
+  readonly valuesKey: string;
+}
+
+/** Envoy's LbSubsetConfig. */
+export interface SubsetsSpec {
+  readonly fallback: 'none' | 'any' | 'default';
+  readonly defaultSubset: MetadataMatchSpec;
+  readonly selectors: readonly SubsetSelectorSpec[];
+  /** When the fallback has no host either, any host will do. */
+  readonly panicModeAny: boolean;
+  /** A list in a host's metadata stands for each of its items. */
+  readonly listAsAny: boolean;
+  /** Locality weights count within a subset; scaled: by the share of the locality's hosts that are in it. */
+  readonly localityWeightAware: boolean;
+  readonly scaleLocalityWeight: boolean;
+}
+
+export interface SubsetSelectorSpec {
+  /** Sorted. */
+  readonly keys: readonly string[];
+  readonly fallback: 'not-defined' | 'none' | 'any' | 'default' | 'keys';
+  readonly fallbackKeys: readonly string[];
+  readonly singleHost: boolean;
+}
+
+/** Limits of one routing priority; Envoy: 1024, 1024, 1024, 3. */
 export interface CircuitSpec {
   readonly maxConnections: number;
   readonly maxPendingRequests: number;
@@ -149,4 +199,14 @@ export interface EndpointSpec {
   readonly socketMatch: Readonly<Record<string, string>>;
   /** envoy.lb hash_key: where consistent hashing places it instead of by its address. */
   readonly hashKey?: string;
+  /** envoy.lb metadata, for subsets: each value, or each item of a list, as canonical JSON. */
+  readonly metadata?: Readonly<Record<string, MetadataValueSpec>>;
+  /** Of its locality; absent is none, which takes no traffic where localities are weighted. */
+  readonly localityWeight?: number;
+}
+
+export interface MetadataValueSpec {
+  readonly value: string;
+  /** Items of a list; absent for anything else. */
+  readonly items?: readonly string[];
 }

@@ -1,4 +1,5 @@
 /** The HTTP connection manager and the routes, compiled from Envoy's messages: plain data with all defaults filled in. */
+import type { MetadataMatchSpec } from './cluster.ts';
 import type { WeightedClusterSpec } from './listener.ts';
 import type { AccessLogFormatSpec, AccessLogSpec, LogFilterSpec } from './log.ts';
 import type { RbacSpec } from './rbac.ts';
@@ -195,7 +196,11 @@ export interface RouteActionSpec {
   readonly weightHeader?: string;
   /** Request header that names the cluster, or ''. */
   readonly clusterHeader: string;
+  /** Of the cluster that the header names. */
+  readonly subset?: MetadataMatchSpec;
   readonly clusterNotFoundStatus: 503 | 404 | 500;
+  /** Routing priority HIGH: circuit breakers and connections of its own. */
+  readonly highPriority?: boolean;
   /** Default 15 s; 0 is off. */
   readonly timeoutMs: number;
   /** Overrides the listener's stream idle timeout; null keeps it. */

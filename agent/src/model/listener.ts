@@ -2,6 +2,7 @@
  * What a listener is, compiled from Envoy's Listener by the main thread and cloned to the workers.
  * Invariant: plain data (structured clone), every default filled in, every reference resolved or refused.
  */
+import type { MetadataMatchSpec } from './cluster.ts';
 import type { HttpConnectionManagerSpec } from './http.ts';
 import type { AccessLogSpec } from './log.ts';
 import type { RbacSpec } from './rbac.ts';
@@ -86,6 +87,8 @@ export interface NetworkRbacSpec {
 export interface WeightedClusterSpec {
   readonly name: string;
   readonly weight: number;
+  /** Which of its hosts, where it has subsets; absent is none in particular. */
+  readonly subset?: MetadataMatchSpec;
 }
 
 export interface TcpProxySpec {

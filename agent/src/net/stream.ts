@@ -10,8 +10,11 @@ export const readEof = 0;
 export const readAgain = -1;
 export const readError = -2;
 
-/** The worker's read buffer: handlers may use the room before and after the data (a stashed tail, an inserted header). */
-export const readHeadroom = 65_536;
+/**
+ * The worker's read buffer: handlers may use the room before and after the data (a stashed tail, an inserted header).
+ * The headroom holds the largest head that may be configured (8192 KiB); pages that are never touched cost nothing.
+ */
+export const readHeadroom = 8192 * 1024;
 export const readCapacity = 65_536;
 export const readTailroom = 16_384;
 

@@ -2,9 +2,11 @@
 import type { WeightedClusterSpec } from '../model/listener.ts';
 
 /** random is [0, 1). Null when there is no cluster or all weights are 0. */
-export function pickWeighted(clusters: readonly WeightedClusterSpec[], random: () => number): string | null {
-  if (clusters.length === 1) return clusters[0]?.name ?? null;
-  return clusters[pickWeightedIndex(clusters, random)]?.name ?? null;
+export function pickWeighted(
+  clusters: readonly WeightedClusterSpec[],
+  random: () => number,
+): WeightedClusterSpec | null {
+  return clusters[pickWeightedIndex(clusters, random)] ?? null;
 }
 
 /** The same as an index, or -1. */

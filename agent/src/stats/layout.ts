@@ -171,6 +171,17 @@ export const clusterStat = block({
   'circuit_breakers.default.rq_open': 'level',
   'circuit_breakers.default.rq_pending_open': 'level',
   'circuit_breakers.default.rq_retry_open': 'level',
+  'circuit_breakers.high.cx_open': 'level',
+  'circuit_breakers.high.rq_open': 'level',
+  'circuit_breakers.high.rq_pending_open': 'level',
+  'circuit_breakers.high.rq_retry_open': 'level',
+  lb_subsets_active: 'level',
+  lb_subsets_created: 'counter',
+  lb_subsets_removed: 'counter',
+  lb_subsets_selected: 'counter',
+  lb_subsets_fallback: 'counter',
+  lb_subsets_fallback_panic: 'counter',
+  lb_subsets_single_host_per_subset_duplicate: 'level',
 });
 
 /** `tcp.<stat_prefix>.` */

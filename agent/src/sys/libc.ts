@@ -90,6 +90,10 @@ export const epoll = {
   mod: 3n,
 } as const;
 
+const hugePage = 2 * 1024 * 1024;
+const pageMask = 4095n;
+const adviceNoHugePage = 15n;
+
 /**
  * A buffer that system calls read from or write to, with its addresses at hand.
  * Invariant: at() is only asked for offsets inside the buffer; span() is where lengths are held against the capacity.
@@ -104,6 +108,8 @@ export class Region {
   constructor(bytes: number, nearStart = 0) {
     this.buffer = Buffer.alloc(bytes);
     this.#base = addressOf(this.buffer);
+    // Most of a large region is never touched; a huge page would make memory of it all the same.
+    if (bytes >= hugePage) madvise((this.#base + pageMask) & ~pageMask, BigInt(bytes) - pageMask, adviceNoHugePage);
     this.#nearStart = nearStart;
     this.#near = Array.from(
       { length: Math.min(4096, bytes - nearStart) },

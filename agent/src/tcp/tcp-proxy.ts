@@ -31,11 +31,11 @@ export function createTcpProxy(spec: TcpProxySpec, runtime: WorkerRuntime, chain
       new Tunnel(spec, runtime, chain, stream).start(prepared);
     },
     speculate(client, onSpoke) {
-      const name = pickWeighted(spec.clusters, runtime.random);
-      const cluster = name === null ? undefined : runtime.cluster(name);
-      if (cluster === undefined) return null;
+      const chosen = pickWeighted(spec.clusters, runtime.random);
+      const cluster = chosen === null ? undefined : runtime.cluster(chosen.name);
+      if (chosen === null || cluster === undefined) return null;
       const probe = new ServerFirstProbe(runtime, onSpoke);
-      const leg = openLeg(cluster, client, [], runtime, probe);
+      const leg = openLeg(cluster, chosen.subset ?? null, client, [], runtime, probe);
       if (!(leg instanceof UpstreamLeg)) return null;
       probe.watch(leg);
       return probe;

@@ -4,6 +4,7 @@
  * without replaying; neither direction holds more than the buffer limit plus one read; finish() happens once.
  */
 import type { Cluster, Host } from '../cluster/cluster.ts';
+import type { MetadataMatchSpec } from '../model/cluster.ts';
 import type { TcpProxySpec } from '../model/listener.ts';
 import {
   type CloseReason,
@@ -33,6 +34,7 @@ export class Tunnel implements StreamHandler {
   readonly #startWallMs: number;
   readonly #tried: Host[] = [];
   #cluster: Cluster | null = null;
+  #subset: MetadataMatchSpec | null = null;
   #leg: UpstreamLeg | null = null;
   #up: Stream | null = null;
   #connected = false;
@@ -63,8 +65,9 @@ export class Tunnel implements StreamHandler {
       this.#takeOver(prepared);
       return;
     }
-    const name = pickWeighted(this.#spec.clusters, this.#runtime.random);
-    this.#cluster = name === null ? null : (this.#runtime.cluster(name) ?? null);
+    const chosen = pickWeighted(this.#spec.clusters, this.#runtime.random);
+    this.#cluster = chosen === null ? null : (this.#runtime.cluster(chosen.name) ?? null);
+    this.#subset = chosen?.subset ?? null;
     if (this.#cluster === null) {
       this.#add(this.#spec.stats + tcpStat.at.downstream_cx_no_route, 1);
       this.#finish('NR', 'no_cluster');
@@ -88,7 +91,7 @@ export class Tunnel implements StreamHandler {
   }
 
   #connect(cluster: Cluster): void {
-    const leg = openLeg(cluster, this.#down.info, this.#tried, this.#runtime, this);
+    const leg = openLeg(cluster, this.#subset, this.#down.info, this.#tried, this.#runtime, this);
     if (!(leg instanceof UpstreamLeg)) {
       this.#giveUp(leg.flags, leg.details);
       return;

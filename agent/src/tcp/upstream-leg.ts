@@ -3,6 +3,7 @@
  * Invariant: what was counted as open is counted as gone exactly once, in release().
  */
 import type { Cluster, Host } from '../cluster/cluster.ts';
+import type { MetadataMatchSpec } from '../model/cluster.ts';
 import type { ConnectionInfo, Stream, StreamHandler } from '../net/stream.ts';
 import { clusterHistogram, clusterStat, observe } from '../stats/layout.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
@@ -86,16 +87,17 @@ export class UpstreamLeg {
   }
 }
 
-/** Picks a host that was not tried yet and begins to dial it. */
+/** Picks a host that was not tried yet and begins to dial it. subset: which hosts, or null. */
 export function openLeg(
   cluster: Cluster,
+  subset: MetadataMatchSpec | null,
   downstream: ConnectionInfo,
   tried: readonly Host[],
   runtime: WorkerRuntime,
   handler: StreamHandler,
 ): UpstreamLeg | NoLeg {
   const destination = { ip: downstream.localIp, port: downstream.localPort };
-  const pick = cluster.pick({ tried, destination });
+  const pick = cluster.pick({ tried, destination, subset });
   if (pick.kind !== 'host') {
     const none = pick.kind === 'none-healthy';
     return { flags: 'UH', details: none ? 'no_healthy_upstream' : 'no_original_destination' };

@@ -18,6 +18,7 @@ const dns: DnsSpec = {
   all: true,
   family: 'v4_only',
   refreshMs: 5_000,
+  failure: null,
   respectTtl: false,
 };
 const settle = () => new Promise((resolve) => setImmediate(resolve));
@@ -60,6 +61,22 @@ test('a failure at the start says so, a later one keeps what is known', async (t
   await settle();
   clock.advance(5_000);
   await settle();
+  t.deepEqual(seen, ['c ', 'c 10.0.0.1']);
+  clusters.stop();
+});
+
+test('after a failure the configured time goes by, up to its maximum', async (t) => {
+  const no = new Error('no');
+  const { clock, seen, clusters } = setUp([no, no, no, ['10.0.0.1']]);
+  clusters.sync(new Map([['c', { ...dns, failure: { baseMs: 20_000, maxMs: 30_000 } }]]));
+  await settle();
+  clock.advance(9_999);
+  await settle();
+  t.deepEqual(seen, ['c ']);
+  for (const ms of [20_000, 30_000, 30_000]) {
+    clock.advance(ms);
+    await settle();
+  }
   t.deepEqual(seen, ['c ', 'c 10.0.0.1']);
   clusters.stop();
 });

@@ -46,7 +46,8 @@ export class DnsClusters {
     }
     for (const [name, dns] of clusters) {
       if (this.#watches.has(name)) continue;
-      const backoff = new Backoff({ baseMs: Math.min(dns.refreshMs, 1_000), maxMs: Math.max(dns.refreshMs, 30_000) });
+      const ours = { baseMs: Math.min(dns.refreshMs, 1_000), maxMs: Math.max(dns.refreshMs, 30_000) };
+      const backoff = new Backoff(dns.failure ?? ours);
       const watch: Watch = { dns, timer: null, last: '', backoff };
       this.#watches.set(name, watch);
       void this.#look(name, watch);

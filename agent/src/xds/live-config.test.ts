@@ -96,19 +96,14 @@ test('a bad resource is refused with its reason and the old one stays; good ones
   const { errors, accepted } = live.apply(
     'cds',
     [
-      resource(
-        'cds',
-        'a',
-        { name: 'a', connect_timeout: '2s', lb_subset_config: { fallback_policy: 'ANY_ENDPOINT' } },
-        '2',
-      ),
+      resource('cds', 'a', { name: 'a', connect_timeout: '2s', common_lb_config: { zone_aware_lb_config: {} } }, '2'),
       resource('cds', 'b', { name: 'b' }, '2'),
       resource('cds', 'c', { name: 'other' }, '2'),
     ],
     [],
   );
   t.is(errors.length, 2);
-  t.true(errors[0]?.startsWith('a: lb_subset_config:'));
+  t.true(errors[0]?.startsWith('a: common_lb_config.zone_aware_lb_config:'));
   t.is(errors[1], "c: the message inside is named 'other'");
   t.deepEqual([...accepted], [['b', '2']]);
   t.is(live.held.clusters.get('a')?.connectTimeoutMs, 1_000);

@@ -115,6 +115,16 @@ const limited: Group = {
   ],
 };
 
+const large: Group = {
+  name: 'largeheads',
+  manager: { max_request_headers_kb: 500 },
+  cases: [
+    field('90 KiB', `X-A: ${'a'.repeat(90_000)}`),
+    field('400 KiB in 80 fields', Array.from({ length: 80 }, (_, i) => `X-${i}: ${'b'.repeat(5000)}`).join('\r\n')),
+    field('510 KiB', `X-A: ${'a'.repeat(522_000)}`),
+  ],
+};
+
 const dropped: Group = {
   name: 'underscores',
   manager: { common_http_protocol_options: { headers_with_underscores_action: 'DROP_HEADER' } },
@@ -132,6 +142,7 @@ const worn: Group = {
 export const inputGroups: readonly Group[] = [
   { name: 'input', cases: [...lines, ...fields, ...framing] },
   limited,
+  large,
   dropped,
   worn,
 ];

@@ -36,9 +36,8 @@ export const refused: readonly Refused[] = [
     path: `${hcm}.proxy_status_config`,
   },
   {
-    name: 'localities',
-    cluster: { common_lb_config: { locality_weighted_lb_config: {} } },
-    path: 'static_resources.clusters[0].common_lb_config.locality_weighted_lb_config',
+    name: 'zones',
+    cluster: { common_lb_config: { zone_aware_lb_config: {} } },
+    path: 'static_resources.clusters[0].common_lb_config.zone_aware_lb_config',
   },
-  { name: 'largeheads', manager: { max_request_headers_kb: 96 }, path: `${hcm}.max_request_headers_kb` },
 ];

@@ -34,13 +34,16 @@ export interface Dialled {
   readonly options: DialOptions;
 }
 
+/** One for all: no handler keeps anything in it when it returns. */
+const readBuffer = Buffer.alloc(readHeadroom + readCapacity + readTailroom);
+
 export class FakeWorker implements WorkerRuntime, StreamHost {
   nowMs = 1_000_000;
   readonly clock: { readonly nowMs: number; readonly wallMs: number };
   readonly timers = { after: (delayMs: number, call: () => void): TimerHandle => this.#after(delayMs, call) };
   readonly random: () => number;
   readonly slots = new Float64Array(testStats.slots);
-  readonly readBuffer = Buffer.alloc(readHeadroom + readCapacity + readTailroom);
+  readonly readBuffer = readBuffer;
   readonly dialled: Dialled[] = [];
   readonly logged: Logged[] = [];
   /** Runs on each record before it is used again. */

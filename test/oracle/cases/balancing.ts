@@ -1,0 +1,79 @@
+/** Which host a request goes to: subsets, and the circuit breakers of both priorities. */
+import { type Group, get, type JsonObject, upstreamOf } from '../case.ts';
+
+const lb = (metadata: JsonObject): JsonObject => ({ filter_metadata: { 'envoy.lb': metadata } });
+
+/** A route of its own for each thing to ask for; the upstream sees the host's name. */
+const asking = (group: string, prefix: string, metadata: JsonObject | null): JsonObject => ({
+  match: { prefix },
+  route: {
+    cluster: upstreamOf(group),
+    auto_host_rewrite: true,
+    ...(metadata === null ? {} : { metadata_match: lb(metadata) }),
+  },
+});
+
+const hosts: NonNullable<Group['hosts']> = [
+  { name: 'prod-1', metadata: { stage: 'prod', version: '1.0', type: 'std' } },
+  { name: 'prod-2', metadata: { stage: 'prod', version: '2.0', type: 'big' } },
+  { name: 'dev-2', metadata: { stage: 'dev', version: '2.0', n: 5 } },
+  { name: 'plain' },
+];
+
+function subsets(name: string, config: JsonObject, asked: Readonly<Record<string, JsonObject | null>>): Group {
+  const paths = Object.keys(asked);
+  return {
+    name,
+    hosts,
+    cluster: { lb_subset_config: config },
+    routes: paths.map((path) => asking(name, `/${path}`, asked[path] ?? null)),
+    cases: paths.map((path) => ({ name: path, send: get(`/${path}`) })),
+  };
+}
+
+const selectors = [
+  { keys: ['stage'], fallback_policy: 'NO_FALLBACK' },
+  { keys: ['stage', 'version'] },
+  { keys: ['version', 'type'], fallback_policy: 'KEYS_SUBSET', fallback_keys_subset: ['type'] },
+  { keys: ['type'] },
+  { keys: ['n'], fallback_policy: 'DEFAULT_SUBSET' },
+];
+
+const chosen = {
+  exact: { stage: 'prod', version: '2.0' },
+  dev: { stage: 'dev' },
+  number: { n: 5 },
+  'number-other': { n: 6 },
+  'number-as-text': { n: '5' },
+  'unknown-value': { stage: 'test' },
+  'unknown-pair': { stage: 'dev', version: '1.0' },
+  'fewer-keys': { version: '9', type: 'big' },
+  'fewer-keys-none': { version: '9', type: 'none' },
+  'no-selector': { version: '1.0' },
+  nothing: null,
+} as const;
+
+const breakers = (name: string, thresholds: readonly JsonObject[]): Group => ({
+  name,
+  cluster: { circuit_breakers: { thresholds } },
+  routes: [
+    { match: { prefix: '/high' }, route: { cluster: upstreamOf(name), priority: 'HIGH' } },
+    { match: { prefix: '/' }, route: { cluster: upstreamOf(name) } },
+  ],
+  cases: [
+    { name: 'high', send: get('/high') },
+    { name: 'default', send: get('/low') },
+  ],
+});
+
+export const balancingGroups: readonly Group[] = [
+  subsets('subsets', { subset_selectors: selectors, default_subset: { stage: 'dev' } }, chosen),
+  subsets(
+    'subsetdefault',
+    { subset_selectors: selectors, fallback_policy: 'DEFAULT_SUBSET', default_subset: { stage: 'dev' } },
+    chosen,
+  ),
+  breakers('priorityhigh', [{ priority: 'HIGH', max_requests: 0 }]),
+  breakers('prioritylow', [{ priority: 'DEFAULT', max_requests: 0 }]),
+  breakers('prioritypending', [{ priority: 'HIGH', max_pending_requests: 0 }]),
+];
