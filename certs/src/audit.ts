@@ -29,18 +29,23 @@ export interface RefusalRecord {
 export class AuditLog {
   readonly #log: Logger;
   readonly #flood: RateLimit;
+  readonly #keep: (record: Readonly<Record<string, unknown>>) => void;
   #untold = 0;
   readonly counts = { issued: 0, refused: new Map<RefusalCode, number>() };
 
-  constructor(log: Logger, clock: Clock) {
+  /** @param keep takes every record that the log gets, to keep it elsewhere too */
+  constructor(log: Logger, clock: Clock, keep: (record: Readonly<Record<string, unknown>>) => void = () => {}) {
     this.#log = log;
+    this.#keep = keep;
     this.#flood = new RateLimit({ perSecond: 1, burst: 5 }, clock);
   }
 
   issued(record: IssueRecord): void {
     this.counts.issued++;
     const { notAfterMs, ...rest } = record;
-    this.#log.info({ audit: 'issued', ...rest, notAfter: new Date(notAfterMs).toISOString() }, 'certificate issued');
+    const told = { audit: 'issued', ...rest, notAfter: new Date(notAfterMs).toISOString() };
+    this.#log.info(told, 'certificate issued');
+    this.#keep(told);
   }
 
   refused(record: RefusalRecord): void {
@@ -51,6 +56,8 @@ export class AuditLog {
     }
     const untold = this.#untold === 0 ? {} : { untold: this.#untold };
     this.#untold = 0;
-    this.#log.warn({ audit: 'refused', ...record, ...untold }, 'certificate refused');
+    const told = { audit: 'refused', ...record, ...untold };
+    this.#log.warn(told, 'certificate refused');
+    this.#keep(told);
   }
 }

@@ -1,4 +1,4 @@
-/** Whether the pod a token is bound to is there and of that service account, from the objects published in a folder. */
+/** Whether the pod a token is bound to is there and of that service account, from the objects published in a folder or by an API server. */
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { type KubeObject, parseObjects } from '@chainmail/kube';
@@ -25,14 +25,20 @@ async function readPod(dir: string, namespace: string, pod: BoundObject): Promis
 
 /** Why the pod does not vouch for the caller, or undefined when it does. Rejects when the folder cannot be read. */
 export async function livePodProblem(dir: string, caller: Caller): Promise<string | undefined> {
-  const { pod, namespace, serviceAccount } = caller;
+  const { pod, namespace } = caller;
   if (pod === undefined) return undefined;
   const found = await readPod(dir, namespace, pod).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined; // the folder or the pod went away between two calls
     throw error;
   });
-  const name = `pod ${namespace}/${pod.name}`;
-  if (found === undefined || found.metadata.namespace !== namespace) return `there is no ${name}`;
+  return livePodFault(found, caller);
+}
+
+/** Why what stands under the pod's name does not vouch for the caller. */
+export function livePodFault(found: PodObject | undefined, caller: Caller): string | undefined {
+  const { pod, namespace, serviceAccount } = caller;
+  const name = `pod ${namespace}/${pod?.name}`;
+  if (pod === undefined || found === undefined || found.metadata.namespace !== namespace) return `there is no ${name}`;
   if (found.metadata.uid !== pod.uid) return `${name} is another one now (its uid differs)`;
   if ((found.spec?.serviceAccountName ?? 'default') !== serviceAccount.name)
     return `${name} has another service account`;

@@ -1,4 +1,4 @@
-/** Health and metrics over plain HTTP: `/healthz` and `/metrics` (Prometheus text). Invariant: nothing secret here. */
+/** Health and metrics over plain HTTP: `/livez`, `/ready`, `/healthz` and `/metrics` (Prometheus text). Invariant: nothing secret here. */
 import http from 'node:http';
 import type { WorkloadIdentity } from '@chainmail/pki';
 import { UserError } from '@chainmail/runtime';
@@ -6,10 +6,20 @@ import type { AuditLog } from './audit.ts';
 import type { CertificateAuthority } from './authority.ts';
 import type { RunningServer } from './grpc-server.ts';
 
+/** How the bundle fares in a cluster. */
+export interface PublishedFigures {
+  readonly namespaces: number;
+  readonly written: number;
+  readonly failed: number;
+}
+
 export interface Observed {
   readonly authority: CertificateAuthority;
   readonly audit: AuditLog;
   readonly identity: WorkloadIdentity;
+  readonly isReady: () => boolean;
+  /** Absent where the bundle is a file. */
+  readonly published?: () => PublishedFigures;
 }
 
 interface Metric {
@@ -20,7 +30,7 @@ interface Metric {
   readonly samples: readonly (readonly [labels: string, value: number])[];
 }
 
-function metricsOf({ authority, audit, identity }: Observed): Metric[] {
+function metricsOf({ authority, audit, identity, published }: Observed): Metric[] {
   const refused = [...audit.counts.refused].map(([code, n]) => [`{code="${code}"}`, n] as const);
   const ownExpiry = (identity.current()?.notAfterMs ?? 0) / 1000;
   const metric = (name: string, kind: Metric['kind'], help: string, samples: Metric['samples']): Metric => ({
@@ -38,6 +48,18 @@ function metricsOf({ authority, audit, identity }: Observed): Metric[] {
     metric('own_certificate_expiry_timestamp_seconds', 'gauge', "When the CA's own certificate expires.", [
       ['', ownExpiry],
     ]),
+    ...(published === undefined ? [] : publishedMetrics(published(), metric)),
+  ];
+}
+
+function publishedMetrics(
+  { namespaces, written, failed }: PublishedFigures,
+  metric: (name: string, kind: Metric['kind'], help: string, samples: Metric['samples']) => Metric,
+): Metric[] {
+  return [
+    metric('bundle_namespaces', 'gauge', 'Namespaces that have the trust bundle.', [['', namespaces]]),
+    metric('bundle_writes_total', 'counter', 'ConfigMaps written.', [['', written]]),
+    metric('bundle_write_failures_total', 'counter', 'Attempts that failed.', [['', failed]]),
   ];
 }
 
@@ -55,7 +77,11 @@ function renderMetrics(observed: Observed): string {
 
 function answer(path: string | undefined, observed: Observed): readonly [status: number, body: string] {
   if (path === '/metrics') return [200, renderMetrics(observed)];
-  if (path !== '/healthz') return [404, 'not found: /healthz and /metrics are here\n'];
+  if (path === '/livez') return [200, 'ok\n'];
+  if (path === '/ready' && !observed.isReady()) return [503, 'not ready\n'];
+  if (path !== '/healthz' && path !== '/ready') {
+    return [404, 'not found: /livez, /ready, /healthz and /metrics are here\n'];
+  }
   return observed.identity.current() === undefined ? [503, 'the own certificate has expired\n'] : [200, 'ok\n'];
 }
 

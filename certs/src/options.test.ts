@@ -7,7 +7,7 @@ const minimal = ['--state-dir', 'd', '--attest-jwks', 'k.json', '--attest-issuer
 test('the defaults', (t) => {
   t.like(parseOptions(minimal), {
     command: 'serve',
-    stateDir: 'd',
+    backing: { kind: 'folder', stateDir: 'd' },
     trustDomain: 'cluster.local',
     listen: '0.0.0.0:15013',
     ttl: { defaultSeconds: 86_400, maxSeconds: 7_776_000 },
@@ -31,7 +31,19 @@ test('every flag is in the help', (t) => {
 });
 
 test('the steps of a root rotation', (t) => {
-  t.like(parseOptions(['root', 'activate', '--state-dir', 'd']), { command: 'root', step: 'activate', stateDir: 'd' });
+  t.like(parseOptions(['root', 'activate', '--state-dir', 'd']), {
+    command: 'root',
+    step: 'activate',
+    backing: { kind: 'folder', stateDir: 'd' },
+  });
+});
+
+test('in a cluster no folder is needed', (t) => {
+  t.like(parseOptions(['--kubernetes']), { command: 'serve', backing: { kind: 'kubernetes', kubeconfig: undefined } });
+  t.like(parseOptions(['root', 'show', '--kubernetes', '--kubeconfig', 'f', '--kube-context', 'c']), {
+    command: 'root',
+    backing: { kind: 'kubernetes', kubeconfig: 'f', context: 'c' },
+  });
 });
 
 const misuses: readonly (readonly [string[], RegExp])[] = [
@@ -44,6 +56,10 @@ const misuses: readonly (readonly [string[], RegExp])[] = [
   [[...minimal, '--log-level', 'loud'], /none of/],
   [[...minimal, '--default-ttl', '100d'], /above --max-ttl/],
   [[...minimal, '--max-ttl', 'long'], /not a lifetime/],
+  [[...minimal, '--kubernetes'], /--state-dir and --kubernetes exclude each other/],
+  [[...minimal, '--kubeconfig', 'f'], /need --kubernetes/],
+  [['--kubernetes', '--kube-context', 'c'], /needs --kubeconfig/],
+  [['root', 'show'], /--state-dir is missing/],
   [['root', '--state-dir', 'd'], /unknown command/],
   [['root', 'explode', '--state-dir', 'd'], /unknown command/],
   [['serve'], /unknown command/],

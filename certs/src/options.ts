@@ -4,17 +4,30 @@ import { isTrustDomain } from '@chainmail/pki';
 import { defaultTrustDomain, type LogLevel, messageOf, ports, UserError } from '@chainmail/runtime';
 import { parseTtl, type TtlRules } from './ttl.ts';
 
-export interface ServeOptions {
-  readonly command: 'serve';
+/** Where the API server is; the pod's service account without a file. */
+export interface KubernetesOptions {
+  readonly kubeconfig: string | undefined;
+  readonly context: string | undefined;
+}
+
+export interface FolderOptions {
   readonly stateDir: string;
-  readonly trustDomain: string;
-  readonly listen: string;
   readonly jwksPath: string;
   readonly issuer: string;
+  readonly podsDir: string | undefined;
+}
+
+export interface ServeOptions {
+  readonly command: 'serve';
+  /** Where state, tokens and pods are looked up. */
+  readonly backing:
+    | ({ readonly kind: 'folder' } & FolderOptions)
+    | ({ readonly kind: 'kubernetes' } & KubernetesOptions);
+  readonly trustDomain: string;
+  readonly listen: string;
   /** Absent: no health and metrics server. */
   readonly metricsListen: string | undefined;
   readonly bundleFile: string | undefined;
-  readonly podsDir: string | undefined;
   readonly ttl: TtlRules;
   readonly logLevel: LogLevel;
 }
@@ -22,7 +35,9 @@ export interface ServeOptions {
 export interface RootOptions {
   readonly command: 'root';
   readonly step: 'prepare' | 'activate' | 'drop' | 'show';
-  readonly stateDir: string;
+  readonly backing:
+    | { readonly kind: 'folder'; readonly stateDir: string }
+    | ({ readonly kind: 'kubernetes' } & KubernetesOptions);
   readonly trustDomain: string;
 }
 
@@ -31,9 +46,13 @@ export type CaOptions = ServeOptions | RootOptions | { readonly command: 'help' 
 export const help = `chainmail-ca: issues SPIFFE identities to whoever presents a service-account token.
 
   chainmail-ca --state-dir DIR --attest-jwks FILE --attest-issuer URL [flags]
-  chainmail-ca root show|prepare|activate|drop --state-dir DIR [--trust-domain TD]
+  chainmail-ca --kubernetes [flags]
+  chainmail-ca root show|prepare|activate|drop --state-dir DIR | --kubernetes [--trust-domain TD]
 
   --state-dir DIR        where the roots are kept; made when absent, readable by its owner only
+  --kubernetes           state in a Secret, tokens by TokenReview, bundle in ConfigMaps, as the pod's service account
+  --kubeconfig FILE      with --kubernetes: the credentials of this file instead
+  --kube-context NAME    a context of that file
   --trust-domain TD      ${defaultTrustDomain} by default
   --listen HOST:PORT     the CSR service (gRPC, TLS); 0.0.0.0:${ports.ca} by default
   --metrics-listen HOST:PORT  /healthz and /metrics over HTTP; not served unless given
@@ -53,6 +72,9 @@ const levels: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error', 'f
 const steps = ['prepare', 'activate', 'drop', 'show'] as const;
 
 const flags = {
+  kubernetes: { type: 'boolean', default: false },
+  kubeconfig: { type: 'string' },
+  'kube-context': { type: 'string' },
   'state-dir': { type: 'string' },
   'trust-domain': { type: 'string', default: defaultTrustDomain },
   listen: { type: 'string', default: `0.0.0.0:${ports.ca}` },
@@ -86,6 +108,32 @@ function required(values: Values, flag: 'state-dir' | 'attest-jwks' | 'attest-is
   return value;
 }
 
+function readKubernetes(values: Values): KubernetesOptions | undefined {
+  const { kubeconfig, 'kube-context': context } = values;
+  if (!values.kubernetes) {
+    if (kubeconfig !== undefined || context !== undefined) {
+      throw misuse('--kubeconfig and --kube-context need --kubernetes');
+    }
+    return undefined;
+  }
+  const folderFlag = (['state-dir', 'attest-jwks', 'attest-issuer', 'pods-dir'] as const).find((f) => values[f]);
+  if (folderFlag !== undefined) throw misuse(`--${folderFlag} and --kubernetes exclude each other`);
+  if (context !== undefined && kubeconfig === undefined) throw misuse('--kube-context needs --kubeconfig');
+  return { kubeconfig, context };
+}
+
+function readBacking(values: Values): ServeOptions['backing'] {
+  const kubernetes = readKubernetes(values);
+  if (kubernetes !== undefined) return { kind: 'kubernetes', ...kubernetes };
+  return {
+    kind: 'folder',
+    stateDir: required(values, 'state-dir'),
+    jwksPath: required(values, 'attest-jwks'),
+    issuer: required(values, 'attest-issuer'),
+    podsDir: values['pods-dir'],
+  };
+}
+
 function readTtl(values: Values): TtlRules {
   const maxSeconds = parseTtl(values['max-ttl'], '--max-ttl');
   const defaultSeconds = parseTtl(values['default-ttl'], '--default-ttl');
@@ -106,14 +154,11 @@ function readServe(values: Values): ServeOptions {
   if (!levels.includes(logLevel)) throw misuse(`--log-level: ${logLevel} is none of ${levels.join(', ')}`);
   return {
     command: 'serve',
-    stateDir: required(values, 'state-dir'),
+    backing: readBacking(values),
     trustDomain: values['trust-domain'],
     listen: values.listen,
-    jwksPath: required(values, 'attest-jwks'),
-    issuer: required(values, 'attest-issuer'),
     metricsListen,
     bundleFile: values['bundle-file'],
-    podsDir: values['pods-dir'],
     ttl: readTtl(values),
     logLevel: logLevel as LogLevel,
   };
@@ -131,5 +176,10 @@ export function parseOptions(argv: readonly string[]): CaOptions {
   if (command !== 'root' || step === undefined || more.length > 0) {
     throw misuse(`unknown command: ${positionals.join(' ')}`);
   }
-  return { command: 'root', step, stateDir: required(values, 'state-dir'), trustDomain };
+  const kubernetes = readKubernetes(values);
+  const backing =
+    kubernetes === undefined
+      ? ({ kind: 'folder', stateDir: required(values, 'state-dir') } as const)
+      : ({ kind: 'kubernetes', ...kubernetes } as const);
+  return { command: 'root', step, backing, trustDomain };
 }

@@ -38,7 +38,9 @@ function describe(state: CaState): string {
 export async function runRootCommand(options: RootOptions, store: CaStore, clock: Clock): Promise<string> {
   const stored = await store.load();
   if (stored === undefined) {
-    throw new UserError('CA_STATE_MISSING', `${options.stateDir} holds no CA state`, {
+    const { backing } = options;
+    const where = backing.kind === 'folder' ? backing.stateDir : 'the cluster';
+    throw new UserError('CA_STATE_MISSING', `${where} holds no CA state`, {
       hint: 'start chainmail-ca once',
     });
   }

@@ -1,6 +1,6 @@
 /** Assembly of the CA process: authority, attestor, service, own identity, server, published bundle. */
 
-import type { WorkloadIdentity } from '@chainmail/pki';
+import type { TrustBundle, WorkloadIdentity } from '@chainmail/pki';
 import { type Clock, type Logger, messageOf, UserError } from '@chainmail/runtime';
 import type { Attestor } from './attestor.ts';
 import { AuditLog } from './audit.ts';
@@ -8,7 +8,7 @@ import { CertificateAuthority } from './authority.ts';
 import { publishBundle } from './bundle-file.ts';
 import { CsrService } from './csr-service.ts';
 import { startGrpcServer } from './grpc-server.ts';
-import { startMetricsServer } from './metrics-server.ts';
+import { type PublishedFigures, startMetricsServer } from './metrics-server.ts';
 import { createOwnIdentity } from './own-identity.ts';
 import type { CaStore } from './store.ts';
 import type { TtlRules } from './ttl.ts';
@@ -23,6 +23,13 @@ export interface CaOptions {
   readonly metricsListen?: string;
   readonly ttl: TtlRules;
   readonly bundleFile?: string;
+  /** Takes every bundle that is to be published, the first one included. */
+  readonly publish?: (bundle: TrustBundle) => void;
+  /** Takes every audit record beside the log. */
+  readonly keepAudit?: (record: Readonly<Record<string, unknown>>) => void;
+  /** Whether others can use the CA, beside its own certificate. */
+  readonly isReady?: () => boolean;
+  readonly published?: () => PublishedFigures;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -32,6 +39,8 @@ export interface RunningCa {
   readonly identity: WorkloadIdentity;
   readonly address: string;
   readonly metricsAddress: string | undefined;
+  /** Not ready from now on, while it goes on serving. */
+  leave(): void;
   close(): Promise<void>;
 }
 
@@ -49,6 +58,7 @@ function followStore(options: CaOptions, authority: CertificateAuthority, identi
     const { bundle } = authority;
     if (bundle.sequence === published.sequence) return;
     if (bundleFile !== undefined) await publishBundle(bundleFile, bundle);
+    options.publish?.(bundle);
     identity.offerBundle(bundle);
     published = bundle;
     log.info({ sequence: bundle.sequence, anchors: bundle.anchors.length }, 'trust bundle changed');
@@ -95,19 +105,30 @@ class OpenParts {
 async function assemble(options: CaOptions, parts: OpenParts): Promise<Omit<RunningCa, 'close'>> {
   const { store, attestor, trustDomain, ttl, clock, log, bundleFile, metricsListen } = options;
   const authority = await CertificateAuthority.open(store, trustDomain, clock);
-  const audit = new AuditLog(log, clock);
+  const audit = new AuditLog(log, clock, options.keepAudit);
   const identity = createOwnIdentity({ authority, audit, ttlSeconds: ttl.defaultSeconds, clock, log });
   parts.add(() => identity.stop());
   await certifyItself(identity);
   if (bundleFile !== undefined) await publishBundle(bundleFile, authority.bundle);
-  const observed = { authority, audit, identity };
+  options.publish?.(authority.bundle);
+  let serving = false;
+  const isReady = (): boolean => serving && options.isReady?.() !== false;
+  parts.add(() => {
+    serving = false;
+  });
+  const { published } = options;
+  const observed = { authority, audit, identity, isReady, ...(published === undefined ? {} : { published }) };
   const metrics = metricsListen === undefined ? undefined : await startMetricsServer(metricsListen, observed);
   if (metrics !== undefined) parts.add(() => metrics.close());
   const service = new CsrService({ authority, attestor, ttl, audit, clock, log });
   const server = await startGrpcServer(options.listen, service, identity);
   parts.add(() => server.close());
   parts.add(followStore(options, authority, identity));
-  return { authority, identity, address: server.address, metricsAddress: metrics?.address };
+  serving = true;
+  const leave = (): void => {
+    serving = false;
+  };
+  return { leave, authority, identity, address: server.address, metricsAddress: metrics?.address };
 }
 
 /** Serves until closed. @throws UserError when the state, the bundle file or an address cannot be used. */

@@ -23,6 +23,10 @@ const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const subdomain = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
 const uidPattern = /^[A-Za-z0-9-]{1,128}$/;
 
+export const isLabel = (v: unknown): v is string => typeof v === 'string' && label.test(v);
+export const isSubdomain = (v: unknown): v is string => typeof v === 'string' && subdomain.test(v);
+export const isUid = (v: unknown): v is string => typeof v === 'string' && uidPattern.test(v);
+
 function timeProblem(claims: JsonObject, nowMs: number): string | undefined {
   const now = nowMs / 1000;
   const { exp, nbf, iat } = claims;
@@ -41,8 +45,7 @@ function audienceProblem(aud: unknown, wanted: string): string | undefined {
 function readBound(value: unknown): BoundObject | undefined {
   if (!isObject(value)) return undefined;
   const { name, uid } = value;
-  if (typeof name !== 'string' || !subdomain.test(name)) return undefined;
-  return typeof uid === 'string' && uidPattern.test(uid) ? { name, uid } : undefined;
+  return isSubdomain(name) && isUid(uid) ? { name, uid } : undefined;
 }
 
 /** The mesh's own processes run as no pods on one machine; everybody else's token must be bound to a pod. */
@@ -55,7 +58,7 @@ function readCaller(claims: JsonObject): Caller | string {
   const kubernetes = claims['kubernetes.io'];
   if (!isObject(kubernetes)) return 'the token has no kubernetes.io claims';
   const { namespace } = kubernetes;
-  if (typeof namespace !== 'string' || !label.test(namespace)) return "the token's namespace is missing or invalid";
+  if (!isLabel(namespace)) return "the token's namespace is missing or invalid";
   const serviceAccount = readBound(kubernetes['serviceaccount']);
   if (serviceAccount === undefined) return "the token's service account is missing or invalid";
   if (claims['sub'] !== `system:serviceaccount:${namespace}:${serviceAccount.name}`) {

@@ -7,7 +7,7 @@ import type { CaStore } from './store.ts';
 export interface StoreFixture {
   /** Another replica's view of the same storage. */
   open(): CaStore;
-  close(): void;
+  close(): void | Promise<void>;
 }
 
 export async function makeState(): Promise<CaState> {
@@ -22,10 +22,10 @@ async function mustLoad(store: CaStore) {
 }
 
 /** Declares the tests under the name of the implementation. */
-export function storeContract(name: string, make: () => StoreFixture): void {
+export function storeContract(name: string, make: () => StoreFixture | Promise<StoreFixture>): void {
   const check = (title: string, body: (t: import('ava').ExecutionContext, f: StoreFixture) => Promise<void>): void => {
     test(`${name}: ${title}`, async (t) => {
-      const fixture = make();
+      const fixture = await make();
       t.teardown(() => fixture.close());
       await body(t, fixture);
     });

@@ -11,6 +11,7 @@ export const ports = {
   control: 15012,
   ca: 15013,
   controlMetrics: 15014,
+  caMetrics: 15016,
   agentMetrics: 15020,
   agentHealth: 15021,
   agentDns: 15053,
