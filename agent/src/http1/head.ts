@@ -4,7 +4,7 @@
  * Invariant: every offset is relative to the start of the message, hence an index of `bytes` once `take` has copied it;
  * text that is added later lies behind it in the same buffer, laid out as `name: value CRLF`.
  */
-import { type HeaderName, tokenOf } from './known-headers.ts';
+import { type HeaderName, methodText, tokenOf } from './known-headers.ts';
 
 /** Layout of one field in `fields`. `line` is the end of a line that can be copied as it is, else 0. */
 export const fieldAt = { token: 0, name: 1, nameEnd: 2, value: 3, valueEnd: 4, line: 5 } as const;
@@ -14,7 +14,14 @@ export const fieldStride = 6;
 export const removedToken = -1;
 
 /** Marks of a request target's path (without query). */
-export const pathMark = { percent: 1, backslash: 2, dotAfterSlash: 4, doubleSlash: 8 } as const;
+export const pathMark = {
+  percent: 1,
+  backslash: 2,
+  dotAfterSlash: 4,
+  doubleSlash: 8,
+  /** A `#` in the target. HTTP/1.1 heads never have it: the parser refuses them. */
+  fragment: 256,
+} as const;
 
 /** Node's own decoder without the argument handling of toString and write. */
 interface Latin1Buffer {
@@ -29,6 +36,7 @@ const allocate = (bytes: number): HeadBuffer => Buffer.allocUnsafeSlow(bytes) as
 const initialBytes = 1024;
 const keptBytes = 8192;
 const initialFields = 32;
+const noIds = new Float64Array(0);
 
 /** A header line that never changes, encoded once. */
 export interface StaticHeader {
@@ -68,8 +76,22 @@ export class Head {
   status = 0;
   reasonStart = 0;
   reasonEnd = 0;
-  /** 10 for HTTP/1.0, 11 for HTTP/1.1, as sent. */
+  /** 10 for HTTP/1.0, 11 for HTTP/1.1, as sent; 20 for HTTP/2. */
   version = 0;
+  /** HTTP/2 only, else empty ranges: a method without a number (`method` is 0), :scheme, :protocol (RFC 8441). */
+  methodStart = 0;
+  methodEnd = 0;
+  schemeStart = 0;
+  schemeEnd = 0;
+  protocolStart = 0;
+  protocolEnd = 0;
+  /**
+   * Identity of the bytes of field i < idCount, or 0: equal ids mean equal name and value for the life of the thread,
+   * so that the HPACK encoder need not look at them. Negative: never to be indexed. `targetId` is that of :path.
+   */
+  ids: Float64Array = noIds;
+  idCount = 0;
+  targetId = 0;
 
   /** -1 without content-length. */
   contentLength = -1;
@@ -102,6 +124,11 @@ export class Head {
     this.reasonStart = 0;
     this.reasonEnd = 0;
     this.version = 0;
+    this.methodEnd = this.methodStart;
+    this.schemeEnd = this.schemeStart;
+    this.protocolEnd = this.protocolStart;
+    this.idCount = 0;
+    this.targetId = 0;
     this.contentLength = -1;
     this.transferEncodings = 0;
     this.chunked = false;
@@ -116,6 +143,82 @@ export class Head {
   /** Gives memory of an unusually large message back. To be called when the object goes back to its pool. */
   shrink(): void {
     if (this.bytes.length > keptBytes) this.bytes = allocate(initialBytes);
+  }
+
+  /** Makes room for `more` bytes behind `used`; `bytes` may be another buffer afterwards. */
+  reserve(more: number): void {
+    this.#reserve(more);
+  }
+
+  /** Becomes a copy of another head. */
+  copyFrom(other: Head): void {
+    this.reset();
+    this.#reserve(other.used);
+    other.bytes.copy(this.bytes, 0, 0, other.used);
+    this.used = other.used;
+    if (this.fields.length < other.fields.length) this.fields = new Int32Array(other.fields.length);
+    this.fields.set(other.fields);
+    this.count = other.count;
+    this.seenLow = other.seenLow;
+    this.seenHigh = other.seenHigh;
+    this.method = other.method;
+    this.targetStart = other.targetStart;
+    this.targetEnd = other.targetEnd;
+    this.queryStart = other.queryStart;
+    this.pathMarks = other.pathMarks;
+    this.lineCanonical = other.lineCanonical;
+    this.authorityStart = other.authorityStart;
+    this.authorityEnd = other.authorityEnd;
+    this.status = other.status;
+    this.reasonStart = other.reasonStart;
+    this.reasonEnd = other.reasonEnd;
+    this.version = other.version;
+    this.methodStart = other.methodStart;
+    this.methodEnd = other.methodEnd;
+    this.schemeStart = other.schemeStart;
+    this.schemeEnd = other.schemeEnd;
+    this.protocolStart = other.protocolStart;
+    this.protocolEnd = other.protocolEnd;
+    this.ids = other.idCount > 0 ? other.ids.slice() : noIds;
+    this.idCount = other.idCount;
+    this.targetId = other.targetId;
+    this.contentLength = other.contentLength;
+    this.transferEncodings = other.transferEncodings;
+    this.chunked = other.chunked;
+    this.connectionClose = other.connectionClose;
+    this.connectionKeepAlive = other.connectionKeepAlive;
+    this.connectionUpgrade = other.connectionUpgrade;
+    this.connectionNames = other.connectionNames;
+    this.expectContinue = other.expectContinue;
+    this.fieldsEnd = other.fieldsEnd;
+  }
+
+  /** The method's text, also of one without a number. */
+  methodName(): string {
+    return this.method === 0 ? this.text(this.methodStart, this.methodEnd) : (methodText[this.method] as string);
+  }
+
+  /** Appends one field whose bytes are known by an id. */
+  pushWithId(
+    id: number,
+    token: number,
+    name: number,
+    nameEnd: number,
+    value: number,
+    valueEnd: number,
+    line: number,
+  ): void {
+    const index = this.count;
+    if (index >= this.ids.length) this.#growIds();
+    this.ids[index] = id;
+    this.idCount = index + 1;
+    this.push(token, name, nameEnd, value, valueEnd, line);
+  }
+
+  #growIds(): void {
+    const grown = new Float64Array(Math.max(initialFields, this.ids.length * 2));
+    grown.set(this.ids);
+    this.ids = grown;
   }
 
   /** Copies the parsed bytes, so that the head outlives the read buffer. The blank line at the end is left out. */
@@ -278,6 +381,7 @@ export class Head {
   setValue(index: number, value: string): void {
     const name = this.name(index);
     const start = this.#writeLine(name, value);
+    if (index < this.idCount) this.ids[index] = 0;
     const at = index * fieldStride;
     const f = this.fields;
     f[at + 1] = start;
@@ -295,6 +399,7 @@ export class Head {
       return;
     }
     const start = this.#writeStatic(header);
+    if (index < this.idCount) this.ids[index] = 0;
     const at = index * fieldStride;
     const f = this.fields;
     f[at + 1] = start;
@@ -321,6 +426,7 @@ export class Head {
     const start = this.#writeText(target);
     this.targetStart = start;
     this.targetEnd = this.used;
+    this.targetId = 0;
     const query = target.indexOf('?');
     this.queryStart = query < 0 ? this.used : start + query;
     this.lineCanonical = false;

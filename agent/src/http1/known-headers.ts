@@ -55,6 +55,10 @@ const names = [
   'user-agent',
   'authorization',
   'location',
+  // HTTP/2: crumbs are joined; never put into a compression table.
+  'cookie',
+  'set-cookie',
+  'proxy-authorization',
 ] as const;
 
 export type KnownName = (typeof names)[number];

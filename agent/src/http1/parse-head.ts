@@ -88,8 +88,11 @@ function requestLine(b: Uint8Array, start: number, end: number, head: Head): num
   return after;
 }
 
-/** Scans the target, sets targetEnd and queryStart, and gives the marks of its path; a `#` is marked as fragment. */
-function targetMarks(b: Uint8Array, from: number, end: number, head: Head, start: number): number {
+/**
+ * Scans the target, sets targetEnd (where the first byte that cannot be in one stands) and queryStart, and gives the
+ * marks of its path; a `#` is marked as fragment.
+ */
+export function targetMarks(b: Uint8Array, from: number, end: number, head: Head, start: number): number {
   let p = from;
   let marks = 0;
   let query = -1;
@@ -112,7 +115,7 @@ function targetMarks(b: Uint8Array, from: number, end: number, head: Head, start
   return marks;
 }
 
-const fragmentMark = 256;
+const fragmentMark = pathMark.fragment;
 const versionPrefix = new TextEncoder().encode('HTTP/');
 
 function isDigit(c: number): boolean {
@@ -294,13 +297,14 @@ export function isWord(b: Uint8Array, start: number, end: number, word: Uint8Arr
   return true;
 }
 
-function isHost(b: Uint8Array, start: number, end: number): boolean {
+/** Whether [start, end) may be the value of Host or :authority. */
+export function isHost(b: Uint8Array, start: number, end: number): boolean {
   for (let i = start; i < end; i++) if (hostByte[b[i] as number] === 0) return false;
   return true;
 }
 
 /** At most 15 digits, so that the number is exact. A repeated equal one is judged by the caller through `repeats`. */
-function noteContentLength(b: Uint8Array, start: number, end: number, head: Head): boolean {
+export function noteContentLength(b: Uint8Array, start: number, end: number, head: Head): boolean {
   if (end === start || end - start > 15) return false;
   let n = 0;
   for (let i = start; i < end; i++) {

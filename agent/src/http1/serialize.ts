@@ -33,10 +33,17 @@ export function writeBytes(bytes: Uint8Array, to: Buffer, at: number): number {
 /** Request line and fields without the blank line; the position after them. `to` must have headCapacity. */
 export function writeRequest(head: Head, to: Buffer, at: number): number {
   if (head.lineCanonical) return writeFields(head, to, at, 0, firstLine(head));
-  let p = writeBytes(methodBytes[head.method] as Uint8Array, to, at);
+  let p = head.method === 0 ? writeMethod(head, to, at) : writeBytes(methodBytes[head.method] as Uint8Array, to, at);
   p = copyBytes(head.bytes, head.targetStart, head.targetEnd, to, p);
   p = writeBytes(http11LineEnd, to, p);
   return writeFields(head, to, p, 0, 0);
+}
+
+/** A method without a number, which only HTTP/2 lets through. */
+function writeMethod(head: Head, to: Buffer, at: number): number {
+  const p = copyBytes(head.bytes, head.methodStart, head.methodEnd, to, at);
+  to[p] = 32;
+  return p + 1;
 }
 
 /** End of a canonical request line: ` HTTP/1.1 CRLF` behind the target. */

@@ -1,0 +1,181 @@
+/**
+ * Frames to the socket: they are appended to a chunk, which is written when it is full or the turn ends. Consecutive
+ * DATA of one stream becomes one frame, and END_STREAM is set in a frame that is still here.
+ * Invariant: a chunk is held only while there is something in it; frames are counted until the socket has taken them.
+ */
+import type { Stream } from '../net/stream.ts';
+import { defaultFrameBytes, flag, frameHeaderBytes, frameType, writeFrameHeader, writeUint32 } from './frame.ts';
+import { chunkBytes, type Http2Host, type OutChunk } from './host.ts';
+
+/** A DATA frame is not begun in less room than this. */
+const smallestRoom = 1024;
+
+export class FrameWriter {
+  /** Frames, and control frames among them, that the socket has not taken. */
+  frames = 0;
+  controlFrames = 0;
+  /** DATA frames sent so far. */
+  dataFrames = 0;
+  readonly #host: Http2Host;
+  readonly #socket: Stream;
+  #chunk: OutChunk | null = null;
+  /** Where the next byte goes, and the end of the chunk. */
+  #at = 0;
+  #limit = 0;
+  /** The last DATA frame while nothing stands behind it: its stream (0 for none), position and length. */
+  #openId = 0;
+  #openAt = 0;
+  #openLength = 0;
+
+  constructor(host: Http2Host, socket: Stream) {
+    this.#host = host;
+    this.#socket = socket;
+  }
+
+  /** The socket does not take all that was written. */
+  get blocked(): boolean {
+    return this.#socket.queued > 0;
+  }
+
+  get pendingBytes(): number {
+    return this.#chunk === null ? 0 : this.#at - this.#chunk.start;
+  }
+
+  /** The buffer that `room` gives positions in. */
+  get buffer(): Buffer {
+    return (this.#chunk as OutChunk).buffer;
+  }
+
+  /** Position of at least `bytes` of room (at most a chunk) for a frame; to be followed by `wrote`. */
+  room(bytes: number): number {
+    this.#openId = 0;
+    if (this.#chunk !== null && this.#limit - this.#at < bytes) this.flush();
+    if (this.#chunk === null) this.#begin();
+    return this.#at;
+  }
+
+  /** A frame ends here. */
+  wrote(end: number): void {
+    this.#at = end;
+    this.frames++;
+  }
+
+  #begin(): void {
+    const chunk = this.#host.takeChunk();
+    this.#chunk = chunk;
+    this.#at = chunk.start;
+    this.#limit = chunk.start + chunkBytes;
+  }
+
+  /** Hands everything to the socket, which queues what it cannot send. */
+  flush(): void {
+    const chunk = this.#chunk;
+    if (chunk === null) return;
+    this.#chunk = null;
+    this.#openId = 0;
+    this.#socket.write(chunk.buffer, chunk.start, this.#at);
+    this.#host.giveChunk(chunk);
+    if (this.#socket.queued === 0) this.drained();
+  }
+
+  /** The socket has taken everything. */
+  drained(): void {
+    this.frames = 0;
+    this.controlFrames = 0;
+  }
+
+  /** Drops what was not written. */
+  discard(): void {
+    if (this.#chunk === null) return;
+    this.#host.giveChunk(this.#chunk);
+    this.#chunk = null;
+    this.#openId = 0;
+  }
+
+  bytes(source: Buffer): void {
+    const at = this.room(source.length);
+    source.copy(this.buffer, at);
+    this.#at = at + source.length;
+  }
+
+  /** A frame whose payload is one or two 32-bit numbers: RST_STREAM, WINDOW_UPDATE, GOAWAY. */
+  numbers(type: number, streamId: number, first: number, second = -1): void {
+    const length = second < 0 ? 4 : 8;
+    const at = this.room(frameHeaderBytes + length);
+    const b = this.buffer;
+    writeFrameHeader(b, at, length, type, 0, streamId);
+    writeUint32(b, at + frameHeaderBytes, first);
+    if (second >= 0) writeUint32(b, at + frameHeaderBytes + 4, second);
+    this.wrote(at + frameHeaderBytes + length);
+    if (type === frameType.rstStream) this.controlFrames++;
+  }
+
+  /** A frame on stream 0 with a payload: SETTINGS, PING and their acknowledgements. */
+  control(type: number, flags: number, b: Buffer, start: number, end: number): void {
+    const length = end - start;
+    const at = this.room(frameHeaderBytes + length);
+    const to = this.buffer;
+    writeFrameHeader(to, at, length, type, flags, 0);
+    for (let i = 0; i < length; i++) to[at + frameHeaderBytes + i] = b[start + i] as number;
+    this.wrote(at + frameHeaderBytes + length);
+    this.controlFrames++;
+  }
+
+  /** Appends at most [start, end) as DATA: how much of it, 0 when the socket is blocked. */
+  data(streamId: number, b: Buffer, start: number, end: number): number {
+    let length = end - start;
+    if (this.#openId === streamId && this.#openLength < defaultFrameBytes && this.#at < this.#limit) {
+      length = Math.min(length, defaultFrameBytes - this.#openLength, this.#limit - this.#at);
+      this.#openLength += length;
+      const to = this.buffer;
+      const at = this.#openAt;
+      to[at] = this.#openLength >>> 16;
+      to[at + 1] = this.#openLength >>> 8;
+      to[at + 2] = this.#openLength;
+    } else {
+      if (this.#limit - this.#at < smallestRoom + frameHeaderBytes) this.flush();
+      if (this.blocked) return 0;
+      if (this.#chunk === null) this.#begin();
+      length = Math.min(length, defaultFrameBytes, this.#limit - this.#at - frameHeaderBytes);
+      writeFrameHeader(this.buffer, this.#at, length, frameType.data, 0, streamId);
+      this.#openId = streamId;
+      this.#openAt = this.#at;
+      this.#openLength = length;
+      this.wrote(this.#at + frameHeaderBytes);
+      this.dataFrames++;
+    }
+    const to = this.buffer;
+    const at = this.#at;
+    if (length > 128) b.copy(to, at, start, start + length);
+    else for (let i = 0; i < length; i++) to[at + i] = b[start + i] as number;
+    this.#at = at + length;
+    return length;
+  }
+
+  /** Ends the stream: in its last DATA frame while that is here, otherwise with an empty one. */
+  endStream(streamId: number): void {
+    if (this.#openId === streamId) {
+      this.buffer[this.#openAt + 4] = flag.endStream;
+      this.#openId = 0;
+      return;
+    }
+    const at = this.room(frameHeaderBytes);
+    writeFrameHeader(this.buffer, at, 0, frameType.data, flag.endStream, streamId);
+    this.wrote(at + frameHeaderBytes);
+    this.dataFrames++;
+  }
+
+  /** A header block in frames of at most 16 KiB, for one that is too large to be encoded in place. */
+  headerBlock(streamId: number, endStream: boolean, block: Buffer, length: number): void {
+    for (let p = 0; p === 0 || p < length; p += defaultFrameBytes) {
+      const size = Math.min(defaultFrameBytes, length - p);
+      const at = this.room(frameHeaderBytes + size);
+      const type = p === 0 ? frameType.headers : frameType.continuation;
+      const ends = p === 0 && endStream ? flag.endStream : 0;
+      const flags = ends | (p + size >= length ? flag.endHeaders : 0);
+      writeFrameHeader(this.buffer, at, size, type, flags, streamId);
+      block.copy(this.buffer, at + frameHeaderBytes, p, p + size);
+      this.wrote(at + frameHeaderBytes + size);
+    }
+  }
+}

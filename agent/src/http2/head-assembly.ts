@@ -1,0 +1,287 @@
+/**
+ * A Head from the field lines that the HPACK decoder writes into its bytes, one by one, judged as RFC 9113 section 8
+ * says. What is malformed or too large is still decoded to its end, because the compression state must be kept, but
+ * nothing of it is stored any more.
+ * Invariant: after finish() === headVerdict.ok the head reads like one that the HTTP/1.1 parser has made.
+ */
+import { tokenLower } from '../http1/character-classes.ts';
+import { fieldStride, Head, removedToken } from '../http1/head.ts';
+import { findMethod, hashStep, method, token } from '../http1/known-headers.ts';
+import { type HeadLimits, isHost, isWord, noteContentLength, targetMarks } from '../http1/parse-head.ts';
+import { firstPseudo, pseudo } from './static-table.ts';
+
+export type HeadKind = 'request' | 'response' | 'trailers' | 'ignored';
+
+/** `malformed` is a stream error of type PROTOCOL_ERROR; the others exceed our limits. */
+export const headVerdict = { ok: 0, malformed: 1, tooLarge: 2, tooManyHeaders: 3 } as const;
+
+const encoder = new TextEncoder();
+const trailersWord = encoder.encode('trailers');
+const continueWord = encoder.encode('100-continue');
+
+/** Bits of the pseudo-headers seen. */
+const saw = { authority: 1, method: 2, path: 4, scheme: 8, status: 16, protocol: 32 } as const;
+
+export class HeadAssembly {
+  head: Head = new Head();
+  verdict = 0;
+  kind: HeadKind = 'request';
+  #limits: HeadLimits;
+  #connectProtocol = false;
+  #size = 0;
+  #fields = 0;
+  #seen = 0;
+  #crumbs = 0;
+  #regular = false;
+
+  constructor(limits: HeadLimits) {
+    this.#limits = limits;
+  }
+
+  /** connectProtocol: whether :protocol is allowed (RFC 8441). */
+  begin(head: Head, kind: HeadKind, limits: HeadLimits, connectProtocol: boolean): void {
+    head.reset();
+    head.version = 20;
+    this.head = head;
+    this.kind = kind;
+    this.verdict = headVerdict.ok;
+    this.#limits = limits;
+    this.#connectProtocol = connectProtocol;
+    this.#size = 0;
+    this.#fields = 0;
+    this.#seen = 0;
+    this.#crumbs = 0;
+    this.#regular = false;
+  }
+
+  /** One line has been written to [name, head.used) of the head's bytes; `id` as in Head.ids. */
+  field(known: number, name: number, nameEnd: number, value: number, valueEnd: number, id: number): void {
+    const { head } = this;
+    this.#size += nameEnd - name + valueEnd - value + 4;
+    if (this.verdict !== headVerdict.ok || this.kind === 'ignored' || this.#size > this.#limits.maxBytes) {
+      if (this.verdict === headVerdict.ok && this.kind !== 'ignored') this.verdict = headVerdict.tooLarge;
+      head.used = 0;
+      return;
+    }
+    if (known >= firstPseudo) {
+      if (!this.#pseudo(known, nameEnd, value, valueEnd, id)) this.verdict = headVerdict.malformed;
+      return;
+    }
+    this.#regular = true;
+    if (++this.#fields > this.#limits.maxHeaders) {
+      this.verdict = headVerdict.tooManyHeaders;
+      return;
+    }
+    if (known !== 0 && !this.#note(known, value, valueEnd)) return;
+    head.pushWithId(id, known, name, nameEnd, value, valueEnd, head.used);
+  }
+
+  /** Looks at a field that means something to the protocol; false when it is not to be stored. */
+  #note(known: number, value: number, valueEnd: number): boolean {
+    const { head } = this;
+    const b = head.bytes;
+    switch (known) {
+      case token.connection:
+      case token['transfer-encoding']:
+      case token['keep-alive']:
+      case token['proxy-connection']:
+      case token.upgrade:
+        this.verdict = headVerdict.malformed;
+        return false;
+      case token.te:
+        if (!isWord(b, value, valueEnd, trailersWord)) this.verdict = headVerdict.malformed;
+        return true;
+      case token.host:
+        return this.kind !== 'trailers' && this.#host(value, valueEnd);
+      case token['content-length']:
+        if (this.kind === 'trailers') return false;
+        if (head.contentLength >= 0 || !noteContentLength(b, value, valueEnd, head)) {
+          this.verdict = headVerdict.malformed;
+        }
+        return true;
+      case token.cookie:
+        this.#crumbs++;
+        return true;
+      case token.expect:
+        head.expectContinue = isWord(b, value, valueEnd, continueWord);
+        return true;
+      default:
+        return true;
+    }
+  }
+
+  /** :authority has the say where there are both (as in Envoy); two Host fields are refused. */
+  #host(value: number, valueEnd: number): boolean {
+    if (this.kind === 'response') return true;
+    if (!isHost(this.head.bytes, value, valueEnd)) this.verdict = headVerdict.malformed;
+    if ((this.#seen & saw.authority) !== 0) return false;
+    if (this.head.has(token.host)) this.verdict = headVerdict.malformed;
+    return true;
+  }
+
+  #pseudo(known: number, nameEnd: number, value: number, valueEnd: number, id: number): boolean {
+    if (this.#regular || this.kind === 'trailers') return false;
+    if (this.kind === 'response') return known === pseudo.status && this.#status(value, valueEnd);
+    switch (known) {
+      case pseudo.authority:
+        return this.#once(saw.authority) && this.#authority(nameEnd, value, valueEnd, id);
+      case pseudo.method:
+        return this.#once(saw.method) && this.#method(value, valueEnd);
+      case pseudo.path:
+        return this.#once(saw.path) && this.#path(value, valueEnd, id);
+      case pseudo.scheme:
+        return this.#once(saw.scheme) && this.#scheme(value, valueEnd);
+      case pseudo.protocol:
+        if (!this.#once(saw.protocol) || !this.#connectProtocol || valueEnd === value) return false;
+        this.head.protocolStart = value;
+        this.head.protocolEnd = valueEnd;
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #once(bit: number): boolean {
+    const first = (this.#seen & bit) === 0;
+    this.#seen |= bit;
+    return first;
+  }
+
+  /** Becomes `host`: its name is written over the last letters of `:authority`, so that the line stays in one piece. */
+  #authority(nameEnd: number, value: number, valueEnd: number, id: number): boolean {
+    const { head } = this;
+    const b = head.bytes;
+    if (!isHost(b, value, valueEnd)) return false;
+    for (let i = value; i < valueEnd; i++) if (b[i] === 64) return false;
+    const name = nameEnd - 4;
+    b[name] = 104;
+    b[name + 1] = 111;
+    b[name + 2] = 115;
+    b[name + 3] = 116;
+    head.pushWithId(id, token.host, name, nameEnd, value, valueEnd, head.used);
+    return true;
+  }
+
+  #method(value: number, valueEnd: number): boolean {
+    const { head } = this;
+    const b = head.bytes;
+    let hash = 0;
+    for (let i = value; i < valueEnd; i++) {
+      if (tokenLower[b[i] as number] === 0) return false;
+      hash = hashStep(hash, b[i] as number);
+    }
+    head.method = findMethod(hash, b, value, valueEnd);
+    head.methodStart = value;
+    head.methodEnd = head.method === 0 ? valueEnd : value;
+    return valueEnd > value;
+  }
+
+  #path(value: number, valueEnd: number, id: number): boolean {
+    const { head } = this;
+    head.targetStart = value;
+    head.pathMarks = targetMarks(head.bytes, value, valueEnd, head, 0);
+    head.targetId = id;
+    return valueEnd > value && head.targetEnd === valueEnd;
+  }
+
+  #scheme(value: number, valueEnd: number): boolean {
+    const { head } = this;
+    for (let i = value; i < valueEnd; i++) {
+      const c = head.bytes[i] as number;
+      const lower = c | 0x20;
+      const mark = c === 43 || c === 45 || c === 46 || (c >= 48 && c <= 57);
+      if (!(lower >= 97 && lower <= 122) && !(mark && i > value)) return false;
+    }
+    head.schemeStart = value;
+    head.schemeEnd = valueEnd;
+    return valueEnd > value;
+  }
+
+  /** Three digits; 101 does not exist in HTTP/2 (RFC 9113 section 8.6). */
+  #status(value: number, valueEnd: number): boolean {
+    if (!this.#once(saw.status) || valueEnd - value !== 3) return false;
+    let status = 0;
+    for (let i = value; i < valueEnd; i++) {
+      const digit = (this.head.bytes[i] as number) - 48;
+      if (digit < 0 || digit > 9) return false;
+      status = status * 10 + digit;
+    }
+    this.head.status = status;
+    return status >= 100 && status !== 101;
+  }
+
+  /** What can only be judged with all fields in hand. */
+  finish(): number {
+    if (this.kind === 'ignored') return headVerdict.ok;
+    if (this.verdict === headVerdict.ok && !this.#isComplete()) this.verdict = headVerdict.malformed;
+    if (this.verdict === headVerdict.ok && this.#crumbs > 1) joinCookies(this.head, this.#crumbs);
+    this.head.fieldsEnd = this.head.used;
+    return this.verdict;
+  }
+
+  #isComplete(): boolean {
+    if (this.kind === 'trailers') return true;
+    if (this.kind === 'response') return (this.#seen & saw.status) !== 0;
+    return this.head.method === method.CONNECT ? this.#isConnect() : this.#isRequest();
+  }
+
+  #isRequest(): boolean {
+    const { head } = this;
+    const needed = saw.method | saw.path | saw.scheme;
+    if ((this.#seen & needed) !== needed || (this.#seen & saw.protocol) !== 0 || !head.has(token.host)) return false;
+    const first = head.bytes[head.targetStart];
+    if (first === 47) return true;
+    return first === 42 && head.method === method.OPTIONS && head.targetEnd === head.targetStart + 1;
+  }
+
+  /** RFC 9113 section 8.5: only :authority, which is the target; or RFC 8441: like a request, with :protocol. */
+  #isConnect(): boolean {
+    const { head } = this;
+    if ((this.#seen & saw.authority) === 0) return false;
+    const others = this.#seen & (saw.path | saw.scheme);
+    if ((this.#seen & saw.protocol) !== 0) {
+      return others === (saw.path | saw.scheme) && head.bytes[head.targetStart] === 47;
+    }
+    const at = head.find(token.host) * fieldStride;
+    if (others !== 0 || at < 0) return false;
+    head.targetStart = head.fields[at + 3] as number;
+    head.targetEnd = head.fields[at + 4] as number;
+    head.queryStart = head.targetEnd;
+    return head.targetEnd > head.targetStart;
+  }
+}
+
+/** RFC 9113 section 8.2.3: the crumbs become one field, in the place of the first. */
+function joinCookies(head: Head, crumbs: number): void {
+  const first = head.find(token.cookie);
+  const f = head.fields;
+  let length = 'cookie: '.length;
+  for (let i = first; i >= 0; i = head.find(token.cookie, i + 1)) {
+    length += (f[i * fieldStride + 4] as number) - (f[i * fieldStride + 3] as number) + 2;
+  }
+  head.reserve(length + crumbs);
+  const b = head.bytes;
+  const start = head.used;
+  let p = start + b.latin1Write('cookie: ', start, 8);
+  for (let i = first; i >= 0; i = head.find(token.cookie, i + 1)) {
+    if (i !== first) {
+      b[p++] = 59;
+      b[p++] = 32;
+    }
+    const from = f[i * fieldStride + 3] as number;
+    const to = f[i * fieldStride + 4] as number;
+    b.copy(b, p, from, to);
+    p += to - from;
+    if (i !== first) f[i * fieldStride] = removedToken;
+  }
+  b[p] = 13;
+  b[p + 1] = 10;
+  head.used = p + 2;
+  const at = first * fieldStride;
+  f[at + 1] = start;
+  f[at + 2] = start + 6;
+  f[at + 3] = start + 8;
+  f[at + 4] = p;
+  f[at + 5] = head.used;
+  head.ids[first] = 0;
+}

@@ -1,0 +1,264 @@
+/**
+ * HPACK decoding (RFC 7541): a header block becomes lines `name: value CRLF` in the bytes of a Head, each of which is
+ * handed to the HeadAssembly. One per connection, for the blocks of all its streams in their order.
+ * Invariant: an error here is an error of the connection (COMPRESSION_ERROR), because the tables no longer agree; what
+ * is wrong with a message is the assembly's business.
+ */
+import { tokenLower, valueByte } from '../http1/character-classes.ts';
+import type { Head } from '../http1/head.ts';
+import { findHeader } from '../http1/known-headers.ts';
+import { FieldTable } from './field-table.ts';
+import type { HeadAssembly } from './head-assembly.ts';
+import { decodedBound, huffmanDecode, lastDecodeBad } from './huffman.ts';
+import {
+  lineAt,
+  nameLength,
+  pseudo,
+  pseudoToken,
+  staticCount,
+  staticLines,
+  staticToken,
+  valueLength,
+} from './static-table.ts';
+
+/** The size that a table has before SETTINGS say otherwise. */
+export const initialTableSize = 4096;
+/** Lengths and indexes above this are refused: 28 bits. */
+const maxShift = 21;
+const neverIndexed = -1;
+
+/** Name bytes: lower-case tchar (RFC 9113 section 8.2.1). */
+const nameByte: Uint8Array = Uint8Array.from({ length: 256 }, (_, c) => (tokenLower[c] === c && c !== 0 ? 1 : 0));
+
+export class HpackDecoder {
+  readonly #table = new FieldTable(initialTableSize);
+  /** What the peer may set the table to; ours, once it has acknowledged our SETTINGS. */
+  #limit = initialTableSize;
+  /** The acknowledged limit is below the size in use: the next block must begin with an update. */
+  #mustShrink = false;
+  /** Registers of the readers below: the number or end position just read. */
+  #number = 0;
+  #next = 0;
+  #bad = false;
+
+  /** The peer has acknowledged our SETTINGS_HEADER_TABLE_SIZE. */
+  setLimit(size: number): void {
+    this.#limit = size;
+    this.#mustShrink = size < this.#table.maxSize;
+  }
+
+  /** Decodes a whole header block in [start, end). False when the compression state is lost. */
+  decode(b: Buffer, start: number, end: number, assembly: HeadAssembly): boolean {
+    let p = start;
+    while (p < end && ((b[p] as number) & 0xe0) === 0x20) {
+      if (!this.#integer(b, p, end, 31) || this.#number > this.#limit) return false;
+      this.#table.resize(this.#number);
+      this.#mustShrink = false;
+      p = this.#next;
+    }
+    if (this.#mustShrink) return false;
+    while (p < end) {
+      const first = b[p] as number;
+      if (first >= 128) {
+        let index = first & 127;
+        p++;
+        if (index === 127) {
+          if (!this.#integer(b, p - 1, end, 127)) return false;
+          index = this.#number;
+          p = this.#next;
+        }
+        if (!this.#indexed(index, assembly)) return false;
+      } else if (first >= 64) {
+        p = this.#literal(b, p, end, 63, true, assembly);
+      } else if (first < 32) {
+        p = this.#literal(b, p, end, 15, false, assembly);
+      } else return false; // a size update behind a field
+      if (p < 0) return false;
+    }
+    return true;
+  }
+
+  /** An integer with a prefix of `mask` (RFC 7541 section 5.1), in #number, and #next behind it. */
+  #integer(b: Buffer, start: number, end: number, mask: number): boolean {
+    let p = start;
+    let value = (b[p++] as number) & mask;
+    if (value === mask) {
+      for (let shift = 0; ; shift += 7) {
+        if (p >= end || shift > maxShift) return false;
+        const c = b[p++] as number;
+        value += (c & 127) << shift;
+        if (c < 128) break;
+      }
+    }
+    this.#number = value;
+    this.#next = p;
+    return true;
+  }
+
+  #indexed(index: number, assembly: HeadAssembly): boolean {
+    if (index <= staticCount) {
+      if (index === 0) return false;
+      copyLine(
+        assembly,
+        staticLines,
+        lineAt[index] as number,
+        nameLength[index] as number,
+        valueLength[index] as number,
+        staticToken[index] as number,
+        index,
+      );
+      return true;
+    }
+    const table = this.#table;
+    const number = table.inserted - (index - staticCount);
+    if (!table.holds(number)) return false;
+    copyLine(
+      assembly,
+      table.bytes,
+      table.lineOf(number),
+      table.nameLengthOf(number),
+      table.valueLengthOf(number),
+      table.tokenOf(number),
+      table.idOf(number),
+    );
+    return true;
+  }
+
+  /** The position behind a literal field, or -1. */
+  #literal(b: Buffer, start: number, end: number, mask: number, index: boolean, assembly: HeadAssembly): number {
+    const never = ((b[start] as number) & 0x50) === 0x10;
+    if (!this.#integer(b, start, end, mask)) return -1;
+    const { head } = assembly;
+    const line = head.used;
+    const known =
+      this.#number === 0 ? this.#nameLiteral(b, this.#next, end, head) : this.#nameIndexed(this.#number, head);
+    if (known < 0) return -1;
+    const nameEnd = head.used;
+    head.used = nameEnd + 2;
+    if (!this.#string(b, this.#next, end, head)) return -1;
+    const to = head.bytes;
+    const valueEnd = head.used;
+    to[nameEnd] = 58;
+    to[nameEnd + 1] = 32;
+    to[valueEnd] = 13;
+    to[valueEnd + 1] = 10;
+    head.used = valueEnd + 2;
+    const value = nameEnd + 2;
+    const fieldToken = this.#bad || isPadded(to, value, valueEnd) ? pseudo.invalid : known;
+    const next = this.#next;
+    let id = never ? neverIndexed : 0;
+    if (index) id = this.#table.insert(to, line, nameEnd - line, to, value, valueEnd - value, fieldToken);
+    assembly.field(fieldToken, line, nameEnd, value, valueEnd, id);
+    return next;
+  }
+
+  /** Copies the name of a table entry; its token, or -1 when there is no such entry. */
+  #nameIndexed(index: number, head: Head): number {
+    const next = this.#next;
+    let from = staticLines;
+    let at = 0;
+    let length = 0;
+    let known = 0;
+    if (index <= staticCount) {
+      at = lineAt[index] as number;
+      length = nameLength[index] as number;
+      known = staticToken[index] as number;
+    } else {
+      const table = this.#table;
+      const number = table.inserted - (index - staticCount);
+      if (!table.holds(number)) return -1;
+      from = table.bytes;
+      at = table.lineOf(number);
+      length = table.nameLengthOf(number);
+      known = table.tokenOf(number);
+      // The value was what is wrong with it, or the name: judged again, since only its bytes count here.
+      if (known === pseudo.invalid) known = judgeName(from, at, at + length);
+    }
+    head.reserve(length + 8);
+    const to = head.bytes;
+    const o = head.used;
+    for (let i = 0; i < length; i++) to[o + i] = from[at + i] as number;
+    head.used = o + length;
+    this.#next = next;
+    return known;
+  }
+
+  /** Decodes a name; its token (0 for an unknown name, `invalid` for one that cannot be), or -1. */
+  #nameLiteral(b: Buffer, start: number, end: number, head: Head): number {
+    const from = head.used;
+    if (!this.#string(b, start, end, head)) return -1;
+    return judgeName(head.bytes, from, head.used);
+  }
+
+  /** Decodes a string literal to head.used and leaves room for a line end behind it; #bad says that it is no value. */
+  #string(b: Buffer, start: number, end: number, head: Head): boolean {
+    if (start >= end) return false;
+    const huffman = (b[start] as number) >= 128;
+    if (!this.#integer(b, start, end, 127)) return false;
+    const length = this.#number;
+    const from = this.#next;
+    if (length > end - from) return false;
+    this.#next = from + length;
+    if (huffman) {
+      head.reserve(decodedBound(length) + 4);
+      const o = huffmanDecode(b, from, from + length, head.bytes, head.used);
+      if (o < 0) return false;
+      this.#bad = lastDecodeBad;
+      head.used = o;
+      return true;
+    }
+    head.reserve(length + 4);
+    const to = head.bytes;
+    const o = head.used;
+    let good = 1;
+    for (let i = 0; i < length; i++) {
+      const c = b[from + i] as number;
+      to[o + i] = c;
+      good &= valueByte[c] as number;
+    }
+    this.#bad = good === 0;
+    head.used = o + length;
+    return true;
+  }
+}
+
+/** RFC 9113 section 8.2.1: a value neither begins nor ends with white space. */
+function isPadded(b: Buffer, start: number, end: number): boolean {
+  if (start === end) return false;
+  const first = b[start] as number;
+  const last = b[end - 1] as number;
+  return first === 32 || first === 9 || last === 32 || last === 9;
+}
+
+function judgeName(b: Buffer, start: number, end: number): number {
+  if (start === end) return pseudo.invalid;
+  const colon = b[start] === 58;
+  let hash = 0;
+  for (let i = colon ? start + 1 : start; i < end; i++) {
+    const c = b[i] as number;
+    if (nameByte[c] === 0) return pseudo.invalid;
+    hash = (Math.imul(hash, 31) + c) | 0;
+  }
+  return colon ? pseudoToken(b, start, end) : findHeader(hash, b, start, end);
+}
+
+function copyLine(
+  assembly: HeadAssembly,
+  from: Buffer,
+  at: number,
+  nameBytes: number,
+  valueBytes: number,
+  known: number,
+  id: number,
+): void {
+  const { head } = assembly;
+  const length = nameBytes + valueBytes + 4;
+  if (head.used + length > head.bytes.length) head.reserve(length);
+  const to = head.bytes;
+  const o = head.used;
+  if (length > 128) from.copy(to, o, at, at + length);
+  else for (let i = 0; i < length; i++) to[o + i] = from[at + i] as number;
+  head.used = o + length;
+  const nameEnd = o + nameBytes;
+  assembly.field(known, o, nameEnd, nameEnd + 2, nameEnd + 2 + valueBytes, id);
+}

@@ -1,0 +1,350 @@
+/**
+ * HPACK encoding (RFC 7541) from a Head: pseudo-headers first, what belongs to a connection left out. A field whose
+ * identity is known (Head.ids) is found without a look at its bytes; others by their hash. A field enters the table when
+ * it is seen for the second time, so that unique values (trace ids) do not push the useful ones out.
+ * Invariant: nothing is inserted that the peer's table, as last announced, would not hold.
+ */
+import { fieldStride, type Head, removedToken } from '../http1/head.ts';
+import { method, methodText, token } from '../http1/known-headers.ts';
+import { isWord } from '../http1/parse-head.ts';
+import { FieldTable } from './field-table.ts';
+import { initialTableSize } from './hpack-decoder.ts';
+import { huffmanEncode, huffmanLength } from './huffman.ts';
+import { hashBytes, lineAt, staticCount, staticLines, staticName, staticToken } from './static-table.ts';
+
+const idSlots = 64;
+const hashSlots = 128;
+const seenSlots = 256;
+/** A cookie shorter than this could be guessed bit by bit (RFC 7541 section 7.1.3). */
+const guessableCookie = 20;
+
+const nameIndex = { authority: 1, method: 2, path: 4, scheme: 6, status: 8 } as const;
+const rootPath = 4;
+
+/** Static index of each known name, by its token. */
+const indexOfToken = new Uint8Array(64);
+for (let i = staticCount; i > 0; i--) if ((staticToken[i] as number) < 64) indexOfToken[staticToken[i] as number] = i;
+indexOfToken[0] = 0;
+
+/** What is done with a field of each token: 0 nothing special, 1 left out, 2 looked at. */
+const left = new Uint8Array(64);
+const omitted = 1;
+const looked = 2;
+for (const name of [
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+] as const) {
+  left[token[name]] = omitted;
+}
+for (const name of ['host', 'te', 'cookie', 'authorization', 'proxy-authorization'] as const)
+  left[token[name]] = looked;
+
+const digits: Buffer = Buffer.alloc(3000);
+for (let status = 0; status < 1000; status++) digits.write(String(status).padStart(3, '0'), status * 3, 'latin1');
+const staticStatuses = new Uint8Array(1000);
+for (let i = 8; i <= 14; i++) {
+  const value = (lineAt[i] as number) + ':status: '.length;
+  staticStatuses[Number(staticLines.toString('latin1', value, value + 3))] = i;
+}
+
+const methodBytes: readonly Buffer[] = methodText.map((text) => Buffer.from(text, 'latin1'));
+const protocolName = Buffer.from(':protocol', 'latin1');
+const trailersWord: Uint8Array = new TextEncoder().encode('trailers');
+
+/** An upper bound of what a head is encoded in. */
+export function encodedBound(head: Head): number {
+  return head.used + head.count * 12 + 160;
+}
+
+export class HpackEncoder {
+  readonly #table = new FieldTable(initialTableSize);
+  readonly #largest: number;
+  /** Sizes the peer has to be told at the beginning of the next block: the smallest since the last, and the last. */
+  #smallest = -1;
+  #announce = -1;
+  #idKeys = new Float64Array(0);
+  #idNumbers = new Float64Array(0);
+  #hashes = new Int32Array(0);
+  #hashNumbers = new Float64Array(0);
+  #seen = new Int32Array(0);
+
+  /** largest: our own bound for the table, whatever the peer allows. */
+  constructor(largest: number) {
+    this.#largest = largest;
+    if (largest < initialTableSize) this.setPeerLimit(initialTableSize);
+  }
+
+  /** The peer's SETTINGS_HEADER_TABLE_SIZE. */
+  setPeerLimit(size: number): void {
+    const next = Math.min(size, this.#largest);
+    if (next === this.#table.maxSize) return;
+    this.#table.resize(next);
+    this.#announce = next;
+    this.#smallest = this.#smallest < 0 ? next : Math.min(this.#smallest, next);
+  }
+
+  /** Where the block ends. `to` must have encodedBound. `scheme` is used where the head does not say it. */
+  request(head: Head, scheme: 'http' | 'https', to: Buffer, at: number): number {
+    let p = this.#begin(to, at);
+    p = this.#method(head, to, p);
+    const connect = head.method === method.CONNECT && head.protocolEnd === head.protocolStart;
+    if (!connect) p = this.#scheme(head, scheme, to, p);
+    p = this.#authority(head, to, p);
+    if (!connect) p = this.#path(head, to, p);
+    if (head.protocolEnd > head.protocolStart) {
+      const { protocolStart, protocolEnd } = head;
+      p = this.#field(protocolName, 0, 9, head.bytes, protocolStart, protocolEnd, 0, 0, to, p);
+    }
+    return this.#fields(head, true, to, p);
+  }
+
+  response(head: Head, to: Buffer, at: number): number {
+    let p = this.#begin(to, at);
+    const known = staticStatuses[head.status] as number;
+    if (known !== 0) to[p++] = 128 | known;
+    else {
+      const value = head.status * 3;
+      const name = lineAt[nameIndex.status] as number;
+      p = this.#field(staticLines, name, name + 7, digits, value, value + 3, nameIndex.status, 0, to, p);
+    }
+    return this.#fields(head, false, to, p);
+  }
+
+  trailers(head: Head, to: Buffer, at: number): number {
+    return this.#fields(head, true, to, this.#begin(to, at));
+  }
+
+  #begin(to: Buffer, at: number): number {
+    if (this.#seen.length === 0) this.#allocate();
+    if (this.#announce < 0) return at;
+    let p = at;
+    if (this.#smallest < this.#announce) p = writeInteger(to, p, 0x20, 31, this.#smallest);
+    p = writeInteger(to, p, 0x20, 31, this.#announce);
+    this.#announce = -1;
+    this.#smallest = -1;
+    return p;
+  }
+
+  #allocate(): void {
+    this.#idKeys = new Float64Array(idSlots);
+    this.#idNumbers = new Float64Array(idSlots);
+    this.#hashes = new Int32Array(hashSlots);
+    this.#hashNumbers = new Float64Array(hashSlots);
+    this.#seen = new Int32Array(seenSlots);
+  }
+
+  #method(head: Head, to: Buffer, at: number): number {
+    if (head.method === method.GET || head.method === method.POST) {
+      to[at] = head.method === method.GET ? 0x82 : 0x83;
+      return at + 1;
+    }
+    const known = head.method !== 0;
+    const values = known ? (methodBytes[head.method] as Buffer) : head.bytes;
+    const value = known ? 0 : head.methodStart;
+    const valueEnd = known ? values.length : head.methodEnd;
+    const name = lineAt[nameIndex.method] as number;
+    return this.#field(staticLines, name, name + 7, values, value, valueEnd, nameIndex.method, 0, to, at);
+  }
+
+  #scheme(head: Head, fallback: 'http' | 'https', to: Buffer, at: number): number {
+    const { schemeStart, schemeEnd } = head;
+    const length = schemeEnd - schemeStart;
+    if (length === 0 || length === 4 || length === 5) {
+      const https = length === 0 ? fallback === 'https' : head.text(schemeStart, schemeEnd) === 'https';
+      if (https || length === 0 || head.text(schemeStart, schemeEnd) === 'http') {
+        to[at] = https ? 0x87 : 0x86;
+        return at + 1;
+      }
+    }
+    const name = lineAt[nameIndex.scheme] as number;
+    return this.#field(staticLines, name, name + 7, head.bytes, schemeStart, schemeEnd, nameIndex.scheme, 0, to, at);
+  }
+
+  #authority(head: Head, to: Buffer, at: number): number {
+    const index = head.find(token.host);
+    if (index < 0) return at;
+    const f = index * fieldStride;
+    const id = index < head.idCount ? (head.ids[index] as number) : 0;
+    const value = head.fields[f + 3] as number;
+    const valueEnd = head.fields[f + 4] as number;
+    const name = lineAt[nameIndex.authority] as number;
+    return this.#field(staticLines, name, name + 10, head.bytes, value, valueEnd, nameIndex.authority, id, to, at);
+  }
+
+  #path(head: Head, to: Buffer, at: number): number {
+    const { bytes, targetStart, targetEnd } = head;
+    if (targetEnd === targetStart + 1 && bytes[targetStart] === 47) {
+      to[at] = 128 | rootPath;
+      return at + 1;
+    }
+    const name = lineAt[nameIndex.path] as number;
+    return this.#field(
+      staticLines,
+      name,
+      name + 5,
+      bytes,
+      targetStart,
+      targetEnd,
+      nameIndex.path,
+      head.targetId,
+      to,
+      at,
+    );
+  }
+
+  /** All fields, without those of the connection; `host` was written as :authority, and trailers have none. */
+  #fields(head: Head, skipHost: boolean, to: Buffer, at: number): number {
+    const { bytes, fields, ids, idCount, count } = head;
+    let p = at;
+    for (let i = 0; i < count; i++) {
+      const f = i * fieldStride;
+      const known = fields[f] as number;
+      if (known === removedToken) continue;
+      let id = i < idCount ? (ids[i] as number) : 0;
+      const name = fields[f + 1] as number;
+      const nameEnd = fields[f + 2] as number;
+      const value = fields[f + 3] as number;
+      const valueEnd = fields[f + 4] as number;
+      const special = left[known] as number;
+      if (special !== 0) {
+        if (special === omitted || (known === token.host && skipHost)) continue;
+        if (known === token.te) {
+          if (!isWord(bytes, value, valueEnd, trailersWord)) continue;
+        } else if (known !== token.host && (known !== token.cookie || valueEnd - value < guessableCookie)) id = -1;
+      }
+      p = this.#field(bytes, name, nameEnd, bytes, value, valueEnd, indexOfToken[known] as number, id, to, p);
+    }
+    return p;
+  }
+
+  #field(
+    names: Buffer,
+    name: number,
+    nameEnd: number,
+    values: Buffer,
+    value: number,
+    valueEnd: number,
+    knownName: number,
+    id: number,
+    to: Buffer,
+    at: number,
+  ): number {
+    const table = this.#table;
+    if (id > 0) {
+      if (id <= staticCount) {
+        to[at] = 128 | id;
+        return at + 1;
+      }
+      const slot = id % idSlots;
+      const number = this.#idNumbers[slot] as number;
+      if (this.#idKeys[slot] === id && table.holds(number)) {
+        return writeInteger(to, at, 128, 127, staticCount + table.inserted - number);
+      }
+    }
+    const nameHash = hashBytes(names, name, nameEnd, 0);
+    const index = knownName !== 0 ? knownName : staticName(nameHash, names, name, nameEnd);
+    if (id < 0) return literal(names, name, nameEnd, values, value, valueEnd, index, 0x10, 15, to, at);
+    const hash = hashBytes(values, value, valueEnd, nameHash);
+    const slot = (hash ^ (hash >>> 13)) & (hashSlots - 1);
+    const number = this.#hashNumbers[slot] as number;
+    if (
+      this.#hashes[slot] === hash &&
+      table.holds(number) &&
+      isEntry(table, number, names, name, nameEnd, values, value, valueEnd)
+    ) {
+      if (id > 0) this.#remember(id, number);
+      return writeInteger(to, at, 128, 127, staticCount + table.inserted - number);
+    }
+    const seen = (hash ^ (hash >>> 11)) & (seenSlots - 1);
+    const size = nameEnd - name + valueEnd - value + 32;
+    if (this.#seen[seen] !== hash || size > table.maxSize) {
+      this.#seen[seen] = hash;
+      return literal(names, name, nameEnd, values, value, valueEnd, index, 0, 15, to, at);
+    }
+    this.#hashes[slot] = hash;
+    this.#hashNumbers[slot] = table.inserted;
+    if (id > 0) this.#remember(id, table.inserted);
+    table.insert(names, name, nameEnd - name, values, value, valueEnd - value, 0);
+    return literal(names, name, nameEnd, values, value, valueEnd, index, 0x40, 63, to, at);
+  }
+
+  #remember(id: number, number: number): void {
+    const slot = id % idSlots;
+    this.#idKeys[slot] = id;
+    this.#idNumbers[slot] = number;
+  }
+}
+
+function isEntry(
+  table: FieldTable,
+  number: number,
+  names: Buffer,
+  name: number,
+  nameEnd: number,
+  values: Buffer,
+  value: number,
+  valueEnd: number,
+): boolean {
+  const nameBytes = nameEnd - name;
+  const valueBytes = valueEnd - value;
+  if (table.nameLengthOf(number) !== nameBytes || table.valueLengthOf(number) !== valueBytes) return false;
+  const b = table.bytes;
+  let at = table.lineOf(number);
+  for (let i = 0; i < nameBytes; i++) if (b[at + i] !== names[name + i]) return false;
+  at += nameBytes + 2;
+  for (let i = 0; i < valueBytes; i++) if (b[at + i] !== values[value + i]) return false;
+  return true;
+}
+
+/** Writes an integer behind the bits of `first` (RFC 7541 section 5.1); where it ends. */
+export function writeInteger(to: Buffer, at: number, first: number, mask: number, value: number): number {
+  if (value < mask) {
+    to[at] = first | value;
+    return at + 1;
+  }
+  to[at] = first | mask;
+  let p = at + 1;
+  let rest = value - mask;
+  while (rest > 127) {
+    to[p++] = (rest & 127) | 128;
+    rest >>>= 7;
+  }
+  to[p] = rest;
+  return p + 1;
+}
+
+function literal(
+  names: Buffer,
+  name: number,
+  nameEnd: number,
+  values: Buffer,
+  value: number,
+  valueEnd: number,
+  index: number,
+  first: number,
+  mask: number,
+  to: Buffer,
+  at: number,
+): number {
+  let p = writeInteger(to, at, first, mask, index);
+  // What stays in the table is worth the shorter form; a literal for once is not.
+  const huffman = first === 0x40;
+  if (index === 0) p = writeString(names, name, nameEnd, huffman, to, p);
+  return writeString(values, value, valueEnd, huffman, to, p);
+}
+
+function writeString(b: Buffer, start: number, end: number, huffman: boolean, to: Buffer, at: number): number {
+  const length = end - start;
+  if (huffman) {
+    const short = huffmanLength(b, start, end);
+    if (short < length) return huffmanEncode(b, start, end, to, writeInteger(to, at, 128, 127, short));
+  }
+  const p = writeInteger(to, at, 0, 127, length);
+  if (length > 128) b.copy(to, p, start, end);
+  else for (let i = 0; i < length; i++) to[p + i] = b[start + i] as number;
+  return p + length;
+}

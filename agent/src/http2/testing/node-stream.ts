@@ -1,0 +1,137 @@
+/**
+ * A node:net socket as a Stream, and a host on the main thread, so that the codec meets other implementations on the
+ * loopback without a worker.
+ */
+import type net from 'node:net';
+import { plainInfo } from '../../http/testing/fake-stream.ts';
+import type { Edge } from '../../net/edge.ts';
+import {
+  type ConnectionInfo,
+  readAgain,
+  readCapacity,
+  readEof,
+  readHeadroom,
+  readTailroom,
+  type Stream,
+  type StreamHandler,
+} from '../../net/stream.ts';
+import { Http2Host } from '../host.ts';
+
+export function nodeHost(): Http2Host {
+  return new Http2Host({
+    readBuffer: Buffer.allocUnsafeSlow(readHeadroom + readCapacity + readTailroom),
+    clock: {
+      get nowMs() {
+        return performance.now();
+      },
+      get wallMs() {
+        return Date.now();
+      },
+    },
+    timers: {
+      after(delayMs, call) {
+        const timer = setTimeout(call, delayMs);
+        timer.unref();
+        return { cancel: () => clearTimeout(timer) };
+      },
+    },
+    defer: (work) => setImmediate(work),
+    random: Math.random,
+  });
+}
+
+export class NodeStream implements Stream {
+  handler: StreamHandler;
+  readonly info: ConnectionInfo = plainInfo;
+  failure = '';
+  dead = false;
+  readPaused = false;
+  readonly edge: Edge | null = null;
+  bytesReceived = 0;
+  bytesSent = 0;
+  lastActiveMs = 0;
+  readonly #host: Http2Host;
+  readonly #socket: net.Socket;
+  #input: Buffer = Buffer.alloc(0);
+  #eof = false;
+
+  constructor(host: Http2Host, socket: net.Socket, handler: StreamHandler) {
+    this.#host = host;
+    this.#socket = socket;
+    this.handler = handler;
+    socket.on('connect', () => this.handler.onConnected(this));
+    socket.on('data', (chunk: Buffer) => {
+      this.#input = this.#input.length === 0 ? chunk : Buffer.concat([this.#input, chunk]);
+      if (!this.dead && !this.readPaused) this.handler.onReadable(this);
+    });
+    socket.on('end', () => {
+      this.#eof = true;
+      if (!this.dead) this.handler.onReadable(this);
+    });
+    socket.on('drain', () => {
+      if (!this.dead) this.handler.onDrained(this);
+    });
+    socket.on('error', (error) => {
+      this.failure = error.message;
+    });
+    socket.on('close', () => {
+      if (this.dead) return;
+      this.dead = true;
+      this.handler.onClosed(this, this.failure === '' ? 'remote-close' : 'remote-reset');
+    });
+  }
+
+  /** As a real socket: only what the kernel has not taken counts. */
+  get queued(): number {
+    return this.#socket.writableNeedDrain ? this.#socket.writableLength : 0;
+  }
+
+  read(offset: number, capacity: number): number {
+    if (this.#input.length === 0) return this.#eof ? readEof : readAgain;
+    const n = this.#input.copy(this.#host.readBuffer, offset, 0, capacity);
+    this.#input = this.#input.subarray(n);
+    this.bytesReceived += n;
+    return n;
+  }
+
+  more(): boolean {
+    return !this.dead && !this.readPaused && this.#input.length > 0;
+  }
+
+  write(buffer: Uint8Array, start: number, end: number): boolean {
+    if (this.dead) return false;
+    this.bytesSent += end - start;
+    this.#socket.write(Buffer.from(buffer.subarray(start, end)));
+    return true;
+  }
+
+  pauseRead(): void {
+    this.readPaused = true;
+  }
+
+  resumeRead(): void {
+    this.readPaused = false;
+    if (this.#input.length > 0) setImmediate(() => !this.dead && this.handler.onReadable(this));
+  }
+
+  endWrite(): void {
+    this.#socket.end();
+  }
+
+  closeAfterFlush(): void {
+    this.dead = true;
+    this.#socket.end();
+    this.#socket.resume();
+    setTimeout(() => this.#socket.destroy(), 200).unref();
+  }
+
+  close(): void {
+    this.dead = true;
+    this.#socket.destroy();
+  }
+
+  reset(): void {
+    this.dead = true;
+    this.#socket.resetAndDestroy();
+  }
+}
