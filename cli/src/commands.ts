@@ -3,6 +3,7 @@ import type { Command } from '@oclif/core';
 import CertsExport from './commands/certs/export.ts';
 import CertsList from './commands/certs/list.ts';
 import CertsShow from './commands/certs/show.ts';
+import Config from './commands/config.ts';
 import DevDown from './commands/dev/down.ts';
 import DevExec from './commands/dev/exec.ts';
 import DevKill from './commands/dev/kill.ts';
@@ -13,6 +14,8 @@ import DevUp from './commands/dev/up.ts';
 import Edges from './commands/edges.ts';
 import Inject from './commands/inject.ts';
 import Install from './commands/install.ts';
+import Logs from './commands/logs.ts';
+import ProxyStatus from './commands/proxy-status.ts';
 import Stat from './commands/stat.ts';
 import Uninject from './commands/uninject.ts';
 import Uninstall from './commands/uninstall.ts';
@@ -27,6 +30,9 @@ export const commands: Readonly<Record<string, Command.Class>> = {
   install: Install,
   upgrade: Upgrade,
   uninstall: Uninstall,
+  'proxy-status': ProxyStatus,
+  config: Config,
+  logs: Logs,
   inject: Inject,
   uninject: Uninject,
   'dev:up': DevUp,

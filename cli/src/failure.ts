@@ -25,6 +25,9 @@ function apiHint(status: number): string {
   return "the words are the API server's";
 }
 
+const apiFailure = (error: Error & { readonly status: number }): UserError =>
+  new UserError('KUBE_API', error.message, { hint: apiHint(error.status), cause: error });
+
 function codeOf(error: unknown): number {
   if (error instanceof UserError) return nothingThere.has(error.code) ? exitCode.unreachable : exitCode.failed;
   if (isApiError(error)) return error.status === 0 ? exitCode.unreachable : exitCode.failed;
@@ -32,11 +35,11 @@ function codeOf(error: unknown): number {
 }
 
 /** Text for a person; undefined when there is nothing to say (an exit on purpose). */
-export function failureText(error: unknown): string | undefined {
+export function failureText(thrown: unknown): string | undefined {
+  const error = isApiError(thrown) ? apiFailure(thrown) : thrown;
   if (error instanceof UserError) {
     return `meshctl: ${error.message} [${error.code}]${error.hint === undefined ? '' : `\n  ${error.hint}`}`;
   }
-  if (isApiError(error)) return `meshctl: ${error.message} [KUBE_API]\n  ${apiHint(error.status)}`;
   const { oclif, code } = error as OclifError;
   if (code === 'EEXIT') return undefined;
   if (oclif !== undefined) return `meshctl: ${messageOf(error)}`;

@@ -1,10 +1,11 @@
 /** `meshctl edges`: who talks to whom, with which identities, over what. */
 import { Args, Command, Flags } from '@oclif/core';
 import { exitCode } from '../exit-code.ts';
-import { nameFlag, namespaceFlag, outputFlag } from '../flags.ts';
+import { namespaceFlag, outputFlag } from '../flags.ts';
 import { type AgentEdge, type EdgeRow, edgeRows } from '../mesh/edge-rows.ts';
-import { fromEach, localMesh } from '../mesh/mesh-client.ts';
+import { fromEach } from '../mesh/mesh-client.ts';
 import { selectPods } from '../mesh/select.ts';
+import { openMesh, targetFlags } from '../mesh/target.ts';
 import { render } from '../output/render.ts';
 import { type Column, renderTable } from '../output/table.ts';
 
@@ -32,7 +33,7 @@ export default class Edges extends Command {
   static override examples = ['meshctl edges', 'meshctl edges -n shop --wide', 'meshctl edges web -o json'];
   static override args = { workload: Args.string({ description: 'as seen by this Deployment or pod' }) };
   static override flags = {
-    name: nameFlag,
+    ...targetFlags,
     namespace: namespaceFlag,
     output: outputFlag(),
     wide: Flags.boolean({ description: 'with the SPIFFE IDs' }),
@@ -40,7 +41,7 @@ export default class Edges extends Command {
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(Edges);
-    const mesh = localMesh(flags.name);
+    const mesh = await openMesh(flags);
     const pods = selectPods(await mesh.pods(), args.workload, flags.namespace).filter((p) => p.meshed);
     const read = await fromEach(pods, async (p) => JSON.parse(await mesh.admin(p, '/edges')) as { edges: AgentEdge[] });
     const rows = edgeRows(read.flatMap((r) => (r.value === undefined ? [] : [{ pod: r.pod, edges: r.value.edges }])));

@@ -3,9 +3,9 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { systemClock } from '@chainmail/runtime';
 import { Args, Command, Flags } from '@oclif/core';
 import { exitCode } from '../exit-code.ts';
-import { durationFlag, nameFlag, namespaceFlag, outputFlag } from '../flags.ts';
-import { localMesh } from '../mesh/mesh-client.ts';
+import { durationFlag, namespaceFlag, outputFlag } from '../flags.ts';
 import { selectPods } from '../mesh/select.ts';
+import { openMesh, targetFlags } from '../mesh/target.ts';
 import { render } from '../output/render.ts';
 import { type Column, renderTable } from '../output/table.ts';
 import { StatReader } from '../telemetry/stat-reader.ts';
@@ -37,7 +37,7 @@ export default class Stat extends Command {
   static override examples = ['meshctl stat', 'meshctl stat -n shop --window 10s', 'meshctl stat --watch -o json'];
   static override args = { workload: Args.string({ description: 'Deployment or pod, such as web or shop/web' }) };
   static override flags = {
-    name: nameFlag,
+    ...targetFlags,
     namespace: namespaceFlag,
     output: outputFlag(),
     window: durationFlag({
@@ -51,7 +51,7 @@ export default class Stat extends Command {
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(Stat);
-    const reader = new StatReader(localMesh(flags.name), systemClock, (pods) =>
+    const reader = new StatReader(await openMesh(flags), systemClock, (pods) =>
       selectPods(pods, args.workload, flags.namespace),
     );
     await reader.next();

@@ -1,10 +1,8 @@
 /**
- * The mesh as meshctl's commands see it, wherever it runs: its pods, and each agent's admin interface and programs.
- * One implementation for `meshctl dev`; a cluster's will be another behind the same interface.
+ * The mesh as meshctl's commands see it, wherever it runs: its pods, each agent's admin interface and programs, logs,
+ * and what control says. One contract suite (test/mesh-client) holds `meshctl dev` and Kubernetes to the same.
  */
-import { DevClient, type DevPod } from '@chainmail/local';
-import { containers, messageOf, podPaths, UserError } from '@chainmail/runtime';
-import { workloadOf } from '../pod-reference.ts';
+import { messageOf } from '@chainmail/runtime';
 
 export interface MeshPod {
   readonly namespace: string;
@@ -17,67 +15,67 @@ export interface MeshPod {
   readonly ips: readonly string[];
 }
 
+export const programs = ['ca', 'control', 'injector'] as const;
+export type MeshProgram = (typeof programs)[number];
+
+/** One running process of the mesh: a pod on Kubernetes, a component under `meshctl dev`. */
+export interface Instance {
+  readonly program: MeshProgram;
+  readonly name: string;
+}
+
+export interface LogOptions {
+  /** The agent's by default. */
+  readonly container?: string;
+  readonly tailLines: number;
+  readonly follow: boolean;
+}
+
 export interface MeshClient {
+  /** For messages: `the local mesh dev`, `the cluster https://...`. */
+  readonly where: string;
   pods(): Promise<readonly MeshPod[]>;
   /** GET on the admin interface of the pod's agent. @throws UserError AGENT_UNREACHABLE, AGENT_REFUSED */
   admin(pod: MeshPod, path: string): Promise<string>;
   /** Runs a program of the agent's container and returns its output. @throws UserError AGENT_EXEC */
   execAgent(pod: MeshPod, command: readonly string[]): Promise<string>;
+  instances(program: MeshProgram): Promise<readonly Instance[]>;
+  /** GET on the metrics port of one control process. @throws UserError CONTROL_UNREACHABLE */
+  control(instance: Instance, path: string): Promise<string>;
+  /** A container's or a process' log as it is, to the end or until the signal aborts. @throws UserError LOG_UNREADABLE */
+  logs(
+    of: Instance | MeshPod,
+    options: LogOptions,
+    onData: (data: Buffer) => void,
+    signal?: AbortSignal,
+  ): Promise<void>;
+  close(): void;
 }
 
-function meshPod(pod: DevPod): MeshPod {
-  return {
-    namespace: pod.namespace,
-    name: pod.name,
-    workload: workloadOf(pod.name),
-    serviceAccount: pod.serviceAccount,
-    meshed: pod.containerNames.includes(containers.agent),
-    ready: pod.ready,
-    ips: pod.ips,
-  };
-}
+export const isInstance = (of: Instance | MeshPod): of is Instance => 'program' in of;
 
-/** @param name the local mesh's, as in `meshctl dev up --name` */
-export function localMesh(name: string): MeshClient {
-  const client = new DevClient(name);
-  const ref = (pod: MeshPod): { namespace: string; pod: string } => ({ namespace: pod.namespace, pod: pod.name });
-  const label = (pod: MeshPod): string => `${pod.namespace}/${pod.name}`;
-  return {
-    pods: async () => (await client.status()).pods.filter((p) => !p.terminating).map(meshPod),
-    async admin(pod, path) {
-      const answer = await client.proxy(ref(pod), 'admin', path).catch((cause: unknown) => {
-        throw new UserError('AGENT_UNREACHABLE', `the agent of ${label(pod)} does not answer: ${messageOf(cause)}`, {
-          hint: `is ${podPaths.adminSocket} there? meshctl dev logs -n ${pod.namespace} ${pod.name} -c ${containers.agent}`,
-          cause,
-        });
-      });
-      if (answer.status === 200) return answer.body;
-      throw new UserError('AGENT_REFUSED', `the agent of ${label(pod)} answered ${answer.status} to ${path}`, {
-        hint: answer.body.trim().slice(0, 200),
-      });
-    },
-    async execAgent(pod, command) {
-      const done = await client.exec({ ...ref(pod), container: containers.agent, command });
-      if (done.exitCode === 0) return done.stdout;
-      throw new UserError('AGENT_EXEC', `${command.join(' ')} in ${label(pod)} ended with ${done.exitCode}`, {
-        hint: done.stderr.trim().split('\n').at(-1) ?? '',
-      });
-    },
-  };
-}
+export const podLabel = (pod: { readonly namespace: string; readonly name: string }): string =>
+  `${pod.namespace}/${pod.name}`;
 
-/** Calls each pod's agent side by side; what fails becomes a problem of that pod, not of the command. */
+/** Each costs an API server a stream of its own. */
+const atOnce = 16;
+
+/** Asks each pod's agent, some at a time; what fails becomes a problem of that pod, not of the command. */
 export async function fromEach<T>(
   pods: readonly MeshPod[],
   ask: (pod: MeshPod) => Promise<T>,
 ): Promise<readonly { readonly pod: MeshPod; readonly value?: T; readonly problem?: string }[]> {
-  return Promise.all(
-    pods.map(async (pod) => {
-      try {
-        return { pod, value: await ask(pod) };
-      } catch (error) {
-        return { pod, problem: messageOf(error) };
-      }
-    }),
-  );
+  const answers: { readonly pod: MeshPod; readonly value?: T; readonly problem?: string }[] = [];
+  const waiting = [...pods.entries()];
+  const worker = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const [i, pod] = next;
+      answers[i] = await ask(pod).then(
+        (value) => ({ pod, value }),
+        (error: unknown) => ({ pod, problem: messageOf(error) }),
+      );
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, pods.length) }, worker));
+  return answers;
 }

@@ -1,8 +1,12 @@
 import { UserError } from '@chainmail/runtime';
 import test from 'ava';
+import { LinePrefix } from '../commands/logs.ts';
 import { certificateRows, spell } from './certificate-rows.ts';
+import { meshPod } from './cluster-mesh.ts';
 import { type AgentEdge, edgeRows } from './edge-rows.ts';
 import type { MeshPod } from './mesh-client.ts';
+import { fromEach } from './mesh-client.ts';
+import { type AgentsPage, proxyStatusRows } from './proxy-status-rows.ts';
 import { selectPods } from './select.ts';
 
 const pod = (namespace: string, workload: string, n = 1): MeshPod => ({
@@ -116,4 +120,77 @@ test('a certificate is valid, then expiring in its last quarter, then expired', 
 
 test('durations are spelt with two units', (t) => {
   t.deepEqual([0, 14, 552, 86_340, 90_061, -75].map(spell), ['0s', '14s', '9m 12s', '23h 59m', '1d 1h', '-1m 15s']);
+});
+
+test('agents are asked some at a time, and one that fails is a problem of its pod', async (t) => {
+  const pods = Array.from({ length: 40 }, (_, i) => pod('shop', 'web', i));
+  let [now, most] = [0, 0];
+  const answers = await fromEach(pods, async (p) => {
+    most = Math.max(most, ++now);
+    await Promise.resolve();
+    now--;
+    if (p.name.endsWith('7')) throw new Error('gone');
+    return p.name;
+  });
+  t.true(most <= 16, String(most));
+  t.deepEqual(
+    answers.map((a) => a.pod.name),
+    pods.map((p) => p.name),
+  );
+  t.deepEqual(answers.filter((a) => a.problem === 'gone').length, pods.filter((p) => p.name.endsWith('7')).length);
+});
+
+test('proxy-status: synced, stale, refused, reconnected and not connected', (t) => {
+  const type = (name: string, over: object = {}) => ({
+    ...{ type: name, acknowledged: '1', pending: false, nameCount: 1 },
+    ...over,
+  });
+  const agent = (name: string, connectedAt: string, types: readonly ReturnType<typeof type>[]) => ({
+    ...{ pod: name, connectedAt, settled: true, types },
+  });
+  const page = (...agents: readonly ReturnType<typeof agent>[]): AgentsPage => ({ revision: 1, agents });
+  const [web, old] = [pod('shop', 'web'), pod('shop', 'old')];
+  const rows = proxyStatusRows(
+    [web, old, { ...pod('shop', 'plain'), meshed: false }],
+    [
+      { instance: 'c1', page: page(agent(`shop/${web.name}`, '2026-01-01T00:00:00Z', [])) },
+      {
+        instance: 'c2',
+        page: page(
+          agent(`shop/${web.name}`, '2026-01-01T00:00:09Z', [
+            type('cluster'),
+            type('endpoints', { pending: true }),
+            type('listener', { rejection: { reason: 'no such thing' } }),
+          ]),
+        ),
+      },
+    ],
+  );
+  t.is(rows.length, 2);
+  t.like(rows[0], { pod: old.name, control: '', cds: '-' });
+  t.like(rows[1], { pod: web.name, control: 'c2', cds: 'SYNCED', eds: 'STALE', lds: 'REJECTED', rds: '-' });
+  t.deepEqual(rows[1]?.rejections, ['listener: no such thing']);
+});
+
+test('a pod of Kubernetes belongs to the Deployment of its ReplicaSet, to its owner, or to itself', (t) => {
+  const owned = (kind: string, name: string, labels: Readonly<Record<string, string>> = {}) =>
+    meshPod({
+      ...{ apiVersion: 'v1', kind: 'Pod' },
+      metadata: { name: 'p', namespace: 'n', labels, ownerReferences: [{ kind, name, controller: true }] } as object,
+      spec: { initContainers: [{ name: 'mesh-agent' }] },
+    });
+  t.is(owned('ReplicaSet', 'web-abc', { 'pod-template-hash': 'abc' }).workload, 'web');
+  t.is(owned('ReplicaSet', 'alone').workload, 'alone');
+  t.is(owned('StatefulSet', 'db').workload, 'db');
+  t.true(owned('StatefulSet', 'db').meshed);
+  t.is(meshPod({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'bare', namespace: 'n' } }).workload, 'bare');
+});
+
+test('lines of several logs keep their names, whatever the split', (t) => {
+  const text = Buffer.from('one\nzwö\nlast');
+  for (let at = 0; at <= text.length; at++) {
+    const prefix = new LinePrefix('[x] ');
+    const out = prefix.lines(text.subarray(0, at)) + prefix.lines(text.subarray(at)) + prefix.end();
+    t.is(out, '[x] one\n[x] zwö\n[x] last\n');
+  }
 });

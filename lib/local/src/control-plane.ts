@@ -74,7 +74,7 @@ function componentArguments(name: ComponentName, s: Setting): readonly string[] 
     case 'control':
       return [
         ...['--source', paths.objects, ...s.dirs.flatMap((d) => ['--source', d])],
-        ...['--listen', `${node}:${ports.control}`, '--metrics-listen', `${node}:${ports.controlMetrics}`],
+        ...['--listen', `${node}:${ports.control}`, '--metrics-listen', `0.0.0.0:${ports.controlMetrics}`],
         ...['--trust-domain', mesh.trustDomain, ...identity, '--status-dir', paths.status],
         ...(ttl === 0 ? [] : ['--certificate-ttl', `${ttl}s`]),
         ...level,

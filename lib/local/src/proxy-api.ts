@@ -5,8 +5,9 @@
 import http from 'node:http';
 import path from 'node:path';
 import { pipeline } from 'node:stream';
-import { containers, messageOf, podPaths, UserError } from '@chainmail/runtime';
+import { containers, messageOf, podPaths, system, UserError } from '@chainmail/runtime';
 import { type ApiContext, notFound, sendJson } from './api-context.ts';
+import { componentNames } from './control-plane.ts';
 import type { PodRunner } from './pod-runner.ts';
 
 /** The agent's admin socket as a path here; undefined for a pod without an agent. */
@@ -32,6 +33,20 @@ function targetOf(runner: PodRunner, where: string): http.RequestOptions {
   return { host, port };
 }
 
+/** A process of the mesh itself listens on the node; it tells its inside to the node's loopback only. */
+function componentTarget(namespace: string, name: string, where: string): http.RequestOptions | undefined {
+  if (namespace !== system.namespace || !componentNames.some((n) => n === name)) return undefined;
+  const port = Number(where);
+  if (!Number.isInteger(port) || port < 1 || port > 65535) throw notFound(`'${where}' is no port`);
+  return { host: '127.0.0.1', port };
+}
+
+function runnerOf(namespace: string, pod: string, api: ApiContext): PodRunner {
+  const runner = api.supervisor.runner(`${namespace}/${pod}`);
+  if (runner === undefined) throw notFound(`there is no pod ${namespace}/${pod}`);
+  return runner;
+}
+
 export async function serveProxy(
   request: http.IncomingMessage,
   response: http.ServerResponse,
@@ -40,9 +55,7 @@ export async function serveProxy(
   api: ApiContext,
 ): Promise<void> {
   const [namespace = '', pod = '', where = '', ...rest] = parts;
-  const runner = api.supervisor.runner(`${namespace}/${pod}`);
-  if (runner === undefined) throw notFound(`there is no pod ${namespace}/${pod}`);
-  const target = targetOf(runner, where);
+  const target = componentTarget(namespace, pod, where) ?? targetOf(runnerOf(namespace, pod, api), where);
   const options = {
     ...target,
     method: request.method ?? 'GET',
@@ -56,7 +69,7 @@ export async function serveProxy(
   });
   upstream.on('error', (error) => {
     if (response.headersSent) response.destroy();
-    else sendJson(response, 502, { code: 'LOCAL_PROXY', message: `${runner.key} ${where}: ${messageOf(error)}` });
+    else sendJson(response, 502, { code: 'LOCAL_PROXY', message: `${namespace}/${pod} ${where}: ${messageOf(error)}` });
   });
   response.on('close', () => upstream.destroy());
   request.pipe(upstream);

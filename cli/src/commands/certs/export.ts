@@ -7,9 +7,9 @@ import path from 'node:path';
 import { exportPkcs12 } from '@chainmail/pki/pkcs12';
 import { UserError } from '@chainmail/runtime';
 import { Args, Command, Flags } from '@oclif/core';
-import { nameFlag, namespaceFlag } from '../../flags.ts';
-import { localMesh } from '../../mesh/mesh-client.ts';
+import { namespaceFlag } from '../../flags.ts';
 import { selectPods } from '../../mesh/select.ts';
+import { openMesh, targetFlags } from '../../mesh/target.ts';
 
 /** What `chainmail-agent request-certificate` prints. */
 interface Issued {
@@ -59,7 +59,7 @@ export default class CertsExport extends Command {
   ];
   static override args = { pod: Args.string({ required: true, description: 'pod, namespace/pod, or Deployment' }) };
   static override flags = {
-    name: nameFlag,
+    ...targetFlags,
     namespace: namespaceFlag,
     format: Flags.option({ options: ['pem', 'pkcs12'] as const, default: 'pem' as const })({
       description: 'pem: key, chain and trust anchors in one file',
@@ -71,7 +71,7 @@ export default class CertsExport extends Command {
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(CertsExport);
     const password = flags.format === 'pkcs12' ? passwordFrom(flags['password-file']) : '';
-    const mesh = localMesh(flags.name);
+    const mesh = await openMesh(flags);
     const [pod] = selectPods(await mesh.pods(), args.pod, flags.namespace).filter((p) => p.meshed);
     if (pod === undefined) {
       throw new UserError('POD_NOT_MESHED', `${args.pod} has no agent, so it has no identity`, {

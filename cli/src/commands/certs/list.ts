@@ -1,10 +1,11 @@
 /** `meshctl certs list`: the certificate of each agent, its age and what is left of it. */
 import { Args, Command, Flags } from '@oclif/core';
 import { exitCode } from '../../exit-code.ts';
-import { durationFlag, nameFlag, namespaceFlag, outputFlag } from '../../flags.ts';
+import { durationFlag, namespaceFlag, outputFlag } from '../../flags.ts';
 import { type CertificateRow, type CertsPage, certificateRows, spell } from '../../mesh/certificate-rows.ts';
-import { fromEach, localMesh } from '../../mesh/mesh-client.ts';
+import { fromEach } from '../../mesh/mesh-client.ts';
 import { selectPods } from '../../mesh/select.ts';
+import { openMesh, targetFlags } from '../../mesh/target.ts';
 import { render } from '../../output/render.ts';
 import { type Column, renderTable } from '../../output/table.ts';
 
@@ -22,7 +23,7 @@ export default class CertsList extends Command {
   static override examples = ['meshctl certs list', 'meshctl certs list -n shop --fail-within 1h'];
   static override args = { workload: Args.string({ description: 'Deployment or pod' }) };
   static override flags = {
-    name: nameFlag,
+    ...targetFlags,
     namespace: namespaceFlag,
     output: outputFlag(),
     'fail-within': durationFlag({ description: 'exit with 1 when a certificate ends within this time' }),
@@ -31,7 +32,7 @@ export default class CertsList extends Command {
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(CertsList);
-    const mesh = localMesh(flags.name);
+    const mesh = await openMesh(flags);
     const pods = selectPods(await mesh.pods(), args.workload, flags.namespace).filter((p) => p.meshed);
     const read = await fromEach(pods, async (p) => JSON.parse(await mesh.admin(p, '/certs')) as CertsPage);
     const rows = read.flatMap((r) => (r.value === undefined ? [] : certificateRows(r.pod, r.value, Date.now())));

@@ -2,10 +2,10 @@
 
 import { UserError } from '@chainmail/runtime';
 import { Args, Command } from '@oclif/core';
-import { nameFlag, namespaceFlag, outputFlag } from '../../flags.ts';
+import { namespaceFlag, outputFlag } from '../../flags.ts';
 import { type CertificateRow, type CertsPage, certificateRows, spell } from '../../mesh/certificate-rows.ts';
-import { localMesh } from '../../mesh/mesh-client.ts';
 import { selectPods } from '../../mesh/select.ts';
+import { openMesh, targetFlags } from '../../mesh/target.ts';
 import { render } from '../../output/render.ts';
 
 function describe(row: CertificateRow): string {
@@ -25,11 +25,11 @@ export default class CertsShow extends Command {
   static override description = "show one agent's certificate";
   static override examples = ['meshctl certs show shop/web', 'meshctl certs show web -o yaml'];
   static override args = { pod: Args.string({ required: true, description: 'pod, namespace/pod, or Deployment' }) };
-  static override flags = { name: nameFlag, namespace: namespaceFlag, output: outputFlag() };
+  static override flags = { ...targetFlags, namespace: namespaceFlag, output: outputFlag() };
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(CertsShow);
-    const mesh = localMesh(flags.name);
+    const mesh = await openMesh(flags);
     const pods = selectPods(await mesh.pods(), args.pod, flags.namespace).filter((p) => p.meshed);
     if (pods.length === 0) {
       throw new UserError('POD_NOT_MESHED', `${args.pod} has no agent, so it has no certificate`, {
