@@ -39,7 +39,7 @@ export async function runProbe(probe: AppProbe, target: ProbeTarget): Promise<Pr
         return await tcpProbe(probe.port, target, signal);
       case 'grpc': {
         const { grpcProbe } = await import('./grpc-probe.ts');
-        return await grpcProbe(probe.port, probe.service, target, signal);
+        return await grpcProbe(probe.port, probe.service, target, probe.timeoutMs);
       }
     }
   } catch (error) {

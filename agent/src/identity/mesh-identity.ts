@@ -4,10 +4,11 @@
  */
 import { formatSpiffeId, type IdentityMaterial, WorkloadIdentity, workloadId } from '@chainmail/pki';
 import { type Clock, type Logger, xdsNames } from '@chainmail/runtime';
-import { createCaSigner } from '@chainmail/xds/grpc';
+import { createCsrSigner } from '@chainmail/xds/rpc';
 import type { IdentityFigures } from '../bootstrap/main-stats.ts';
 import type { SidecarSettings } from '../bootstrap/sidecar-settings.ts';
 import type { SecretSpec } from '../model/tls.ts';
+import { callCa } from './call-ca.ts';
 
 export interface MeshIdentity {
   readonly workload: WorkloadIdentity;
@@ -26,13 +27,16 @@ export function startIdentity(
 ): MeshIdentity {
   const { trustDomain, namespace, serviceAccount } = settings;
   const spiffeId = formatSpiffeId(workloadId(trustDomain, namespace, serviceAccount));
-  const signer = createCaSigner({
-    address: settings.caAddress,
-    trustDomain,
-    trustBundle: { path: settings.trustBundlePath },
-    tokenPath: settings.tokenPath,
-    clock,
-  });
+  const signer = createCsrSigner(
+    {
+      address: settings.caAddress,
+      trustDomain,
+      trustBundle: { path: settings.trustBundlePath },
+      tokenPath: settings.tokenPath,
+      clock,
+    },
+    callCa,
+  );
   const workload = new WorkloadIdentity({
     signer,
     trustDomain,

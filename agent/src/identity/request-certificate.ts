@@ -52,14 +52,10 @@ export async function requestCertificate(settings: SidecarSettings, signer: CsrS
 /** Asks the CA that the environment names and prints the result. */
 export async function runRequestCertificate(env: Readonly<Record<string, string | undefined>>): Promise<number> {
   const { sidecarSettings } = await import('../bootstrap/sidecar-settings.ts');
-  const { createCaSigner } = await import('@chainmail/xds/grpc');
+  const [{ createCsrSigner }, { callCa }] = await Promise.all([import('@chainmail/xds/rpc'), import('./call-ca.ts')]);
   const settings = sidecarSettings(env);
-  const signer = createCaSigner({
-    address: settings.caAddress,
-    trustDomain: settings.trustDomain,
-    trustBundle: { path: settings.trustBundlePath },
-    tokenPath: settings.tokenPath,
-  });
+  const { caAddress: address, trustDomain, trustBundlePath: path, tokenPath } = settings;
+  const signer = createCsrSigner({ address, trustDomain, trustBundle: { path }, tokenPath }, callCa);
   process.stdout.write(`${JSON.stringify(await requestCertificate(settings, signer))}\n`);
   return 0;
 }

@@ -1,73 +1,69 @@
 /**
- * The ADS stream over grpc-js. Each attempt is a connection of its own, so that it presents the certificate of now;
- * the waiting between attempts is the client's. Loaded only where a control plane is configured.
+ * The ADS stream over the agent's own gRPC client. Each attempt is a connection of its own, so that it presents the
+ * certificate of now; the waiting between attempts is the client's. Loaded only where a control plane is configured.
  */
 import { type DescMessage, fromBinary, toBinary } from '@bufbuild/protobuf';
-import type {
-  DeltaDiscoveryRequest,
-  DeltaDiscoveryResponse,
-} from '@chainmail/xds/proto/envoy/service/discovery/v3/discovery';
+import { messageOf } from '@chainmail/runtime';
+import type { DeltaDiscoveryResponse } from '@chainmail/xds/proto/envoy/service/discovery/v3/discovery';
 import { registry } from '@chainmail/xds/registry';
-import { type ChannelCredentials, type ChannelOptions, Client } from '@grpc/grpc-js';
+import type { GrpcEndpoint } from '../grpc/connect.ts';
+import { GrpcConnection } from '../grpc/connection.ts';
 import type { OpenAdsStream } from './ads-client.ts';
 
 const path = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources';
 /** A snapshot of 10,000 endpoints is 1.5 MB. */
 const maxMessageBytes = 64 * 1024 * 1024;
 
-export interface AdsChannelOptions {
+export interface AdsChannelOptions extends Omit<GrpcEndpoint, 'address'> {
   /** host:port, tried in turn. */
   readonly addresses: readonly string[];
-  /** Made anew for each attempt. May throw: the attempt fails with the message. */
-  readonly credentials: () => ChannelCredentials;
-  readonly channel: ChannelOptions;
 }
 
 /** Notices a server that is gone without a word, and keeps a NAT's entry alive. */
-const keepalive: ChannelOptions = {
-  'grpc.keepalive_time_ms': 30_000,
-  'grpc.keepalive_timeout_ms': 10_000,
-  'grpc.max_receive_message_length': maxMessageBytes,
-  'grpc.max_send_message_length': -1,
-};
+const keepalive = { intervalMs: 30_000, timeoutMs: 10_000 };
 
 export function adsChannel(options: AdsChannelOptions): OpenAdsStream {
-  const encode = encoder('envoy.service.discovery.v3.DeltaDiscoveryRequest');
-  const decode = decoder('envoy.service.discovery.v3.DeltaDiscoveryResponse');
   let attempt = 0;
   return (events) => {
     const address = options.addresses[attempt++ % options.addresses.length] ?? '';
-    const client = new Client(address, options.credentials(), { ...keepalive, ...options.channel });
-    const call = client.makeBidiStreamRequest<DeltaDiscoveryRequest, DeltaDiscoveryResponse>(path, encode, decode);
+    const connection = new GrpcConnection({ ...options, address }, { maxMessageBytes, keepalive });
     let closed = false;
     const close = (reason: string): void => {
       if (closed) return;
       closed = true;
-      client.close();
-      events.onClosed(reason);
+      connection.close();
+      events.onClosed(`${address}: ${reason}`);
     };
-    call.on('data', (response: DeltaDiscoveryResponse) => events.onResponse(response));
-    call.on('error', (error: Error) => close(`${address}: ${error.message}`));
-    call.on('end', () => close(`${address}: the server ended the stream`));
+    const call = connection.call(
+      { path },
+      {
+        onMessage: (bytes) => {
+          const response = decoded(bytes);
+          if (typeof response === 'string') close(response);
+          else if (!closed) events.onResponse(response);
+        },
+        onClosed: (failure) => close(failure?.message ?? 'the server ended the stream'),
+      },
+    );
     return {
       send: (request) => {
-        if (!closed) call.write(request);
+        if (!closed) call.send(toBinary(schemaOf('envoy.service.discovery.v3.DeltaDiscoveryRequest'), request));
       },
       end: () => {
         closed = true;
-        call.cancel();
-        client.close();
+        connection.close();
       },
     };
   };
 }
 
-function encoder(typeName: string): (message: DeltaDiscoveryRequest) => Buffer {
-  return (message) => Buffer.from(toBinary(schemaOf(typeName), message));
-}
-
-function decoder(typeName: string): (bytes: Buffer) => DeltaDiscoveryResponse {
-  return (bytes) => fromBinary(schemaOf(typeName), bytes) as DeltaDiscoveryResponse;
+/** The response, or why it is none. */
+function decoded(bytes: Uint8Array): DeltaDiscoveryResponse | string {
+  try {
+    return fromBinary(schemaOf('envoy.service.discovery.v3.DeltaDiscoveryResponse'), bytes) as DeltaDiscoveryResponse;
+  } catch (error) {
+    return `the server sent what is no DeltaDiscoveryResponse: ${messageOf(error)}`;
+  }
 }
 
 /** Asked for each message: whoever keeps a descriptor keeps all of them. */

@@ -3,8 +3,7 @@ import { isIP } from 'node:net';
 import type { WorkloadIdentity } from '@chainmail/pki';
 import { summarizeCertificate } from '@chainmail/pki';
 import { system, UserError } from '@chainmail/runtime';
-import { meshChannelOptions, spiffeChannelCredentials } from '@chainmail/xds/grpc';
-import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
+import { type ClientTls, spiffeConnection } from '@chainmail/xds/rpc';
 import { addressText } from '../config/address.ts';
 import type { ClusterResource } from '../config/resources.ts';
 import type { SecretSpec, SubjectAltNameMatchSpec, UpstreamTlsSpec } from '../model/tls.ts';
@@ -24,19 +23,19 @@ export function adsEndpoint(
   const addresses = endpoints.map((e) => addressText(e.address));
   if (addresses.length === 0) throw new UserError('CONFIG_INVALID', `cluster '${spec.name}' has no endpoint for ADS`);
   const host = endpoints[0]?.address.ip ?? '';
-  const channel = meshChannelOptions(spec.tls?.sni || (isIP(host) === 0 ? host : nameForAddress));
-  if (spec.tls === null) return { addresses, credentials: () => credentials.createInsecure(), channel };
-  if (spec.tls.requireSvid) return { addresses, channel, credentials: meshCredentials(spec.tls, identity) };
-  const made = fileCredentials(spec.tls, [...cluster.secrets, ...secrets]);
-  return { addresses, channel, credentials: () => made };
+  const serverName = spec.tls?.sni || (isIP(host) === 0 ? host : nameForAddress);
+  if (spec.tls === null) return { addresses, serverName, tls: null };
+  if (spec.tls.requireSvid) return { addresses, serverName, tls: meshTls(spec.tls, identity) };
+  const made = fileTls(spec.tls, [...cluster.secrets, ...secrets]);
+  return { addresses, serverName, tls: () => made };
 }
 
-function meshCredentials(tls: UpstreamTlsSpec, identity: WorkloadIdentity | null): () => ChannelCredentials {
+function meshTls(tls: UpstreamTlsSpec, identity: WorkloadIdentity | null): () => ClientTls {
   if (identity === null)
     throw new UserError('CONFIG_INVALID', 'ADS over the mesh identity needs `chainmail-agent sidecar`');
   const expected = exactNames(tls.subjectAltNames, 'uri');
   return () =>
-    spiffeChannelCredentials({
+    spiffeConnection({
       bundles: () => {
         const material = identity.current();
         if (material === undefined) throw new Error('no valid certificate of our own');
@@ -58,12 +57,11 @@ function exactNames(matches: readonly SubjectAltNameMatchSpec[], type: 'uri' | '
   });
 }
 
-function fileCredentials(tls: UpstreamTlsSpec, secrets: readonly SecretSpec[]): ChannelCredentials {
+function fileTls(tls: UpstreamTlsSpec, secrets: readonly SecretSpec[]): ClientTls {
   const trust = secrets.find((s) => s.name === tls.trustedCa && s.kind === 'trust');
   if (trust?.kind !== 'trust') throw new UserError('CONFIG_INVALID', 'ADS over TLS needs a trusted_ca');
   const own = secrets.find((s) => s.kind === 'certificate' && tls.certificates.includes(s.name));
-  const key = own?.kind === 'certificate' ? Buffer.from(own.keyPem) : null;
-  const chain = own?.kind === 'certificate' ? Buffer.from(own.chainPem) : null;
+  const pair = own?.kind === 'certificate' ? { key: own.keyPem, cert: own.chainPem } : {};
   const uris = exactNames(
     tls.subjectAltNames.filter((s) => s.type === 'uri'),
     'uri',
@@ -72,12 +70,13 @@ function fileCredentials(tls: UpstreamTlsSpec, secrets: readonly SecretSpec[]): 
     tls.subjectAltNames.filter((s) => s.type !== 'uri'),
     'dns',
   );
-  return credentials.createSsl(Buffer.from(trust.bundlePem), key, chain, {
+  return {
+    context: { ca: trust.bundlePem, ...pair },
     checkServerIdentity: (_host, certificate) => {
       if (uris.length + names.length === 0) return undefined;
       const { spiffeId, dnsNames } = summarizeCertificate(certificate.raw);
       const fits = (spiffeId !== null && uris.includes(spiffeId)) || dnsNames.some((n) => names.includes(n));
       return fits ? undefined : new Error('the server has none of the names it must have');
     },
-  });
+  };
 }

@@ -1,4 +1,3 @@
-/** @chainmail/xds/rpc: what a gRPC client needs that is not grpc-js: SPIFFE over TLS, the CSR service, status codes. */
+/** @chainmail/xds/rpc: what a gRPC client needs that is not grpc-js: SPIFFE over TLS and the CSR service. */
 export { type CallUnary, type CaSignerOptions, createCsrSigner, csrPath, type UnaryCall } from './csr-signer.ts';
-export { RpcFailure, rpcStatus, rpcStatusName } from './rpc-status.ts';
-export { type SpiffeChannelOptions, type SpiffeConnection, spiffeConnection } from './spiffe-tls.ts';
+export { type ClientTls, type SpiffeChannelOptions, spiffeConnection } from './spiffe-tls.ts';

@@ -45,14 +45,15 @@ export function secureContextOptions(
   return { ...meshTlsOptions, ca: bundles.map((b) => b.pem), ...own };
 }
 
-export interface SpiffeConnection {
+/** What a TLS connection to a server is made with. */
+export interface ClientTls {
   readonly context: SecureContextOptions;
   /** Runs before the first byte of the application; an error ends the connection. */
   readonly checkServerIdentity: NonNullable<ConnectionOptions['checkServerIdentity']>;
 }
 
 /** For one connection that is about to be made. @throws when there is no certificate of our own to present */
-export function spiffeConnection(options: SpiffeChannelOptions): SpiffeConnection {
+export function spiffeConnection(options: SpiffeChannelOptions): ClientTls {
   const { bundles, identity, expected, clock = systemClock } = options;
   const trusted = bundles();
   const material = identity?.();

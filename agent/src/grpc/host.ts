@@ -1,0 +1,29 @@
+/** The HTTP/2 engine's surroundings on the main thread, made when the first connection of our own needs them. */
+import { Http2Host } from '../http2/host.ts';
+import { readCapacity, readHeadroom, readTailroom } from '../net/stream.ts';
+
+let made: Http2Host | null = null;
+
+export function mainHost(): Http2Host {
+  made ??= new Http2Host({
+    readBuffer: Buffer.allocUnsafeSlow(readHeadroom + readCapacity + readTailroom),
+    clock: {
+      get nowMs() {
+        return performance.now();
+      },
+      get wallMs() {
+        return Date.now();
+      },
+    },
+    timers: {
+      after(delayMs, call) {
+        const timer = setTimeout(call, delayMs);
+        timer.unref();
+        return { cancel: () => clearTimeout(timer) };
+      },
+    },
+    defer: (work) => process.nextTick(work),
+    random: Math.random,
+  });
+  return made;
+}

@@ -1,0 +1,36 @@
+/** What the agent's bundle is made of: memory of the agent is paid in every pod. */
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import test from 'ava';
+
+const root = path.resolve(import.meta.dirname, '..');
+
+interface Esbuild {
+  build(options: Readonly<Record<string, unknown>>): Promise<{ metafile: { inputs: Record<string, unknown> } }>;
+}
+
+test('the agent speaks gRPC on its own HTTP/2 engine: neither grpc-js nor node:http2 is in its bundle', async (t) => {
+  const esbuild = createRequire(path.join(root, 'package.json'))('esbuild') as Esbuild;
+  const { metafile } = await esbuild.build({
+    absWorkingDir: root,
+    entryPoints: ['agent/src/main.ts', 'agent/src/worker/worker-entry.ts'],
+    outdir: 'unused',
+    bundle: true,
+    splitting: true,
+    platform: 'node',
+    format: 'esm',
+    write: false,
+    metafile: true,
+    logLevel: 'silent',
+  });
+  const inputs = Object.entries(metafile.inputs) as [string, { imports: { path: string }[] }][];
+  t.true(inputs.length > 200, 'the bundle was looked at');
+  t.deepEqual(
+    inputs.map(([file]) => file).filter((file) => file.includes('@grpc/')),
+    [],
+  );
+  t.deepEqual(
+    inputs.filter(([, { imports }]) => imports.some((i) => i.path === 'node:http2' || i.path === 'http2')),
+    [],
+  );
+});
