@@ -12,6 +12,8 @@ export interface Hop {
   readonly upstream: number;
   readonly certs: BenchCertificates;
   readonly rich: boolean;
+  /** What Envoy speaks between an egress and an ingress hop. */
+  readonly between?: 'h1' | 'h2';
   /** Where logs and pid files go. */
   readonly dir: string;
 }
@@ -126,6 +128,13 @@ function httpFilters(hop: Hop): object[] {
   return [{ name: 'rbac', typed_config: { '@type': type('extensions.filters.http.rbac.v3.RBAC'), rules } }, router];
 }
 
+const http2Upstream = {
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+    '@type': type('extensions.upstreams.http.v3.HttpProtocolOptions'),
+    explicit_http_config: { http2_protocol_options: {} },
+  },
+};
+
 /** The file that Envoy and the agent both take with -c, as JSON (which is YAML). */
 export function envoyConfig(hop: Hop, admin: number, logPath: string): string {
   const address = (port: number): object => ({ socket_address: { address: '127.0.0.1', port_value: port } });
@@ -181,6 +190,7 @@ export function envoyConfig(hop: Hop, admin: number, logPath: string): string {
       endpoints: [{ lb_endpoints: [{ endpoint: { address: address(hop.upstream) } }] }],
     },
     ...(hop.role === 'egress' ? { transport_socket: upstream } : {}),
+    ...(hop.role === 'egress' && hop.between === 'h2' ? { typed_extension_protocol_options: http2Upstream } : {}),
   };
   const chain = {
     filters: [{ name: 'hcm', typed_config: hcm }],

@@ -7,6 +7,9 @@ import { loadCpu, type Running } from './peers.ts';
 import { cpuSeconds } from './process.ts';
 import type { Row } from './rows.ts';
 
+/** What of a row says how it is driven. */
+export type Drive = Pick<Row, 'drive' | 'path' | 'close' | 'beside'>;
+
 export interface Sample {
   readonly cpuUs: number;
   readonly rps: number;
@@ -20,10 +23,11 @@ type Load = Omit<Sample, 'cpuUs'> & { readonly requests: number };
 const run = promisify(execFile);
 const pin = ['-c', String(loadCpu)];
 const pacedRate = 1000;
+const pacedConnections = 64;
 const unitMs: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000 };
 
 /** Processor time is of all hops; where other connections are served besides, it is theirs too. */
-export async function drive(running: Running, row: Row, seconds: number): Promise<Sample> {
+export async function drive(running: Running, row: Drive, seconds: number): Promise<Sample> {
   const cpu = (): number => running.processes.reduce((sum, p) => sum + cpuSeconds(p.pid ?? 0), 0);
   const others = row.beside === null ? null : fetchAllTheTime(running.port, row.beside, seconds + 1);
   const before = cpu();
@@ -40,7 +44,7 @@ function fetchAllTheTime(port: number, of: string, seconds: number): ChildProces
   return spawn('taskset', [...pin, ...wrk], { stdio: 'ignore' });
 }
 
-async function saturate(port: number, row: Row, seconds: number): Promise<Load> {
+async function saturate(port: number, row: Drive, seconds: number): Promise<Load> {
   const header = row.close ? ['-H', 'Connection: close'] : [];
   const wrk = ['wrk', '-t1', '-c64', `-d${seconds}s`, '--latency', ...header, `http://127.0.0.1:${port}${row.path}`];
   const { stdout: out } = await run('taskset', [...pin, ...wrk]);
@@ -60,7 +64,7 @@ async function saturate(port: number, row: Row, seconds: number): Promise<Load> 
 
 async function paced(port: number, of: string, seconds: number): Promise<Load> {
   const script = path.join(import.meta.dirname, 'paced.ts');
-  const args = [script, String(port), of, String(pacedRate), String(seconds), '16'];
+  const args = [script, String(port), of, String(pacedRate), String(seconds), String(pacedConnections)];
   const { stdout } = await run('taskset', [...pin, process.execPath, '--no-warnings', ...args]);
   const result = JSON.parse(stdout) as Paced;
   return { ...result, rps: result.requests / seconds };

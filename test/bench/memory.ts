@@ -1,30 +1,36 @@
 /**
- * `npm run bench -- --memory`: what an idle proxy costs: resident and anonymous memory, the time from its start until
- * it listens, and what 1,000 idle keep-alive connections add, plain and with mutual TLS. Medians of a few starts.
+ * `npm run bench -- --memory`: what a proxy costs a pod: resident and anonymous memory idle and after load, the time from
+ * its start until it listens, and what 1,000 idle keep-alive connections add, plain and with mutual TLS.
  */
 import fs from 'node:fs';
 import net from 'node:net';
 import tls from 'node:tls';
 import type { BenchCertificates } from './certificates.ts';
 import type { Role } from './configurations.ts';
+import { drive } from './load.ts';
 import { type BenchPlace, type Peer, type Running, start, stop } from './peers.ts';
 import { type Memory, memory } from './process.ts';
+import { median } from './run-row.ts';
 
 /** The agent gives back what reading configuration took when it was quiet for 3 s. */
 const settleMs = 5_000;
 
-export interface IdleCost extends Memory {
+const loadedSeconds = 10;
+const idleConnections = 1_000;
+
+export type Cost = Memory;
+
+export interface Costs {
+  readonly idle: Cost;
+  /** After 1,000 requests a second over 64 connections, the larger of two hops of mutual TLS. */
+  readonly loaded: Cost;
   readonly startMs: number;
   /** Added by one idle connection that has carried one request, as RSS. */
-  readonly connectionKb: number;
+  readonly plainConnectionKb: number;
+  readonly mutualConnectionKb: number;
 }
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-export const median = (list: readonly number[]): number => {
-  const sorted = [...list].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-};
 
 function connect(port: number, role: Role, certs: BenchCertificates): net.Socket {
   if (role !== 'ingress') return net.connect(port, '127.0.0.1');
@@ -63,21 +69,27 @@ async function openIdle(port: number, role: Role, certs: BenchCertificates, coun
   return sockets;
 }
 
-const pidOf = (running: Running): number => running.processes[0]?.pid ?? 0;
+const pids = (running: Running): number[] => running.processes.map((p) => p.pid ?? 0);
+
+interface IdleCost extends Cost {
+  readonly startMs: number;
+  readonly connectionKb: number;
+}
 
 /** A start of one peer in one role, settled, then with idle connections. */
-async function measureOnce(peer: Peer, role: Role, place: BenchPlace, connections: number): Promise<IdleCost> {
+async function measureIdle(peer: Peer, role: Role, place: BenchPlace, connections: number): Promise<IdleCost> {
   const running = await start(peer, [role], false, place);
+  const [pid = 0] = pids(running);
   let sockets: net.Socket[] = [];
   try {
     await sleep(settleMs);
-    const idle = memory(pidOf(running));
+    const idle = memory(pid);
     // The first connections warm up code and pools that every later one shares.
     sockets = await openIdle(running.port, role, place.certs, 50);
-    const before = memory(pidOf(running)).rssKb;
+    const before = memory(pid).rssKb;
     sockets.push(...(await openIdle(running.port, role, place.certs, connections)));
     await sleep(500);
-    const after = memory(pidOf(running)).rssKb;
+    const after = memory(pid).rssKb;
     return { ...idle, startMs: running.startMs, connectionKb: (after - before) / connections };
   } finally {
     for (const s of sockets) s.removeAllListeners('close').destroy();
@@ -85,37 +97,64 @@ async function measureOnce(peer: Peer, role: Role, place: BenchPlace, connection
   }
 }
 
-async function measureIdle(
-  peer: Peer,
-  role: Role,
-  place: BenchPlace,
-  runs: number,
-  connections = 1_000,
-): Promise<IdleCost> {
-  const costs: IdleCost[] = [];
-  for (let i = 0; i < runs; i++) costs.push(await measureOnce(peer, role, place, connections));
-  const of = (pick: (c: IdleCost) => number): number => median(costs.map(pick));
+/** The larger of two hops after some seconds of 1,000 requests a second over 64 connections, with policy and log. */
+async function measureLoaded(peer: Peer, place: BenchPlace): Promise<Cost> {
+  const running = await start(peer, ['egress', 'ingress'], true, place);
+  try {
+    await drive(running, { drive: 'paced', path: '/', close: false, beside: null }, loadedSeconds);
+    await sleep(settleMs);
+    await drive(running, { drive: 'paced', path: '/', close: false, beside: null }, 1);
+    const all = pids(running).map(memory);
+    return {
+      rssKb: Math.max(...all.map((m) => m.rssKb)),
+      anonymousKb: Math.max(...all.map((m) => m.anonymousKb)),
+    };
+  } finally {
+    stop(running);
+  }
+}
+
+/** Medians of some starts. */
+export async function measureCosts(peer: Peer, place: BenchPlace, runs: number): Promise<Costs> {
+  const plain: IdleCost[] = [];
+  const mutual: IdleCost[] = [];
+  const loaded: Cost[] = [];
+  for (let i = 0; i < runs; i++) {
+    plain.push(await measureIdle(peer, 'plain', place, idleConnections));
+    mutual.push(await measureIdle(peer, 'ingress', place, idleConnections));
+    loaded.push(await measureLoaded(peer, place));
+  }
+  const of = <C>(list: readonly C[], pick: (c: C) => number): number => median(list.map(pick));
+  const cost = (list: readonly Cost[]): Cost => ({
+    rssKb: of(list, (c) => c.rssKb),
+    anonymousKb: of(list, (c) => c.anonymousKb),
+  });
   return {
-    rssKb: of((c) => c.rssKb),
-    anonymousKb: of((c) => c.anonymousKb),
-    startMs: of((c) => c.startMs),
-    connectionKb: of((c) => c.connectionKb),
+    idle: cost(plain),
+    loaded: cost(loaded),
+    startMs: of(plain, (c) => c.startMs),
+    plainConnectionKb: of(plain, (c) => c.connectionKb),
+    mutualConnectionKb: of(mutual, (c) => c.connectionKb),
   };
 }
 
-/** The table of `--memory`. */
-export async function printMemory(peers: readonly Peer[], place: BenchPlace, runs: number): Promise<object> {
+/** One table over all peers. */
+export async function printCosts(
+  peers: readonly Peer[],
+  place: BenchPlace,
+  runs: number,
+): Promise<Readonly<Record<string, Costs>>> {
   console.log(
-    `\nidle, medians of ${runs} starts\n             RSS MB  anon MB  start ms  KB a plain connection  KB an mTLS connection`,
+    `\nmemory, medians of ${runs} starts\n             idle RSS / anon MB   after 1,000/s RSS / anon MB   start ms   KB a plain / an mTLS connection`,
   );
-  const all: Record<string, object> = {};
+  const all: Record<string, Costs> = {};
   for (const peer of peers) {
-    const plain = await measureIdle(peer, 'plain', place, runs);
-    const mutual = await measureIdle(peer, 'ingress', place, runs);
-    all[peer.name] = { plain, mutual };
+    const costs = await measureCosts(peer, place, runs);
+    all[peer.name] = costs;
+    const mb = (cost: Cost): string => `${(cost.rssKb / 1024).toFixed(1)} / ${(cost.anonymousKb / 1024).toFixed(1)}`;
     console.log(
-      `  ${peer.name.padEnd(9)} ${(plain.rssKb / 1024).toFixed(1).padStart(7)} ${(plain.anonymousKb / 1024).toFixed(1).padStart(8)} ` +
-        `${plain.startMs.toFixed(0).padStart(9)} ${plain.connectionKb.toFixed(1).padStart(22)} ${mutual.connectionKb.toFixed(1).padStart(22)}`,
+      `  ${peer.name.padEnd(9)} ${mb(costs.idle).padStart(19)} ${mb(costs.loaded).padStart(29)} ${costs.startMs.toFixed(0).padStart(10)} ` +
+        `${`${costs.plainConnectionKb.toFixed(1)} / ${costs.mutualConnectionKb.toFixed(1)}`.padStart(34)}`,
     );
   }
   return all;

@@ -11,6 +11,7 @@ const proxyCpu = 0;
 export const loadCpu = 1;
 
 export interface Peer {
+  /** `envoy-h2` is Envoy with HTTP/2 between its two hops. */
   readonly name: string;
   /** Command line of one hop, after writing its configuration. */
   readonly command: (hop: Hop) => readonly string[];
@@ -65,7 +66,9 @@ export function findPeers(say: (line: string) => void, adminPort: () => number, 
   } else say('haproxy is missing: apt-get install -y haproxy');
   if ('path' in envoy) {
     const flags = ['--concurrency', '1', '--disable-hot-restart', '--use-dynamic-base-id', '-l', 'warning'];
-    peers.push({ name: 'envoy', command: (hop) => [envoy.path, '-c', envoyFile(hop, 'envoy'), ...flags] });
+    const run = (hop: Hop, who: string): readonly string[] => [envoy.path, '-c', envoyFile(hop, who), ...flags];
+    peers.push({ name: 'envoy', command: (hop) => run(hop, 'envoy') });
+    peers.push({ name: 'envoy-h2', command: (hop) => run({ ...hop, between: 'h2' }, 'envoy-h2') });
   } else say(`Envoy is left out: ${envoy.missing}`);
   return peers;
 }

@@ -13,6 +13,8 @@ export interface Row {
   readonly drive: 'saturate' | 'paced';
   /** What other connections fetch as fast as they can meanwhile, or null. */
   readonly beside: string | null;
+  /** Runs in CI, beside nginx. */
+  readonly ci: boolean;
 }
 
 const everyone = ['agent', 'base', 'nginx', 'haproxy', 'envoy'];
@@ -20,18 +22,27 @@ const everyone = ['agent', 'base', 'nginx', 'haproxy', 'envoy'];
 const logging = everyone.filter((p) => p !== 'haproxy');
 const plain: readonly Role[] = ['plain'];
 const mutualTls: readonly Role[] = ['egress', 'ingress'];
+const withHttp2 = [...logging, 'envoy-h2'];
 
-const simple = { rich: false, path: '/', close: false, peers: everyone, drive: 'saturate', beside: null } as const;
+const simple = {
+  rich: false,
+  path: '/',
+  close: false,
+  peers: everyone,
+  drive: 'saturate',
+  beside: null,
+  ci: false,
+} as const;
 
 export const rows: readonly Row[] = [
   { ...simple, name: 'plain hop, small', roles: plain },
   { ...simple, name: 'two hops mTLS, small', roles: mutualTls },
-  { ...simple, name: 'plain hop, rich', roles: plain, rich: true, peers: logging },
-  { ...simple, name: 'two hops mTLS, rich', roles: mutualTls, rich: true, peers: logging },
+  { ...simple, name: 'plain hop, rich', roles: plain, rich: true, peers: logging, ci: true },
+  { ...simple, name: 'two hops mTLS, rich', roles: mutualTls, rich: true, peers: withHttp2, ci: true },
   { ...simple, name: 'plain hop, 64 KiB', roles: plain, path: '/64k' },
-  { ...simple, name: 'two hops mTLS, 64 KiB', roles: mutualTls, path: '/64k' },
+  { ...simple, name: 'two hops mTLS, 64 KiB', roles: mutualTls, path: '/64k', ci: true },
   { ...simple, name: 'two hops mTLS, 1 MiB', roles: mutualTls, path: '/1m' },
-  { ...simple, name: 'plain hop, Connection: close', roles: plain, close: true },
+  { ...simple, name: 'plain hop, Connection: close', roles: plain, close: true, ci: true },
   { ...simple, name: 'plain hop, paced', roles: plain, drive: 'paced' },
   { ...simple, name: 'two hops mTLS, paced', roles: mutualTls, drive: 'paced' },
   { ...simple, name: 'two hops mTLS, paced, rich', roles: mutualTls, drive: 'paced', rich: true, peers: logging },

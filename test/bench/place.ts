@@ -1,0 +1,80 @@
+/** Where a bench runs: a folder of its own, certificates, ports, and the nginx that answers everything. */
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { makeCertificates } from './certificates.ts';
+import { type BenchPlace, loadCpu } from './peers.ts';
+import { killFamily, listening, startPinned } from './process.ts';
+
+const bodies: Readonly<Record<string, number>> = { '64k': 65_536, '1m': 1_048_576, '10m': 10_485_760 };
+const firstPort = 18_000;
+
+/** Commands that a bench cannot do without, and the Debian package of each. */
+const tools: Readonly<Record<string, string>> = { wrk: 'wrk', nginx: 'nginx-light', taskset: 'util-linux' };
+
+const isThere = (tool: string): boolean =>
+  ['/usr/bin', '/usr/sbin', '/bin', '/usr/local/bin'].some((dir) => fs.existsSync(path.join(dir, tool)));
+
+/** The tools that are missing; install tries apt first. */
+export function missingTools(install: boolean): readonly string[] {
+  const missing = (): string[] => Object.keys(tools).filter((tool) => !isThere(tool));
+  if (install && missing().length > 0) {
+    const packages = missing().flatMap((tool) => tools[tool] ?? []);
+    try {
+      execFileSync(
+        'sh',
+        [
+          '-c',
+          `apt-get install -y -q ${packages.join(' ')} || { apt-get update -q && apt-get install -y -q ${packages.join(' ')}; }`,
+        ],
+        {
+          stdio: 'ignore',
+          env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+        },
+      );
+    } catch {
+      // said by whoever asked
+    }
+  }
+  return missing();
+}
+
+export const toolHint = 'apt-get install -y wrk nginx-light haproxy util-linux';
+
+function upstreamConfig(dir: string, port: number): string {
+  for (const [name, bytes] of Object.entries(bodies)) fs.writeFileSync(path.join(dir, name), 'x'.repeat(bytes));
+  const file = path.join(dir, 'upstream.conf');
+  fs.writeFileSync(
+    file,
+    `worker_processes 1; daemon off; pid ${dir}/upstream.pid; error_log ${dir}/upstream.err; user root;
+events { worker_connections 8192; }
+http { access_log off; keepalive_requests 1000000000; sendfile on;
+  server { listen 127.0.0.1:${port} reuseport; location / { return 200 "hello from upstream\\n"; } root ${dir};
+    ${Object.keys(bodies)
+      .map((name) => `location = /${name} {}`)
+      .join(' ')} } }
+`,
+  );
+  return file;
+}
+
+/** Starts the upstream; everything goes when the process ends. */
+export async function openPlace(): Promise<BenchPlace> {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'chainmail-bench-'));
+  fs.chmodSync(dir, 0o755);
+  process.on('exit', () => fs.rmSync(dir, { recursive: true, force: true }));
+  process.on('SIGINT', () => process.exit(130));
+  let port = firstPort;
+  const certs = makeCertificates(dir);
+  for (const who of ['client', 'server'] as const) {
+    const pem = fs.readFileSync(certs[who].cert, 'utf8') + fs.readFileSync(certs[who].key, 'utf8');
+    fs.writeFileSync(path.join(dir, `${who}.pem`), pem);
+  }
+  const place: BenchPlace = { dir, certs, upstream: port++, nextPort: () => port++ };
+  const log = path.join(dir, 'upstream.log');
+  const upstream = startPinned(loadCpu, ['nginx', '-c', upstreamConfig(dir, place.upstream)], log);
+  process.on('exit', () => killFamily(upstream));
+  await listening(upstream, place.upstream, log);
+  return place;
+}

@@ -1,0 +1,82 @@
+/** One row: its peers started together and driven in turn, and what the agent's figures are over theirs. */
+import { drive, type Sample } from './load.ts';
+import { type BenchPlace, type Peer, type Running, start, stop } from './peers.ts';
+import { memory } from './process.ts';
+import type { Row } from './rows.ts';
+
+export interface Result {
+  readonly peer: string;
+  readonly samples: readonly Sample[];
+  readonly startMs: number;
+  readonly rssMb: number;
+  readonly anonymousMb: number;
+}
+
+export const median = (list: readonly number[]): number => {
+  const sorted = [...list].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+};
+
+/** All peers of a row, driven in turn for some rounds after a warm-up of each. Paced rows ask the upstream itself too. */
+export async function runRow(
+  row: Row,
+  peers: readonly Peer[],
+  place: BenchPlace,
+  rounds: number,
+  seconds: number,
+): Promise<Result[]> {
+  const running: Running[] = [];
+  try {
+    for (const peer of peers.filter((p) => row.peers.includes(p.name))) {
+      running.push(await start(peer, row.roles, row.rich, place));
+    }
+    // Under full load, so that what is measured is compiled code, as in a sidecar that has run for a while.
+    for (const r of running) await drive(r, { ...row, drive: 'saturate', beside: null }, 2);
+    for (const r of running) await drive(r, row, 1);
+    if (row.drive === 'paced') running.push({ peer: 'direct', port: place.upstream, processes: [], startMs: 0 });
+    const samples = new Map<string, Sample[]>(running.map((r) => [r.peer, []]));
+    for (let round = 0; round < rounds; round++) {
+      for (let i = 0; i < running.length; i++) {
+        const r = running[(i + round) % running.length];
+        if (r !== undefined) samples.get(r.peer)?.push(await drive(r, row, seconds));
+      }
+    }
+    return running.map((r) => {
+      const mem = r.processes.map((p) => memory(p.pid ?? 0));
+      const mb = (pick: (m: (typeof mem)[number]) => number): number => Math.max(0, ...mem.map(pick)) / 1024;
+      return {
+        peer: r.peer,
+        samples: samples.get(r.peer) ?? [],
+        startMs: r.startMs,
+        rssMb: mb((m) => m.rssKb),
+        anonymousMb: mb((m) => m.anonymousKb),
+      };
+    });
+  } finally {
+    for (const r of running) stop(r);
+  }
+}
+
+/** The ratio agent/peer, round by round, so that both sides of each ratio saw the same machine. */
+export function ratio(agent: Result, peer: Result, of: (s: Sample) => number): number {
+  return median(agent.samples.map((s, i) => of(s) / of(peer.samples[i] ?? s)));
+}
+
+export function printRow(row: Row, results: readonly Result[]): void {
+  const agent = results.find((r) => r.peer === 'agent');
+  console.log(
+    `\n${row.name}\n            cpu us/req   agent/peer      p50 ms   a/p     p99 ms   a/p     RSS MB  anon MB  start ms  errors`,
+  );
+  for (const r of results) {
+    const m = (of: (s: Sample) => number, digits: number, width: number): string =>
+      median(r.samples.map(of)).toFixed(digits).padStart(width);
+    const a = (of: (s: Sample) => number, width: number): string =>
+      (agent === undefined ? '-' : ratio(agent, r, of).toFixed(2)).padStart(width);
+    const errors = r.samples.reduce((sum, s) => sum + s.errors, 0);
+    console.log(
+      `  ${r.peer.padEnd(9)} ${m((s) => s.cpuUs, 1, 10)} ${a((s) => s.cpuUs, 12)} ` +
+        `${m((s) => s.p50Ms, 2, 11)} ${a((s) => s.p50Ms, 5)} ${m((s) => s.p99Ms, 2, 10)} ${a((s) => s.p99Ms, 5)} ` +
+        `${r.rssMb.toFixed(0).padStart(10)} ${r.anonymousMb.toFixed(0).padStart(8)} ${r.startMs.toFixed(0).padStart(9)} ${String(errors).padStart(7)}`,
+    );
+  }
+}
