@@ -28,19 +28,18 @@ export const PROGRAMS = {
   },
 };
 
-const nodeFlags = ['--no-warnings'];
-
 /** Those that run from their sources here and from a bundle in an image. */
-export const IMAGE_PROGRAMS = {
-  'chainmail-control': {
-    entries: { main: 'control/src/main.ts' },
-    assets: ['lib/xds/gen/xds.binpb'],
-    late: { yaml: 'lib/xds' },
-    nodeFlags,
-  },
-  'chainmail-ca': { entries: { main: 'certs/src/main.ts' }, assets: [], late: { yaml: 'lib/xds' }, nodeFlags },
-  'chainmail-injector': { entries: { main: 'injector/src/main.ts' }, assets: [], late: { yaml: 'lib/xds' }, nodeFlags },
-};
+export const IMAGE_PROGRAMS = Object.fromEntries(
+  Object.entries({ control: 'control', ca: 'certs', injector: 'injector' }).map(([name, folder]) => [
+    `chainmail-${name}`,
+    {
+      entries: { main: `${folder}/src/main.ts` },
+      assets: ['lib/xds/gen/xds.binpb'],
+      late: { yaml: 'lib/xds' },
+      nodeFlags: ['--no-warnings'],
+    },
+  ]),
+);
 
 /**
  * `import http from 'node:http'` reads every export, and the WebSocket getter among them loads an HTTP client: 6 MB.
