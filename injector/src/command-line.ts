@@ -10,11 +10,16 @@ export interface InjectorCommand {
   readonly tokenFile: string;
   readonly trustBundleFile: string;
   readonly namespacesDir: string | undefined;
+  /** Where the API server is; undefined asks none. */
+  readonly kubernetes: { readonly kubeconfig: string | undefined; readonly context: string | undefined } | undefined;
+  /** The MutatingWebhookConfiguration whose caBundle is kept. */
+  readonly webhookConfiguration: string | undefined;
   readonly logLevel: LogLevel;
 }
 
 export const usage = `Usage: chainmail-injector --listen HOST:PORT --values FILE --ca HOST:PORT --token-file FILE --trust-bundle FILE
-Answers AdmissionReview v1 at POST https://HOST:PORT/inject, GET /healthz (503 until it has a certificate) and /metrics.
+Answers AdmissionReview v1 at POST https://HOST:PORT/inject, GET /livez, /ready (503 until reviews
+can be answered) and /metrics.
 
   --listen HOST:PORT      where to serve
   --values FILE           what agents get: image, addresses, resources, ... (YAML)
@@ -23,6 +28,10 @@ Answers AdmissionReview v1 at POST https://HOST:PORT/inject, GET /healthz (503 u
   --trust-bundle FILE     trust bundle (PEM)
   --namespaces-dir DIR    folder of objects with the namespaces and their labels; without it every namespace that
                           reaches the webhook counts as enabled
+  --kubernetes            labels of namespaces from the API server instead, as the pod's service account
+  --kubeconfig FILE       with --kubernetes: the credentials of this file instead
+  --kube-context NAME     a context of that file
+  --webhook-configuration NAME  with --kubernetes: keep the caBundle of this MutatingWebhookConfiguration
   --log-level LEVEL       trace, debug, info (default), warn or error
   -h, --help              this text
 `;
@@ -37,6 +46,10 @@ const options = {
   'token-file': stringOption,
   'trust-bundle': stringOption,
   'namespaces-dir': stringOption,
+  kubernetes: { type: 'boolean' },
+  kubeconfig: stringOption,
+  'kube-context': stringOption,
+  'webhook-configuration': stringOption,
   'log-level': stringOption,
   help: { type: 'boolean', short: 'h' },
 } as const;
@@ -58,6 +71,8 @@ export function parseCommand(args: readonly string[]): InjectorCommand {
     tokenFile: required('token-file'),
     trustBundleFile: required('trust-bundle'),
     namespacesDir: values['namespaces-dir'],
+    kubernetes: readKubernetes(values),
+    webhookConfiguration: values['webhook-configuration'],
     logLevel: logLevel(values['log-level'] ?? 'info'),
   };
 }
@@ -72,6 +87,18 @@ function parse(args: readonly string[]) {
   } catch (error) {
     throw misuse(messageOf(error));
   }
+}
+
+function readKubernetes(values: ReturnType<typeof parse>): InjectorCommand['kubernetes'] {
+  const { kubeconfig, 'kube-context': context } = values;
+  if (values.kubernetes !== true) {
+    const flag = (['kubeconfig', 'kube-context', 'webhook-configuration'] as const).find((f) => values[f]);
+    if (flag !== undefined) throw misuse(`--${flag} needs --kubernetes`);
+    return undefined;
+  }
+  if (values['namespaces-dir'] !== undefined) throw misuse('--namespaces-dir and --kubernetes exclude each other');
+  if (context !== undefined && kubeconfig === undefined) throw misuse('--kube-context needs --kubeconfig');
+  return { kubeconfig, context };
 }
 
 function logLevel(text: string): LogLevel {

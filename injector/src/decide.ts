@@ -4,7 +4,8 @@ import type { Namespace, Pod } from './pod.ts';
 
 export type Decision =
   | { readonly kind: 'inject'; readonly reason: string }
-  | { readonly kind: 'skip'; readonly reason: string }
+  /** `impossible`: not by anybody's wish. */
+  | { readonly kind: 'skip'; readonly reason: string; readonly impossible?: true }
   | { readonly kind: 'deny'; readonly reason: string };
 
 const mirrorAnnotation = 'kubernetes.io/config.mirror';
@@ -12,7 +13,7 @@ const mirrorAnnotation = 'kubernetes.io/config.mirror';
 /** @param systemNamespace where the mesh's own processes run */
 export function decide(pod: Pod, namespace: Namespace, systemNamespace: string = system.namespace): Decision {
   const impossible = whyNever(pod, namespace.name, systemNamespace);
-  if (impossible !== undefined) return { kind: 'skip', reason: impossible };
+  if (impossible !== undefined) return { kind: 'skip', reason: impossible, impossible: true };
   const podSays =
     wish(pod.metadata?.labels?.[labels.inject], `pod label ${labels.inject}`) ??
     wish(pod.metadata?.annotations?.[annotations.inject], `pod annotation ${annotations.inject}`);

@@ -5,6 +5,8 @@ import { runInjector } from './run-injector.ts';
 
 /** Reviews in flight take milliseconds; what is left after this is stuck. */
 const stopDeadlineMs = 5_000;
+/** In a cluster, API servers hear within this time that the replica is leaving. */
+const endpointLagMs = 5_000;
 
 async function main(args: readonly string[]): Promise<void> {
   const command = parseCommand(args);
@@ -14,9 +16,16 @@ async function main(args: readonly string[]): Promise<void> {
   }
   const log = createLogger({ component: 'injector', level: command.logLevel });
   const lifecycle = new Lifecycle(log);
-  const { close } = await runInjector(command, { log });
+  const { leave, close } = await runInjector(command, { log });
   lifecycle.onStop('webhook', close);
-  lifecycle.exitOnSignals(stopDeadlineMs);
+  const inCluster = command.kubernetes !== undefined;
+  if (inCluster) {
+    lifecycle.onStop('endpoint lag', () => {
+      leave();
+      return new Promise((done) => setTimeout(done, endpointLagMs));
+    });
+  }
+  lifecycle.exitOnSignals(inCluster ? stopDeadlineMs + endpointLagMs : stopDeadlineMs);
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {

@@ -37,8 +37,20 @@ export type ReviewOutcome =
       readonly decision: Decision;
       /** namespace/name for the log. */
       readonly subject: string;
+      readonly namespace: string;
+      /** Nothing beyond the answer may come of it. */
+      readonly dryRun: boolean;
+      /** The controller that made the pod. */
+      readonly owner: PodOwner | undefined;
       readonly report: InjectionReport;
     };
+
+export interface PodOwner {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly uid: string;
+}
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -47,6 +59,7 @@ interface Request {
   readonly namespace: string;
   readonly subject: string;
   readonly whyNotOurs: string | undefined;
+  readonly dryRun: boolean;
   readonly object: unknown;
 }
 
@@ -66,6 +79,12 @@ export function answerReview(body: unknown, context: ReviewContext): ReviewOutco
   return answered(request, decision, patch, report);
 }
 
+/** The namespace a review is about; undefined for what is no review of ours. */
+export function reviewedNamespace(body: unknown): string | undefined {
+  const request = readRequest(body);
+  return typeof request === 'string' || request.whyNotOurs !== undefined ? undefined : request.namespace;
+}
+
 function isObject(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
@@ -83,7 +102,14 @@ function readRequest(body: unknown): Request | string {
   const namespace = request['namespace'];
   if (typeof namespace !== 'string' || namespace.length > maxNameLength) return 'request.namespace is missing';
   const subject = `${namespace}/${nameOf(request)}`;
-  return { uid, namespace, subject, whyNotOurs: whyNotOurs(request), object: request['object'] };
+  return {
+    uid,
+    namespace,
+    subject,
+    whyNotOurs: whyNotOurs(request),
+    dryRun: request['dryRun'] === true,
+    object: request['object'],
+  };
 }
 
 function nameOf(request: Fields): string {
@@ -92,6 +118,20 @@ function nameOf(request: Fields): string {
   const given = [request['name'], name].find((n) => typeof n === 'string' && n !== '');
   const shown = given ?? (typeof generateName === 'string' ? `${generateName}*` : '?');
   return String(shown).slice(0, maxNameLength);
+}
+
+/** The controller among the owner references, whose name and kind are as untrusted as the rest of the pod. */
+function ownerOf(object: unknown): PodOwner | undefined {
+  const metadata = isObject(object) ? object['metadata'] : undefined;
+  const references = isObject(metadata) ? metadata['ownerReferences'] : undefined;
+  const found: unknown = Array.isArray(references)
+    ? references.find((r: unknown) => isObject(r) && r['controller'] === true)
+    : undefined;
+  if (!isObject(found)) return undefined;
+  const { apiVersion, kind, name, uid } = found;
+  const all = [apiVersion, kind, name, uid];
+  if (!all.every((v) => typeof v === 'string' && v !== '' && v.length <= maxNameLength)) return undefined;
+  return { apiVersion, kind, name, uid } as PodOwner;
 }
 
 /** Only the creation of a pod is changed; what the API server sends beyond it means a rule that is too wide. */
@@ -105,7 +145,7 @@ function whyNotOurs(request: Fields): string | undefined {
 }
 
 function answered(
-  { uid, subject }: Request,
+  { uid, subject, namespace, dryRun, object }: Request,
   decision: Decision,
   patch: readonly PatchOperation[],
   report: InjectionReport,
@@ -121,8 +161,7 @@ function answered(
     kind: 'answered',
     body: { apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response },
     decision,
-    subject,
-    report,
+    ...{ subject, namespace, dryRun, owner: ownerOf(object), report },
   };
 }
 

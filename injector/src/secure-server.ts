@@ -59,11 +59,18 @@ export class SecureServer {
     });
   }
 
-  async close(): Promise<void> {
+  /** Takes no more connections; what is under way may end within graceMs. */
+  async close(graceMs = 0): Promise<void> {
     const closed = new Promise((resolve) => this.#front.close(resolve));
     for (const server of [this.#plain, this.#secure]) server.close(() => {}); // reports that it did not listen
-    for (const socket of this.#open) socket.destroy();
+    for (const server of [this.#plain, this.#secure]) server.closeIdleConnections();
+    const cut = setTimeout(() => this.#cut(), graceMs);
     await closed;
+    clearTimeout(cut);
+  }
+
+  #cut(): void {
+    for (const socket of this.#open) socket.destroy();
   }
 
   #sort(socket: net.Socket): void {

@@ -1,12 +1,12 @@
 /**
- * The HTTP face of injection: POST /inject, GET /healthz, GET /metrics. Knows nothing of TLS.
+ * The HTTP face of injection: POST /inject, GET /livez, /ready, /metrics. Knows nothing of TLS.
  * Invariant: a review is answered over TLS only, and a body is bounded before it is read.
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import { type Logger, messageOf } from '@chainmail/runtime';
 import type { Counters, Outcome } from './counters.ts';
-import { answerReview, type ReviewContext, type ReviewOutcome } from './review.ts';
+import { answerReview, type ReviewContext, type ReviewOutcome, reviewedNamespace } from './review.ts';
 
 /** Of all bodies under way: whoever opens a thousand connections cannot fill the memory with halves of reviews. */
 export const maxBytesUnderWay = 64 * 1024 * 1024;
@@ -19,6 +19,16 @@ export interface WebhookOptions extends ReviewContext {
   readonly log: Logger;
   /** End of the serving certificate in Unix milliseconds; undefined while none is held. */
   readonly certificateExpiryMs: () => number | undefined;
+  /** Why reviews cannot be answered now; undefined when they can. */
+  readonly whyNotReady: () => string | undefined;
+  /** Brings what is known of a namespace up to date, before a decision about one of its pods. */
+  readonly prepare?: (namespace: string) => Promise<void>;
+  /** Takes every review that was answered. */
+  readonly onReviewed?: (outcome: Extract<ReviewOutcome, { kind: 'answered' }>) => void;
+  /** Further lines for /metrics. */
+  readonly moreMetrics?: () => string;
+  /** Connections are not kept: this process is about to go. */
+  readonly isLeaving?: () => boolean;
   /** Seconds from any fixed point, for durations. */
   readonly nowSeconds?: () => number;
 }
@@ -32,18 +42,32 @@ export function createWebhook(options: WebhookOptions): RequestListener {
   const underWay: UnderWay = { bytes: 0 };
   return (request, response) => {
     const [path] = (request.url ?? '').split('?');
-    const route = `${request.method} ${path}`;
-    if (route === 'POST /inject') void handleInject(options, underWay, request, response);
-    else if (route === 'GET /healthz') answerHealth(options, response);
-    else if (route === 'GET /metrics') sendText(response, 200, options.counters.render(options.certificateExpiryMs()));
-    else if (path === '/inject') sendText(response, 405, 'POST an AdmissionReview\n', { allow: 'POST' });
-    else sendText(response, 404, 'not found: this server has /inject, /healthz and /metrics\n');
+    if (options.isLeaving?.() === true) response.setHeader('connection', 'close');
+    switch (`${request.method} ${path}`) {
+      case 'POST /inject':
+        void handleInject(options, underWay, request, response);
+        return;
+      case 'GET /livez':
+        return sendText(response, 200, 'ok\n');
+      case 'GET /ready':
+      case 'GET /healthz':
+        return answerReady(options, response);
+      case 'GET /metrics':
+        return answerMetrics(options, response);
+    }
+    if (path === '/inject') sendText(response, 405, 'POST an AdmissionReview\n', { allow: 'POST' });
+    else sendText(response, 404, 'not found: this server has /inject, /livez, /ready, /healthz and /metrics\n');
   };
 }
 
-function answerHealth({ certificateExpiryMs }: WebhookOptions, response: ServerResponse): void {
-  if (certificateExpiryMs() === undefined) sendText(response, 503, 'waiting for a certificate\n');
-  else sendText(response, 200, 'ok\n');
+function answerReady({ whyNotReady }: WebhookOptions, response: ServerResponse): void {
+  const reason = whyNotReady();
+  if (reason === undefined) sendText(response, 200, 'ok\n');
+  else sendText(response, 503, `${reason}\n`);
+}
+
+function answerMetrics({ counters, certificateExpiryMs, moreMetrics }: WebhookOptions, response: ServerResponse): void {
+  sendText(response, 200, `${counters.render(certificateExpiryMs())}${moreMetrics?.() ?? ''}`);
 }
 
 async function handleInject(
@@ -82,22 +106,25 @@ async function review(
   const body = await readBody(request, underWay);
   if (body === 'too-long') return refuse(413, `the body must be at most ${maxBodyBytes} bytes`);
   if (body === 'busy') return refuse(503, 'too many reviews at once; try again');
-  const answer = answerText(body.text, options);
+  const answer = await answerText(body.text, options);
   if (answer.kind === 'malformed') return refuse(400, answer.message);
   const { subject, decision, report } = answer;
   options.log.info({ pod: subject, ...decision, notes: report.notes, warnings: report.warnings }, 'review');
   sendJson(response, answer.body);
+  options.onReviewed?.(answer);
   return decision.kind;
 }
 
-function answerText(body: string, context: ReviewContext): ReviewOutcome {
+async function answerText(body: string, options: WebhookOptions): Promise<ReviewOutcome> {
   let value: unknown;
   try {
     value = JSON.parse(body);
   } catch {
     return { kind: 'malformed', message: 'the body is not JSON' };
   }
-  return answerReview(value, context);
+  const namespace = reviewedNamespace(value);
+  if (namespace !== undefined) await options.prepare?.(namespace);
+  return answerReview(value, options);
 }
 
 /** The rest of a body that is too long, or one too many, is not read. */

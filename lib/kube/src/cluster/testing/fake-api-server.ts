@@ -156,7 +156,10 @@ export class FakeApiServer {
       if (url.searchParams.get('watch') === 'true') return this.#watch(place, url.searchParams, response);
       send(response, 200, this.#answer(request, place, url.searchParams, body));
     } catch (error) {
-      if (!(error instanceof Refused)) throw error;
+      if (!(error instanceof Refused)) {
+        send(response, 500, { kind: 'Status', message: String(error) });
+        return;
+      }
       const { status: code, reason, message } = error;
       send(response, code, { kind: 'Status', status: 'Failure', code, reason, message });
     }
