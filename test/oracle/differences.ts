@@ -52,6 +52,29 @@ const requests: readonly Difference[] = [
   },
 ];
 
+const anotherHost = 'absolute target, or target of a CONNECT, whose authority is not the `Host`';
+const tunnels: readonly Difference[] = [
+  ...refusal(/^connectpassed\/host of another$/, anotherHost),
+  {
+    cases: /^(http|cluster)\.(up_)?connectpassed\./,
+    parts: ['statistics'],
+    agent: /^\d+$/,
+    documented: 'numbers that follow from the differences above',
+  },
+  {
+    cases: /^connectpassed\/a length in the answer$/,
+    parts: ['response'],
+    agent: /^HTTP\/1\.1 200 OK\n(?![\s\S]*content-length)/,
+    documented: '`Content-Length` in a 2xx answer to a CONNECT',
+  },
+  {
+    cases: /^upgradebyroute\/on$/,
+    parts: ['upstream'],
+    agent: /\nconnection: upgrade\nupgrade: websocket\n/,
+    documented: '`Connection` of an upgrade',
+  },
+];
+
 const forwarding: readonly Difference[] = [
   {
     cases: /^plain\/expect 100-continue$/,
@@ -174,4 +197,4 @@ const statistics: readonly Difference[] = [
   },
 ];
 
-export const differences: readonly Difference[] = [...requests, ...forwarding, ...replies, ...statistics];
+export const differences: readonly Difference[] = [...requests, ...tunnels, ...forwarding, ...replies, ...statistics];

@@ -14,6 +14,7 @@ import { refused } from './cases/refused.ts';
 import { retryGroups } from './cases/retries.ts';
 import { routingGroups } from './cases/routing.ts';
 import { settingGroups } from './cases/settings.ts';
+import { tunnelGroups } from './cases/tunnels.ts';
 import { type Findings, findings, parts } from './compare.ts';
 import { Judge } from './judge.ts';
 import { Candidate, commandOf } from './proxy.ts';
@@ -26,9 +27,10 @@ const all: readonly Group[] = [
   ...retryGroups,
   ...settingGroups,
   ...balancingGroups,
+  ...tunnelGroups,
 ];
 const [filter = ''] = process.argv.slice(2);
-const groups = filter === '' ? all : all.filter((g) => g.name === filter || filter.startsWith(`${g.name}/`));
+const groups = filter === '' ? all : all.filter((g) => filter.split(',').includes(g.name));
 
 /** Cases of a group side by side, so that waiting for a close costs its time once. */
 async function run(proxy: Candidate, group: Group): Promise<ReadonlyMap<string, Findings>> {

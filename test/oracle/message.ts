@@ -93,6 +93,7 @@ export function takeResponse(buffer: Buffer, method: string, ended: boolean): Ta
   const head = takeHead(buffer);
   if (head === null) return null;
   const status = Number(head.start.split(' ')[1]);
+  if (method === 'CONNECT' && status < 300) return assemble(head, empty);
   if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return assemble(head, empty);
   const rest: Body = { body: `${head.rest}<closed>`, trailers: [], size: head.rest.length };
   const chunked = fieldValue(head.headers, 'transfer-encoding') === 'chunked';

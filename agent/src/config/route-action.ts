@@ -4,6 +4,7 @@ import type {
   DirectResponseAction,
   RedirectAction,
   RouteAction,
+  RouteAction_UpgradeConfig_ConnectConfig,
   WeightedCluster,
 } from '@chainmail/xds/proto/envoy/config/route/v3/route_components';
 import type {
@@ -56,10 +57,35 @@ export function readRouteAction(
     appendXForwardedHost: r.take('appendXForwardedHost'),
     streamDuration: readStreamDuration(r),
     hashPolicy: r.each('hashPolicy', readHashPolicy),
-    upgrades: Object.fromEntries(
-      r.each('upgradeConfigs', (u) => [u.take('upgradeType').toLowerCase(), u.take('enabled') ?? true] as const),
-    ),
+    ...readUpgrades(r),
   };
+}
+
+function readUpgrades(r: MessageReader<RouteAction>): Pick<RouteActionSpec, 'upgrades' | 'terminatesConnect'> {
+  const upgrades = r.each('upgradeConfigs', (u) => {
+    const type = u.take('upgradeType').toLowerCase();
+    const terminates = u.inside('connectConfig', readConnectConfig) ?? false;
+    if (terminates && type !== 'connect') throw u.invalid('connectConfig', 'only for upgrade_type CONNECT');
+    return { type, enabled: u.take('enabled') ?? true, terminates };
+  });
+  refuseDoubles(
+    r,
+    upgrades.map((u) => u.type),
+  );
+  return {
+    upgrades: Object.fromEntries(upgrades.map((u) => [u.type, u.enabled])),
+    ...(upgrades.some((u) => u.terminates) ? { terminatesConnect: true } : {}),
+  };
+}
+
+function refuseDoubles(r: MessageReader<RouteAction>, types: readonly string[]): void {
+  const double = types.find((type, i) => types.indexOf(type) !== i);
+  if (double !== undefined) throw r.invalid('upgradeConfigs', `Duplicate upgrade ${double}`);
+}
+
+function readConnectConfig(r: MessageReader<RouteAction_UpgradeConfig_ConnectConfig>): true {
+  r.only('allowPost', false);
+  return true;
 }
 
 /** With max_stream_duration the older timeout does not count, as in Envoy. */

@@ -227,3 +227,37 @@ for (const [what, json, message] of refused) {
     t.is(t.throws(() => routesOf(json))?.message, message);
   });
 }
+
+test('CONNECT: a route of its own, passed on or ended here', (t) => {
+  const connect = (upgrade: Json): Json =>
+    vhost({
+      match: { connect_matcher: {} },
+      route: { cluster: 'a', upgrade_configs: [{ upgrade_type: 'CONNECT', ...upgrade }] },
+    });
+  const [route] = routesOf(connect({ connect_config: {} })).virtualHosts[0]?.routes ?? [];
+  t.deepEqual(route?.match.path, { kind: 'connect' });
+  t.like(route?.action, { upgrades: { connect: true }, terminatesConnect: true });
+  const [passed] = routesOf(connect({ enabled: false })).virtualHosts[0]?.routes ?? [];
+  t.like(passed?.action, { upgrades: { connect: false } });
+  t.false('terminatesConnect' in (passed?.action ?? {}));
+  const at = 'virtual_hosts[0].routes[0].route.upgrade_configs';
+  const refusals: readonly (readonly [Json, string])[] = [
+    [
+      connect({ connect_config: { allow_post: true } }),
+      `${at}[0].connect_config.allow_post: not implemented by this agent (field of envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig)`,
+    ],
+    [
+      connect({ connect_config: { proxy_protocol_config: { version: 'V2' } } }),
+      `${at}[0].connect_config.proxy_protocol_config: not implemented by this agent (field of envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig)`,
+    ],
+    [
+      vhost({ route: { cluster: 'a', upgrade_configs: [{ upgrade_type: 'websocket', connect_config: {} }] } }),
+      `${at}[0].connect_config: only for upgrade_type CONNECT`,
+    ],
+    [
+      vhost({ route: { cluster: 'a', upgrade_configs: [{ upgrade_type: 'x' }, { upgrade_type: 'X' }] } }),
+      `${at}: Duplicate upgrade x`,
+    ],
+  ];
+  for (const [json, message] of refusals) t.is(t.throws(() => routesOf(json))?.message, message);
+});

@@ -28,6 +28,7 @@ function readPath(r: MessageReader<RouteMatch>): PathMatchSpec {
       if (ignoreCase) throw r.unsupported('caseSensitive', 'false is not implemented for safe_regex; write (?i)');
       return { kind: 'regex', value: r.within('safeRegex', specifier.value, readRegex) };
     case 'connectMatcher':
+      return { kind: 'connect' };
     case 'pathMatchPolicy':
       throw r.unsupported(specifier.case);
     case undefined:

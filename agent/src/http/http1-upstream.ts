@@ -4,7 +4,7 @@
  * and answer are complete, nothing came behind the answer, and both sides want to keep it.
  */
 import type { Head } from '../http1/head.ts';
-import { method } from '../http1/known-headers.ts';
+import { method, token } from '../http1/known-headers.ts';
 import { type HeadLimits, parseResponseHead } from '../http1/parse-head.ts';
 import type { Edge } from '../net/edge.ts';
 import {
@@ -191,11 +191,15 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
     if (length < 0) return this.#protocolError(user);
     head.take(buffer, start);
     const next = start + length;
-    if (head.status === 101) return this.#upgrade(user, next);
+    const isConnect = user.requestMethod === method.CONNECT;
+    if (head.status === 101 && !isConnect) return this.#upgrade(user, next);
+    if (head.status === 101) return this.#protocolError(user);
     if (head.status < 200) {
       user.onInformational();
       return next;
     }
+    // A length means nothing here (RFC 9110 section 9.3.6).
+    if (isConnect && head.status < 300) return this.#upgrade(user, next);
     this.#headDone = true;
     const framing = this.#framingOf(head, user.requestMethod);
     this.#keepAlive = framing !== 'close' && !head.connectionClose && (head.version === 11 || head.connectionKeepAlive);
@@ -223,6 +227,7 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
     this.#keepAlive = false;
     this.#framing = 'none';
     this.#body.begin('close', 0);
+    user.responseHead.remove(token['content-length']);
     user.onUpgraded();
     return next;
   }

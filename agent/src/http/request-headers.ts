@@ -4,7 +4,7 @@
  * upstream see is the same text.
  */
 import { type Head, pathMark } from '../http1/head.ts';
-import { token } from '../http1/known-headers.ts';
+import { method, token } from '../http1/known-headers.ts';
 import { rejected } from '../http1/rejection.ts';
 import { settleClientAddress } from './client-address.ts';
 import { settleClientCertificate } from './client-certificate.ts';
@@ -159,7 +159,8 @@ function settleHost(request: Request, manager: Manager): void {
   }
   const { stripPort } = manager.spec;
   if (manager.spec.stripTrailingHostDot === true) stripTrailingDot(request);
-  if (stripPort === 'none') return;
+  // A CONNECT is nothing without its port.
+  if (stripPort === 'none' || head.method === method.CONNECT) return;
   const port = /:([0-9]+)$/.exec(request.authority)?.[1];
   if (port === undefined || (stripPort === 'matching' && Number(port) !== request.connection.localPort)) return;
   head.set('host', request.authority.slice(0, -port.length - 1));

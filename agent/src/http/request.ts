@@ -3,7 +3,7 @@
  * and kept until what they show is edited.
  */
 import type { Head } from '../http1/head.ts';
-import { type HeaderName, methodText, token } from '../http1/known-headers.ts';
+import { type HeaderName, method, methodText, token } from '../http1/known-headers.ts';
 import type { ConnectionInfo } from '../net/stream.ts';
 import type { ByteRange, RequestView } from './request-view.ts';
 
@@ -52,8 +52,10 @@ export class Request implements RequestView {
     return methodText[this.head.method] as string;
   }
 
+  /** A CONNECT has none: its target is an authority. */
   get path(): string {
-    return (this.#path ??= this.head.text(this.head.targetStart, this.head.targetEnd));
+    return (this.#path ??=
+      this.head.method === method.CONNECT ? '' : this.head.text(this.head.targetStart, this.head.targetEnd));
   }
 
   get pathOnly(): string {
@@ -77,6 +79,7 @@ export class Request implements RequestView {
 
   locate(name: HeaderName, into: ByteRange): boolean {
     if (name.text === ':path') {
+      if (this.head.method === method.CONNECT) return false;
       into.bytes = this.head.bytes;
       into.start = this.head.targetStart;
       into.end = this.head.targetEnd;
@@ -100,7 +103,7 @@ export class Request implements RequestView {
       case ':method':
         return this.method;
       case ':path':
-        return this.path;
+        return this.head.method === method.CONNECT ? null : this.path;
       case ':authority':
         return this.authority;
       case ':scheme':

@@ -27,8 +27,8 @@ const ownWords: ReadonlySet<string> = new Set(['close', 'keep-alive', 'upgrade',
 export function dropHopByHop(head: Head, upgrade: boolean): void {
   if ((head.seenLow & hopLow) === 0) return;
   if (head.connectionNames) dropNamed(head);
-  head.removeLow(upgrade ? hopLow & ~(1 << token.upgrade) : hopLow);
-  if (upgrade) head.add('connection', 'upgrade');
+  head.removeLow(upgrade ? hopLow & ~((1 << token.upgrade) | (1 << token.connection)) : hopLow);
+  if (upgrade) head.set('connection', 'upgrade');
 }
 
 function dropNamed(head: Head): void {
@@ -39,17 +39,20 @@ function dropNamed(head: Head): void {
   }
 }
 
-/** Everything up to `server`; framing and Connection come after it. attempts: for x-envoy-attempt-count, 0 for none. */
+/**
+ * Everything up to `server`; framing and Connection come after it. serviceTime: null for a request that is not complete;
+ * attempts: for x-envoy-attempt-count, 0 for none.
+ */
 export function settleResponse(
   head: Head,
   manager: Manager,
-  serviceTime: StaticHeader,
+  serviceTime: StaticHeader | null,
   attempts: number,
   edits: readonly HeaderEdits[] | null,
   record: LogRecord,
 ): void {
   const { spec } = manager;
-  if (!spec.suppressEnvoyHeaders) {
+  if (!spec.suppressEnvoyHeaders && serviceTime !== null) {
     if (head.find(token['x-envoy-upstream-service-time']) < 0) head.addStatic(serviceTime);
     else head.set('x-envoy-upstream-service-time', textOf(serviceTime));
   }

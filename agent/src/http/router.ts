@@ -6,6 +6,7 @@
  */
 import type { Cluster, Host, Outcome, PickContext } from '../cluster/cluster.ts';
 import type { Head } from '../http1/head.ts';
+import { method } from '../http1/known-headers.ts';
 import type { MetadataMatchSpec } from '../model/cluster.ts';
 import type { RouteActionSpec } from '../model/http.ts';
 import type { AddressSpec } from '../model/listener.ts';
@@ -16,6 +17,7 @@ import type { Framing } from './body-framing.ts';
 import { takeWishes } from './caller-wishes.ts';
 import { chooseCluster, findCluster } from './choose-cluster.ts';
 import type { CompiledRoute } from './compiled-route.ts';
+import { ConnectTunnel } from './connect-tunnel.ts';
 import type { Exchange } from './exchange.ts';
 import { replyToFailure } from './failure-reply.ts';
 import { poolOf } from './pool-of.ts';
@@ -161,7 +163,11 @@ export class Router implements UpstreamUser, PickContext {
       setUpstreamHost(x, this.#route, this.#action, host.endpoint.hostname);
     }
     this.sni = host.tls === null ? '' : host.tls.autoSni ? hostOf(x.view.authority) : host.tls.sni;
-    this.#pool = poolOf(this.#cluster as Cluster, host, this.#runtime);
+    const cluster = this.#cluster as Cluster;
+    this.#pool =
+      this.#action?.terminatesConnect === true && this.wantsUpgrade && x.requestHead.method === method.CONNECT
+        ? new ConnectTunnel(cluster, host, x.downstream.info, this.#runtime)
+        : poolOf(cluster, host, this.#runtime);
     const acquired = this.#pool.acquire(this, fresh);
     if (acquired === 'overflow') this.#fail('overflow', '');
     else if (acquired === 'pending') this.#sender.keep();
@@ -206,11 +212,12 @@ export class Router implements UpstreamUser, PickContext {
 
   onUpgraded(): void {
     const x = this.#exchange;
+    const { status } = x.responseHead;
     x.deadlines.clearResponse();
-    x.status = 101;
-    this.#settleResponse(true);
+    x.status = status;
+    this.#settleResponse(status === 101);
     x.details = 'via_upstream';
-    this.#attempt.countStatus(101);
+    this.#attempt.countStatus(status);
     this.isTunnel = true;
     this.#sender.openTunnel();
     x.sendUpgrade();
@@ -249,7 +256,8 @@ export class Router implements UpstreamUser, PickContext {
     const x = this.#exchange;
     dropHopByHop(x.responseHead, upgrade);
     for (let i = 0; i < x.setCookies.length; i++) x.responseHead.add('set-cookie', x.setCookies[i] ?? '');
-    const time = x.manager.shared.serviceTime(this.#attempt.elapsedMs);
+    const complete = this.#sender.isDone && !this.wantsUpgrade;
+    const time = complete ? x.manager.shared.serviceTime(this.#attempt.elapsedMs) : null;
     const count = this.#route?.matched.virtualHost.attemptCount?.response === true ? this.attempts : 0;
     settleResponse(x.responseHead, x.manager, time, count, this.#route?.responseEdits ?? null, x);
   }

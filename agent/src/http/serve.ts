@@ -16,6 +16,7 @@ import { applyEdits } from './header-mutations.ts';
 import type { Manager, RbacFilter } from './manager.ts';
 import { settleRequest } from './request-headers.ts';
 import { streamDurationMs } from './stream-duration.ts';
+import { isConnectTarget } from './upgrade-of.ts';
 
 /** The request's body so far: [start, end) of the read buffer, and whether that is all of it. */
 export interface FirstBody {
@@ -30,7 +31,12 @@ const noRoute: RouteResult = { kind: 'none' };
 /** Serves a request whose head was parsed. upgrade is the lower-case protocol it asks for, or ''. */
 export function serve(x: Exchange, body: FirstBody, upgrade: string): void {
   const { manager } = x;
-  const settled = settleRequest(x.view, manager, upgrade !== '');
+  const isConnect = x.requestHead.method === method.CONNECT;
+  if (isConnect && !isConnectTarget(x.requestHead)) {
+    x.reject(x.requestHead.transferEncodings > 0 ? rejected.transferEncoding : rejected.malformed);
+    return;
+  }
+  const settled = settleRequest(x.view, manager, upgrade !== '' && !isConnect);
   if (settled.kind === 'rejected') {
     x.reject(settled.code);
     return;
@@ -50,11 +56,7 @@ export function serve(x: Exchange, body: FirstBody, upgrade: string): void {
     x.reply({ status: settled.status, body: '' }, '', 'rejecting_because_detection_failed');
     return;
   }
-  if (x.requestHead.method === method.CONNECT) {
-    refuseConnect(x);
-    return;
-  }
-  const early = upgrade === '' ? null : findRoute(x);
+  const early = upgrade === '' ? null : isConnect ? findConnectRoute(x) : findRoute(x);
   if (early !== null && !mayUpgrade(x, early, upgrade, body)) return;
   const result = early ?? findRoute(x);
   const overrides =
@@ -70,13 +72,16 @@ function findRoute(x: Exchange): RouteResult {
   return x.manager.runtime.routes(x.manager.spec.routeConfig)?.match(x.view) ?? noRoute;
 }
 
-function refuseConnect(x: Exchange): void {
-  x.closeAfter();
-  x.manager.count(x.manager.at.no_route);
-  x.reply({ status: 404, body: '' }, 'NR', 'route_not_found');
+function findConnectRoute(x: Exchange): RouteResult {
+  return x.manager.runtime.routes(x.manager.spec.routeConfig)?.matchConnect(x.view) ?? noRoute;
 }
 
 function mayUpgrade(x: Exchange, result: RouteResult, upgrade: string, body: FirstBody): boolean {
+  // What a client sends behind a CONNECT or an Upgrade that is refused must not be read as a request.
+  if (x.requestHead.method === method.CONNECT) {
+    x.closeAfter();
+    if (result.kind === 'none') return true;
+  }
   if (!isUpgradeEnabled(x.manager, result, upgrade)) {
     x.closeAfter();
     x.reply({ status: 403, body: '' }, '', 'upgrade_failed');

@@ -22,7 +22,7 @@ test('a WebSocket: bytes before the 101 are held, then both ways untouched, half
   up.feed(`${switching}first`);
   t.regex(
     client.take(),
-    /^HTTP\/1\.1 101 Switching Protocols\r\nupgrade: websocket\r\nx-a: b\r\nconnection: upgrade\r\n[\s\S]*\r\n\r\nfirst$/,
+    /^HTTP\/1\.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\nx-a: b\r\n[\s\S]*\r\n\r\nfirst$/,
   );
   t.is(up.take(), 'early bird');
   client.feed('GET / HTTP/1.1\r\n\r\n\0\xff');

@@ -1,5 +1,5 @@
 /** The request head as the upstream gets it: expected timeout, rewrites and configured headers, in Envoy's order. */
-import { token } from '../http1/known-headers.ts';
+import { method, token } from '../http1/known-headers.ts';
 import type { RouteActionSpec } from '../model/http.ts';
 import { rewriteHost, rewritePath } from '../route/rewrite.ts';
 import { type CompiledRoute, expectedTimeoutMs } from './compiled-route.ts';
@@ -11,7 +11,7 @@ export function prepareUpstreamHead(x: Exchange, route: CompiledRoute, action: R
   const { requestHead: head, view, manager } = x;
   const envoyHeaders = !manager.spec.suppressEnvoyHeaders;
   if (envoyHeaders && route.expectedTimeout !== null) head.addStatic(route.expectedTimeout);
-  if (route.rewritesPath) {
+  if (route.rewritesPath && head.method !== method.CONNECT) {
     const before = view.path;
     const after = rewritePath(route.matched, view);
     x.rewrittenFrom = before;
@@ -31,6 +31,7 @@ export function prepareUpstreamHead(x: Exchange, route: CompiledRoute, action: R
     applyEdits(route.requestEdits, head, x);
     view.forget();
   }
+  if (head.method === method.CONNECT) head.setTarget(view.authority);
 }
 
 function countsAttempts(route: CompiledRoute): boolean {
@@ -53,6 +54,7 @@ export function setUpstreamHost(x: Exchange, route: CompiledRoute, action: Route
   }
   head.set('host', host);
   view.forget();
+  if (head.method === method.CONNECT) head.setTarget(host);
 }
 
 /** A retry tells the upstream how much time is left, and where asked for the how manyth attempt it is. */

@@ -159,7 +159,9 @@ export interface RouteClusterSpec extends WeightedClusterSpec {
 
 export type PathMatchSpec =
   | { readonly kind: 'prefix' | 'path' | 'path_separated_prefix'; readonly value: string; readonly ignoreCase: boolean }
-  | { readonly kind: 'regex'; readonly value: string };
+  | { readonly kind: 'regex'; readonly value: string }
+  /** connect_matcher: every CONNECT, and nothing else; no other kind matches one. */
+  | { readonly kind: 'connect' };
 
 export interface RouteMatchSpec {
   readonly path: PathMatchSpec;
@@ -214,6 +216,8 @@ export interface RouteActionSpec {
   readonly appendXForwardedHost: boolean;
   /** Upgrade types enabled or disabled here, over the listener's. */
   readonly upgrades: Readonly<Record<string, boolean>>;
+  /** connect_config: a CONNECT ends here, and its bytes go to a TCP connection of their own. Absent: it is passed on. */
+  readonly terminatesConnect?: boolean;
   /** Rare; absent is off. */
   readonly hostRewritePathRegex?: RewriteSpec | null;
   readonly streamDuration?: StreamDurationSpec | null;

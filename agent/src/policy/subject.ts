@@ -42,12 +42,14 @@ export function anyOf(rules: readonly Rule[]): Rule {
 
 /**
  * Envoy's url_path: the path without query and fragment. Stricter than Envoy where an application may read another
- * path out of it: a prohibition fires on any reading, a permission needs every reading that leads elsewhere.
+ * path out of it: a prohibition fires on any reading, a permission needs every reading that leads elsewhere. A CONNECT
+ * has no path, and what goes through it is not seen.
  */
 export function pathRule(side: Side, spec: StringMatchSpec): Rule {
   const matches = compileStringMatch(spec);
   return httpRule(side, (view) => {
     const path = view.pathOnly;
+    if (path === '') return side === 'denies';
     const fragment = path.indexOf('#');
     const sent = fragment < 0 ? path : path.slice(0, fragment);
     const readings = readingsOf(sent);

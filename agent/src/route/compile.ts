@@ -25,6 +25,7 @@ interface CompiledHost {
   readonly requireTls: VirtualHostSpec['requireTls'];
   readonly tlsRequired: RouteResult;
   readonly routes: readonly CompiledRoute[];
+  readonly connectRoutes: readonly CompiledRoute[];
 }
 
 const noRoute: RouteResult = { kind: 'none' };
@@ -43,14 +44,24 @@ export function compileRouteTable(spec: RouteConfigSpec, random: () => number = 
       const host = found === null ? undefined : hosts.get(found);
       if (host === undefined) return noRoute;
       if (host.requireTls !== 'none' && needsTls(host.requireTls, request)) return host.tlsRequired;
-      const { routes } = host;
-      for (let i = 0; i < routes.length; i++) {
-        const route = routes[i] as CompiledRoute; // an iterator would be garbage of every request
-        if (route.matches(request)) return route.result;
-      }
-      return noRoute;
+      return firstMatch(host.routes, request);
+    },
+    matchConnect(request) {
+      const found = hostOf(request.authority);
+      const host = found === null ? undefined : hosts.get(found);
+      if (host === undefined) return noRoute;
+      if (host.requireTls !== 'none' && needsTls(host.requireTls, request)) return host.tlsRequired;
+      return firstMatch(host.connectRoutes, request);
     },
   };
+}
+
+function firstMatch(routes: readonly CompiledRoute[], request: RequestView): RouteResult {
+  for (let i = 0; i < routes.length; i++) {
+    const route = routes[i] as CompiledRoute; // an iterator would be garbage of every request
+    if (route.matches(request)) return route.result;
+  }
+  return noRoute;
 }
 
 /** The scheme is what x-forwarded-proto says once the connection manager has settled it. */
@@ -64,13 +75,16 @@ function needsTls(required: 'external' | 'all', request: RequestView): boolean {
 }
 
 function compileHost(config: RouteConfigSpec, host: VirtualHostSpec, random: () => number): CompiledHost {
+  const compile = (route: RouteSpec): CompiledRoute => ({
+    matches: compileMatch(route.match, random),
+    result: { kind: 'matched', route: matchedRoute(config, host, route) },
+  });
+  const isConnect = (route: RouteSpec): boolean => route.match.path.kind === 'connect';
   return {
     requireTls: host.requireTls,
     tlsRequired: { kind: 'tls-required', virtualHost: host },
-    routes: host.routes.map((route) => ({
-      matches: compileMatch(route.match, random),
-      result: { kind: 'matched', route: matchedRoute(config, host, route) },
-    })),
+    routes: host.routes.filter((route) => !isConnect(route)).map(compile),
+    connectRoutes: host.routes.filter(isConnect).map(compile),
   };
 }
 

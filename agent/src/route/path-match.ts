@@ -7,6 +7,7 @@ export type PathMatch = (path: string) => boolean;
 
 /** @throws UserError REGEX_INVALID, REGEX_TOO_LARGE */
 export function compilePathMatch(spec: PathMatchSpec): PathMatch {
+  if (spec.kind === 'connect') return () => true;
   if (spec.kind === 'regex') {
     const regex = compileRegex(spec.value);
     return (path) => regex.matches(path);

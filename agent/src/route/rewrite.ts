@@ -6,7 +6,8 @@ import type { MatchedRoute } from './route-table.ts';
 
 /** The matched part of the path exchanged: the prefix, the exact path, or, for a regex, all of it. */
 export function replaceMatchedPath(match: PathMatchSpec, replacement: string, path: string): string {
-  return match.kind === 'regex' ? replacement : replacement + path.slice(match.value.length);
+  const whole = match.kind === 'regex' || match.kind === 'connect';
+  return whole ? replacement : replacement + path.slice(match.value.length);
 }
 
 type PathRewrite = (pathOnly: string) => string;

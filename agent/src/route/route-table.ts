@@ -27,4 +27,6 @@ export type RouteResult =
 export interface RouteTable {
   readonly spec: RouteConfigSpec;
   match(request: RequestView): RouteResult;
+  /** The same for a CONNECT, which has no path. */
+  matchConnect(request: RequestView): RouteResult;
 }

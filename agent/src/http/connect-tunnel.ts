@@ -1,0 +1,199 @@
+/**
+ * A CONNECT that ends here (connect_config): a TCP connection of its own to the host, whose coming up is the answer, and
+ * whose bytes are the tunnel's. A pool of one request that is never used again, so that the router treats it as any other.
+ * Invariants: the client's bytes go out only after the 200; what was counted as open is counted as gone exactly once.
+ */
+import type { Cluster, Host } from '../cluster/cluster.ts';
+import type { Head } from '../http1/head.ts';
+import type { Edge } from '../net/edge.ts';
+import {
+  type CloseReason,
+  type ConnectionInfo,
+  readCapacity,
+  readEof,
+  readHeadroom,
+  type Stream,
+  type StreamHandler,
+} from '../net/stream.ts';
+import { clusterHistogram, clusterStat, observe } from '../stats/layout.ts';
+import type { WorkerRuntime } from '../worker/runtime.ts';
+import type { Framing } from './body-framing.ts';
+import { nobody } from './nobody.ts';
+import { connectFailureOf } from './upstream-failure.ts';
+import type { Acquired, RequestPool, UpstreamRequest, UpstreamUser } from './upstream-request.ts';
+
+const { at } = clusterStat;
+/** How long the last bytes of a tunnel may take. */
+const flushMs = 1000;
+
+export class ConnectTunnel implements RequestPool, UpstreamRequest, StreamHandler {
+  readonly reused = false;
+  readonly trailers: null = null;
+  answered = false;
+  readonly #cluster: Cluster;
+  readonly #host: Host;
+  readonly #downstream: ConnectionInfo;
+  readonly #runtime: WorkerRuntime;
+  readonly #startedMs: number;
+  #user: UpstreamUser | null = null;
+  #stream: Stream | null = null;
+  #up = false;
+
+  constructor(cluster: Cluster, host: Host, downstream: ConnectionInfo, runtime: WorkerRuntime) {
+    this.#cluster = cluster;
+    this.#host = host;
+    this.#runtime = runtime;
+    this.#startedMs = runtime.clock.nowMs;
+    this.#downstream = downstream;
+  }
+
+  get info(): ConnectionInfo {
+    return this.#stream?.info ?? nobody;
+  }
+
+  get edge(): Edge | null {
+    return this.#stream?.edge ?? null;
+  }
+
+  get queued(): number {
+    return this.#stream?.queued ?? 0;
+  }
+
+  acquire(user: UpstreamUser): Acquired {
+    if (!this.#cluster.admitConnection()) return 'overflow';
+    const { spec, name } = this.#cluster;
+    const host = this.#host;
+    this.#user = user;
+    host.activeConnections++;
+    host.cxTotal++;
+    this.#count(at.upstream_cx_total);
+    this.#count(at.upstream_cx_active);
+    this.#count(at.upstream_rq_pending_total);
+    this.#stream = this.#runtime.dial(
+      {
+        address: host.address,
+        tls: host.tls,
+        sni: user.sni,
+        connectTimeoutMs: spec.connectTimeoutMs,
+        bufferLimitBytes: spec.bufferLimitBytes,
+        bind: host.address.ip.includes(':') ? spec.bindV6 : spec.bindV4,
+        keepalive: spec.tcpKeepalive,
+        target: name,
+        downstream: this.#downstream,
+      },
+      this,
+    );
+    return 'pending';
+  }
+
+  /** The user no longer waits. */
+  cancel(): void {
+    this.#end(false);
+  }
+
+  /** Nothing is idle here. */
+  drain(): void {}
+
+  onConnected(): void {
+    const user = this.#user;
+    if (user === null) return;
+    this.#up = true;
+    const tookMs = Math.max(0, Math.floor(this.#runtime.clock.nowMs - this.#startedMs));
+    observe(this.#runtime.slots, this.#cluster.stats + clusterHistogram.upstream_cx_connect_ms, tookMs);
+    user.onConnection(this);
+    if (this.#user === null) return;
+    this.answered = true;
+    const { responseHead } = user;
+    responseHead.reset();
+    responseHead.status = 200;
+    responseHead.version = 11;
+    user.onUpgraded();
+  }
+
+  /** The request ends here; what the client has sent behind it comes as data once the 200 is out. */
+  sendHead(_head: Head, _framing: Framing, _from: Buffer, _start: number, _end: number): void {}
+
+  sendData(start: number, end: number, last: boolean): void {
+    const stream = this.#stream;
+    if (stream === null) return;
+    if (end > start) {
+      stream.write(this.#runtime.readBuffer, start, end);
+      this.#count(at.upstream_cx_tx_bytes_total, end - start);
+    }
+    if (last) stream.endWrite();
+  }
+
+  pauseAnswer(): void {
+    this.#stream?.pauseRead();
+  }
+
+  resumeAnswer(): void {
+    this.#stream?.resumeRead();
+  }
+
+  onReadable(stream: Stream): void {
+    for (;;) {
+      const n = stream.read(readHeadroom, readCapacity);
+      const user = this.#user;
+      if (n < 0 || user === null) return;
+      if (n === readEof) {
+        user.onResponseData(readHeadroom, readHeadroom, true);
+        return;
+      }
+      this.#count(at.upstream_cx_rx_bytes_total, n);
+      user.onResponseData(readHeadroom, readHeadroom + n, false);
+      if (this.#user === null || stream.readPaused || !stream.more(n, readCapacity)) return;
+    }
+  }
+
+  onDrained(): void {
+    this.#user?.onUpstreamDrained();
+  }
+
+  onClosed(stream: Stream, reason: CloseReason): void {
+    const user = this.#user;
+    this.#user = null;
+    this.#stream = null;
+    this.#gone(true);
+    if (this.#up) {
+      user?.onReset('connection-termination', stream.failure);
+      return;
+    }
+    this.#host.cxConnectFail++;
+    this.#count(at.upstream_cx_connect_fail);
+    const failure = connectFailureOf(reason);
+    if (failure === 'connect-timeout') this.#count(at.upstream_cx_connect_timeout);
+    user?.onConnectFailed(failure, stream.failure);
+  }
+
+  /** Both directions have ended. */
+  release(): void {
+    this.#end(true);
+  }
+
+  #end(whole: boolean): void {
+    const stream = this.#stream;
+    this.#user = null;
+    this.#stream = null;
+    if (stream === null) return;
+    if (whole) stream.closeAfterFlush(flushMs);
+    // What had not arrived is missing at the other end, which has to notice.
+    else if (this.#up) stream.reset();
+    else stream.close();
+    this.#gone(false);
+  }
+
+  #gone(remote: boolean): void {
+    this.#host.activeConnections--;
+    this.#cluster.releaseConnection();
+    this.#count(at.upstream_cx_active, -1);
+    this.#count(at.upstream_cx_destroy);
+    if (this.#up) this.#count(remote ? at.upstream_cx_destroy_remote : at.upstream_cx_destroy_local);
+  }
+
+  #count(slot: number, by = 1): void {
+    const { slots } = this.#runtime;
+    const i = this.#cluster.stats + slot;
+    slots[i] = (slots[i] as number) + by;
+  }
+}

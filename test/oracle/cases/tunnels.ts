@@ -1,0 +1,117 @@
+/** CONNECT: passed on, ended here, refused; and upgrades that a route switches on or off. */
+import { type Case, deadCluster, type Group, type JsonObject, upstreamOf } from '../case.ts';
+
+const connect = (more = '', target = 'a.example:443', host = target): string =>
+  `CONNECT ${target} HTTP/1.1\nHost: ${host}\n${more}@\n`;
+const inner = 'GET /inner HTTP/1.1\nHost: inner\n@\n';
+const established = 'HTTP/1.1 200 OK\nx-from: upstream\n\n';
+const busy = 'HTTP/1.1 503 No\ncontent-length: 4\n\nbusy';
+
+const route = (group: string, config: JsonObject = {}, action: JsonObject = {}): JsonObject => ({
+  match: { connect_matcher: {} },
+  route: { cluster: upstreamOf(group), ...config, ...action },
+});
+const elsewhere = (group: string): JsonObject => ({ match: { prefix: '/' }, route: { cluster: upstreamOf(group) } });
+const ends: JsonObject = { upgrade_configs: [{ upgrade_type: 'CONNECT', connect_config: {} }] };
+const enabled: JsonObject = { upgrade_configs: [{ upgrade_type: 'CONNECT' }] };
+
+const targets: readonly Case[] = [
+  { name: 'no port', send: connect('', 'a.example') },
+  { name: 'a path', send: connect('', '/x', 'a.example:443') },
+  { name: 'with a length', send: `${connect('Content-Length: 5\n')}hello` },
+  { name: 'chunked', send: `${connect('Transfer-Encoding: chunked\n')}0\n\n` },
+  { name: 'host of another', send: connect('', 'a.example:443', 'b.example:443') },
+];
+
+const websocket = (path: string): string =>
+  `GET ${path} HTTP/1.1\nHost: a.example\nConnection: Upgrade\nUpgrade: websocket\n@\n`;
+const switching = 'HTTP/1.1 101 Switching Protocols\nconnection: upgrade\nupgrade: websocket\n\n';
+
+export const tunnelGroups: readonly Group[] = [
+  {
+    name: 'connectpassed',
+    manager: enabled,
+    routes: [route('connectpassed'), elsewhere('connectpassed')],
+    cases: [
+      { name: 'established', send: connect(), answers: [established] },
+      { name: 'established with headers', send: connect('X-A: 1\nProxy-Connection: x\n'), answers: [established] },
+      { name: 'refused by the upstream', send: connect(), answers: [busy] },
+      { name: 'a length in the answer', send: connect(), answers: ['HTTP/1.1 200 OK\ncontent-length: 0\n\n'] },
+      { name: 'the upstream goes', send: connect(), answers: [{ ending: 'fin' }] },
+      { name: 'a plain request', send: `GET /x HTTP/1.1\nHost: a\n@\n` },
+      ...targets,
+    ],
+  },
+  {
+    name: 'connectends',
+    manager: enabled,
+    routes: [route('connectends', ends)],
+    cases: [
+      { name: 'bytes come through', send: `${connect()}${inner}`, responses: 2 },
+      {
+        name: 'an answer that ends',
+        send: `${connect()}${inner}`,
+        answers: [{ ending: 'fin', first: 'bye' }],
+        responses: 2,
+      },
+    ],
+  },
+  {
+    name: 'connectdead',
+    manager: enabled,
+    routes: [{ match: { connect_matcher: {} }, route: { cluster: deadCluster, ...ends } }],
+    cases: [{ name: 'nobody there', send: connect() }],
+  },
+  {
+    name: 'connectrewritten',
+    manager: enabled,
+    routes: [route('connectrewritten', {}, { host_rewrite_literal: 'other.example:8443', timeout: '0s' })],
+    cases: [{ name: 'host', send: connect(), answers: [established] }],
+  },
+  {
+    name: 'connectbyroute',
+    virtualHosts: [
+      { name: 'on', domains: ['on.example:443'], routes: [route('connectbyroute', enabled)] },
+      { name: 'none', domains: ['none.example:443'], routes: [route('connectbyroute')] },
+      {
+        name: 'off',
+        domains: ['*'],
+        routes: [route('connectbyroute', { upgrade_configs: [{ upgrade_type: 'CONNECT', enabled: false }] })],
+      },
+    ],
+    cases: [
+      { name: 'on', send: connect('', 'on.example:443'), answers: [established] },
+      { name: 'none', send: connect('', 'none.example:443') },
+      { name: 'off', send: connect('', 'off.example:443') },
+    ],
+  },
+  {
+    name: 'connectunmatched',
+    manager: enabled,
+    routes: [
+      { match: { prefix: '' }, route: { cluster: upstreamOf('connectunmatched') } },
+      { match: { safe_regex: { regex: '.*' } }, route: { cluster: upstreamOf('connectunmatched') } },
+    ],
+    cases: [{ name: 'no path matches', send: connect() }],
+  },
+  {
+    name: 'connectanswered',
+    manager: enabled,
+    routes: [{ match: { connect_matcher: {} }, direct_response: { status: 405, body: { inline_string: 'no' } } }],
+    cases: [{ name: 'directly', send: connect() }],
+  },
+  {
+    name: 'upgradebyroute',
+    routes: [
+      {
+        match: { prefix: '/on' },
+        route: { cluster: upstreamOf('upgradebyroute'), upgrade_configs: [{ upgrade_type: 'websocket' }] },
+      },
+      elsewhere('upgradebyroute'),
+    ],
+    cases: [
+      { name: 'on', send: websocket('/on'), answers: [switching] },
+      { name: 'off', send: websocket('/off') },
+    ],
+  },
+];
