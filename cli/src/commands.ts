@@ -3,6 +3,7 @@ import type { Command } from '@oclif/core';
 import CertsExport from './commands/certs/export.ts';
 import CertsList from './commands/certs/list.ts';
 import CertsShow from './commands/certs/show.ts';
+import Check from './commands/check.ts';
 import Config from './commands/config.ts';
 import DevDown from './commands/dev/down.ts';
 import DevExec from './commands/dev/exec.ts';
@@ -27,6 +28,7 @@ export const commands: Readonly<Record<string, Command.Class>> = {
   'certs:list': CertsList,
   'certs:show': CertsShow,
   'certs:export': CertsExport,
+  check: Check,
   install: Install,
   upgrade: Upgrade,
   uninstall: Uninstall,

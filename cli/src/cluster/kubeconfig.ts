@@ -36,14 +36,18 @@ export function clusterAccess(flags: ClusterFlags, at: Surroundings = here()): C
   return undefined;
 }
 
+/** @throws UserError TARGET_NONE */
+export function requiredAccess(flags: ClusterFlags): ClusterAccess {
+  const access = clusterAccess(flags);
+  if (access !== undefined) return access;
+  throw new UserError('TARGET_NONE', 'no cluster to talk to: neither KUBECONFIG nor ~/.kube/config is there', {
+    hint: 'give --kubeconfig FILE, and --context NAME if it holds several',
+  });
+}
+
 /** @throws UserError TARGET_NONE, KUBE_CREDENTIALS */
 export async function connect(flags: ClusterFlags): Promise<ApiClient> {
-  const access = clusterAccess(flags);
-  if (access === undefined) {
-    throw new UserError('TARGET_NONE', 'no cluster to talk to: neither KUBECONFIG nor ~/.kube/config is there', {
-      hint: 'give --kubeconfig FILE, and --context NAME if it holds several',
-    });
-  }
+  const access = requiredAccess(flags);
   const { ApiClient: Client } = await import('@chainmail/kube/cluster'); // most of a second that --help need not wait
   return new Client(access);
 }

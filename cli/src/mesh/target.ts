@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import { runPaths } from '@chainmail/local';
 import { UserError } from '@chainmail/runtime';
 import { Flags } from '@oclif/core';
-import { type ClusterFlags, clusterAccess } from '../cluster/kubeconfig.ts';
+import { type ClusterFlags, clusterAccess, requiredAccess } from '../cluster/kubeconfig.ts';
 import { clusterFlags } from '../flags.ts';
 import { clusterMesh } from './cluster-mesh.ts';
 import { localMesh } from './local-mesh.ts';
@@ -74,10 +74,5 @@ export async function openMesh(flags: TargetFlags): Promise<MeshClient> {
   const { target, note } = chooseTarget(flags, { localRuns, clusterThere: access !== undefined });
   if (note !== undefined) process.stderr.write(`meshctl: ${note}\n`);
   if (target === 'dev') return localMesh(flags.name ?? defaultName);
-  if (access === undefined) {
-    throw new UserError('TARGET_NONE', 'no cluster to talk to: neither KUBECONFIG nor ~/.kube/config is there', {
-      hint: 'give --kubeconfig FILE, and --context NAME if it holds several',
-    });
-  }
-  return clusterMesh(access);
+  return clusterMesh(requiredAccess(flags));
 }
