@@ -23,6 +23,9 @@ export const pathMark = {
   fragment: 256,
 } as const;
 
+/** Numbers of :scheme; 0 where there was none. */
+export const scheme = { http: 1, https: 2, other: 3 } as const;
+
 /** Node's own decoder without the argument handling of toString and write. */
 interface Latin1Buffer {
   latin1Slice(start: number, end: number): string;
@@ -30,6 +33,9 @@ interface Latin1Buffer {
 }
 
 type HeadBuffer = Buffer & Latin1Buffer;
+
+/** Bytes behind the used part that copies by words may touch (http2/words.ts). */
+const slackBytes = 8;
 
 const allocate = (bytes: number): HeadBuffer => Buffer.allocUnsafeSlow(bytes) as unknown as HeadBuffer;
 
@@ -52,6 +58,8 @@ export function staticHeader(name: string, value: string): StaticHeader {
 
 export class Head {
   bytes: HeadBuffer = allocate(initialBytes);
+  /** The same bytes. */
+  view: DataView = new DataView(this.bytes.buffer);
   /** End of the used part of `bytes`. */
   used = 0;
   fields: Int32Array = new Int32Array(initialFields * fieldStride);
@@ -78,7 +86,9 @@ export class Head {
   reasonEnd = 0;
   /** 10 for HTTP/1.0, 11 for HTTP/1.1, as sent; 20 for HTTP/2. */
   version = 0;
-  /** HTTP/2 only, else empty ranges: a method without a number (`method` is 0), :scheme, :protocol (RFC 8441). */
+  /** HTTP/2 only: the number of :scheme, and its text where that is neither http nor https. */
+  scheme = 0;
+  /** HTTP/2 only, else empty ranges: a method without a number (`method` is 0), :protocol (RFC 8441). */
   methodStart = 0;
   methodEnd = 0;
   schemeStart = 0;
@@ -124,6 +134,7 @@ export class Head {
     this.reasonStart = 0;
     this.reasonEnd = 0;
     this.version = 0;
+    this.scheme = 0;
     this.methodEnd = this.methodStart;
     this.schemeEnd = this.schemeStart;
     this.protocolEnd = this.protocolStart;
@@ -142,7 +153,7 @@ export class Head {
 
   /** Gives memory of an unusually large message back. To be called when the object goes back to its pool. */
   shrink(): void {
-    if (this.bytes.length > keptBytes) this.bytes = allocate(initialBytes);
+    if (this.bytes.length > keptBytes) this.#setBytes(allocate(initialBytes));
   }
 
   /** Makes room for `more` bytes behind `used`; `bytes` may be another buffer afterwards. */
@@ -173,6 +184,7 @@ export class Head {
     this.reasonStart = other.reasonStart;
     this.reasonEnd = other.reasonEnd;
     this.version = other.version;
+    this.scheme = other.scheme;
     this.methodStart = other.methodStart;
     this.methodEnd = other.methodEnd;
     this.schemeStart = other.schemeStart;
@@ -198,6 +210,12 @@ export class Head {
     return this.method === 0 ? this.text(this.methodStart, this.methodEnd) : (methodText[this.method] as string);
   }
 
+  /** The scheme's text, or '' where the message did not say one. */
+  schemeName(): string {
+    if (this.scheme === scheme.other) return this.text(this.schemeStart, this.schemeEnd);
+    return this.scheme === scheme.http ? 'http' : this.scheme === scheme.https ? 'https' : '';
+  }
+
   /** Appends one field whose bytes are known by an id. */
   pushWithId(
     id: number,
@@ -211,8 +229,19 @@ export class Head {
     const index = this.count;
     if (index >= this.ids.length) this.#growIds();
     this.ids[index] = id;
+    const at = index * fieldStride;
+    if (at === this.fields.length) this.#growFields();
+    const f = this.fields;
+    f[at] = token;
+    f[at + 1] = name;
+    f[at + 2] = nameEnd;
+    f[at + 3] = value;
+    f[at + 4] = valueEnd;
+    f[at + 5] = line;
+    this.count = index + 1;
     this.idCount = index + 1;
-    this.push(token, name, nameEnd, value, valueEnd, line);
+    if (token < 32) this.seenLow |= 1 << token;
+    else this.seenHigh |= 1 << (token - 32);
   }
 
   #growIds(): void {
@@ -444,10 +473,16 @@ export class Head {
   }
 
   #reserve(more: number): void {
-    if (this.used + more <= this.bytes.length) return;
-    const grown = allocate(Math.max(this.bytes.length * 2, this.used + more));
+    const needed = this.used + more + slackBytes;
+    if (needed <= this.bytes.length) return;
+    const grown = allocate(Math.max(this.bytes.length * 2, needed));
     this.bytes.copy(grown, 0, 0, this.used);
-    this.bytes = grown;
+    this.#setBytes(grown);
+  }
+
+  #setBytes(bytes: HeadBuffer): void {
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer);
   }
 
   #growFields(): void {

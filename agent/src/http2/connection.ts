@@ -40,6 +40,7 @@ import { Sender, type SenderOwner } from './sender.ts';
 import { checkSetting, firstFrames, type Role, settingBytes, settingId, settingValue } from './settings.ts';
 import { type Http2Stream, type Http2StreamEvents, ignoringEvents, type ResetCause } from './stream.ts';
 import { StreamTable } from './stream-table.ts';
+import { viewOf } from './words.ts';
 
 export interface Http2ConnectionEvents {
   /** Clients: TCP and TLS are up. */
@@ -544,7 +545,7 @@ export class Http2Connection implements StreamHandler, FrameSink, SenderOwner, K
   #decode(kind: HeadKind, b: Buffer, start: number, end: number): boolean {
     const { host, options } = this;
     host.assembly.begin(host.head, kind, this.#limits, options.allowConnect);
-    if (this.#decoder.decode(b, start, end, host.assembly)) {
+    if (this.#decoder.decode(b, b === host.readBuffer ? host.readView : viewOf(b), start, end, host.assembly)) {
       host.assembly.finish();
       return true;
     }

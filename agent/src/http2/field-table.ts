@@ -4,8 +4,10 @@
  * [start, end) of `bytes`. Memory grows with what is in it, so that an idle connection pays little.
  */
 
+import { copyWords, slack, viewOf } from './words.ts';
+
 const entryOverhead = 32;
-const entryInts = 4;
+export const entryInts = 4;
 const smallestEntries = 16;
 const smallestBytes = 512;
 
@@ -14,6 +16,7 @@ let nextId = 64;
 
 export class FieldTable {
   bytes: Buffer = Buffer.alloc(0);
+  view: DataView = viewOf(this.bytes);
   /** Entries that were ever inserted; the newest is number inserted - 1. */
   inserted = 0;
   count = 0;
@@ -21,9 +24,9 @@ export class FieldTable {
   maxSize: number;
   #start = 0;
   #end = 0;
-  /** Four numbers for each entry: line, length of the name, length of the value, token. */
-  #entries = new Int32Array(0);
-  #ids = new Float64Array(0);
+  /** Four numbers for each slot: line, length of the name, length of the value, token. */
+  entries: Int32Array = new Int32Array(0);
+  ids: Float64Array = new Float64Array(0);
   #mask = -1;
 
   constructor(maxSize: number) {
@@ -35,24 +38,9 @@ export class FieldTable {
     return this.inserted - number <= this.count && number >= 0;
   }
 
-  lineOf(number: number): number {
-    return this.#entries[(number & this.#mask) * entryInts] as number;
-  }
-
-  nameLengthOf(number: number): number {
-    return this.#entries[(number & this.#mask) * entryInts + 1] as number;
-  }
-
-  valueLengthOf(number: number): number {
-    return this.#entries[(number & this.#mask) * entryInts + 2] as number;
-  }
-
-  tokenOf(number: number): number {
-    return this.#entries[(number & this.#mask) * entryInts + 3] as number;
-  }
-
-  idOf(number: number): number {
-    return this.#ids[number & this.#mask] as number;
+  /** Index of an entry that is there, in `entries` and `ids`. */
+  slotOf(number: number): number {
+    return number & this.#mask;
   }
 
   /** Changes the limit and drops what no longer fits. */
@@ -63,10 +51,11 @@ export class FieldTable {
 
   #evictTo(size: number): void {
     while (this.size > size) {
-      const oldest = this.inserted - this.count;
-      this.size -= this.nameLengthOf(oldest) + this.valueLengthOf(oldest) + entryOverhead;
+      const e = this.slotOf(this.inserted - this.count) * entryInts;
+      const length = (this.entries[e + 1] as number) + (this.entries[e + 2] as number);
+      this.size -= length + entryOverhead;
+      this.#start += length + 4;
       this.count--;
-      this.#start += this.nameLengthOf(oldest) + this.valueLengthOf(oldest) + 4;
     }
     if (this.count === 0) this.#start = this.#end = 0;
   }
@@ -76,10 +65,10 @@ export class FieldTable {
    * then empty (RFC 7541 section 4.4).
    */
   insert(
-    names: Buffer,
+    names: DataView,
     name: number,
     nameLength: number,
-    values: Buffer,
+    values: DataView,
     value: number,
     valueLength: number,
     token: number,
@@ -88,27 +77,26 @@ export class FieldTable {
     this.#evictTo(size > this.maxSize ? 0 : this.maxSize - size);
     if (size > this.maxSize) return 0;
     const length = nameLength + valueLength + 4;
-    if (this.#end + length > this.bytes.length) this.#makeRoom(length);
+    if (this.#end + length + slack > this.bytes.length) this.#makeRoom(length);
     if (this.count > this.#mask) this.#growEntries();
     const to = this.bytes;
     const at = this.#end;
-    for (let i = 0; i < nameLength; i++) to[at + i] = names[name + i] as number;
+    copyWords(names, name, this.view, at, nameLength);
     const middle = at + nameLength;
     to[middle] = 58;
     to[middle + 1] = 32;
-    if (valueLength > 96) values.copy(to, middle + 2, value, value + valueLength);
-    else for (let i = 0; i < valueLength; i++) to[middle + 2 + i] = values[value + i] as number;
+    copyWords(values, value, this.view, middle + 2, valueLength);
     this.#end = at + length;
     to[this.#end - 2] = 13;
     to[this.#end - 1] = 10;
     const slot = this.inserted & this.#mask;
     const e = slot * entryInts;
-    this.#entries[e] = at;
-    this.#entries[e + 1] = nameLength;
-    this.#entries[e + 2] = valueLength;
-    this.#entries[e + 3] = token;
+    this.entries[e] = at;
+    this.entries[e + 1] = nameLength;
+    this.entries[e + 2] = valueLength;
+    this.entries[e + 3] = token;
     const id = nextId++;
-    this.#ids[slot] = id;
+    this.ids[slot] = id;
     this.inserted++;
     this.count++;
     this.size += size;
@@ -118,14 +106,16 @@ export class FieldTable {
   /** Moves the live lines to the front, of a larger buffer when they fill more than half of this one. */
   #makeRoom(length: number): void {
     const live = this.#end - this.#start;
-    const needed = live + length;
+    const needed = live + length + slack;
     const old = this.bytes;
-    if (needed > old.length / 2)
+    if (needed > old.length / 2) {
       this.bytes = Buffer.allocUnsafeSlow(Math.max(smallestBytes, old.length * 2, needed * 2));
+      this.view = viewOf(this.bytes);
+    }
     old.copy(this.bytes, 0, this.#start, this.#end);
     for (let n = this.inserted - this.count; n < this.inserted; n++) {
       const e = (n & this.#mask) * entryInts;
-      this.#entries[e] = (this.#entries[e] as number) - this.#start;
+      this.entries[e] = (this.entries[e] as number) - this.#start;
     }
     this.#start = 0;
     this.#end = live;
@@ -138,11 +128,11 @@ export class FieldTable {
     for (let n = this.inserted - this.count; n < this.inserted; n++) {
       const from = (n & this.#mask) * entryInts;
       const to = (n & (length - 1)) * entryInts;
-      for (let i = 0; i < entryInts; i++) entries[to + i] = this.#entries[from + i] as number;
-      ids[n & (length - 1)] = this.#ids[n & this.#mask] as number;
+      for (let i = 0; i < entryInts; i++) entries[to + i] = this.entries[from + i] as number;
+      ids[n & (length - 1)] = this.ids[n & this.#mask] as number;
     }
-    this.#entries = entries;
-    this.#ids = ids;
+    this.entries = entries;
+    this.ids = ids;
     this.#mask = length - 1;
   }
 }

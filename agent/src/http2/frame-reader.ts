@@ -3,7 +3,9 @@
  * handed on whole, their CONTINUATIONs joined; other frames whole. Knows the form of frames, not their meaning.
  * Invariant: holds at most one incomplete frame (16 KiB) and one header block.
  */
+
 import { defaultFrameBytes, errorCode, flag, frameHeaderBytes, frameType, readUint31 } from './frame.ts';
+import { slack } from './words.ts';
 
 /** Frames with END_HEADERS missing are joined up to this many; more is a flood. */
 const maxContinuations = 64;
@@ -226,7 +228,7 @@ export class FrameReader {
     }
     const error = this.#append(from, to);
     if (error !== 0 || (flags & flag.endHeaders) === 0) return error;
-    const block = this.#block ?? Buffer.alloc(0);
+    const block = this.#block ?? Buffer.alloc(slack);
     const length = this.#blockLength;
     const id = this.#blockStream;
     this.#block = null;
@@ -238,7 +240,7 @@ export class FrameReader {
   #append(from: number, to: number): number {
     const length = this.#blockLength + to - from;
     if (length > this.#maxBlock) return errorCode.enhanceYourCalm;
-    if (this.#block === null || this.#block.length < length) {
+    if (this.#block === null || this.#block.length < length + slack) {
       const grown = Buffer.allocUnsafeSlow(Math.max(1024, length * 2));
       this.#block?.copy(grown, 0, 0, this.#blockLength);
       this.#block = grown;

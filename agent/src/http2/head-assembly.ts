@@ -5,10 +5,10 @@
  * Invariant: after finish() === headVerdict.ok the head reads like one that the HTTP/1.1 parser has made.
  */
 import { tokenLower } from '../http1/character-classes.ts';
-import { fieldStride, Head, removedToken } from '../http1/head.ts';
+import { fieldStride, Head, removedToken, scheme } from '../http1/head.ts';
 import { findMethod, hashStep, method, token } from '../http1/known-headers.ts';
 import { type HeadLimits, isHost, isWord, noteContentLength, targetMarks } from '../http1/parse-head.ts';
-import { firstPseudo, pseudo } from './static-table.ts';
+import { firstPseudo, fixedStatus, pseudo } from './static-table.ts';
 
 export type HeadKind = 'request' | 'response' | 'trailers' | 'ignored';
 
@@ -17,10 +17,33 @@ export const headVerdict = { ok: 0, malformed: 1, tooLarge: 2, tooManyHeaders: 3
 
 const encoder = new TextEncoder();
 const trailersWord = encoder.encode('trailers');
+const httpWord = encoder.encode('http');
+const httpsWord = encoder.encode('https');
 const continueWord = encoder.encode('100-continue');
 
 /** Bits of the pseudo-headers seen. */
 const saw = { authority: 1, method: 2, path: 4, scheme: 8, status: 16, protocol: 32 } as const;
+
+/** What an entry for :method, :scheme or :status counts, about. */
+const fixedBytes = 16;
+const judgedSlots = 64;
+
+/** Tokens that #note looks at. */
+const noted = new Uint8Array(64);
+for (const name of [
+  'connection',
+  'transfer-encoding',
+  'keep-alive',
+  'proxy-connection',
+  'upgrade',
+  'te',
+  'host',
+  'content-length',
+  'cookie',
+  'expect',
+] as const) {
+  noted[token[name]] = 1;
+}
 
 export class HeadAssembly {
   head: Head = new Head();
@@ -33,6 +56,12 @@ export class HeadAssembly {
   #seen = 0;
   #crumbs = 0;
   #regular = false;
+  #discard = false;
+  /** Paths and authorities that were looked at before, by id; and what was found in a path. */
+  readonly #authorities = new Float64Array(judgedSlots);
+  readonly #paths = new Float64Array(judgedSlots);
+  readonly #queries = new Int32Array(judgedSlots);
+  readonly #marks = new Int32Array(judgedSlots);
 
   constructor(limits: HeadLimits) {
     this.#limits = limits;
@@ -52,28 +81,57 @@ export class HeadAssembly {
     this.#seen = 0;
     this.#crumbs = 0;
     this.#regular = false;
+    this.#discard = kind === 'ignored';
+  }
+
+  /**
+   * Takes :method, :scheme or :status out of the static table, whose text need not be kept. False when it is not that
+   * simple: then the line has to be copied like any other.
+   */
+  fixed(index: number): boolean {
+    if (this.#discard || this.#regular) return false;
+    const { head } = this;
+    if (index >= 8) {
+      if (this.kind !== 'response' || this.#seen !== 0) return false;
+      this.#seen = saw.status;
+      head.status = fixedStatus(index);
+    } else if (this.kind !== 'request') return false;
+    else if (index <= 3) {
+      if (!this.#once(saw.method)) return false;
+      head.method = index === 2 ? method.GET : method.POST;
+    } else {
+      if (!this.#once(saw.scheme)) return false;
+      head.scheme = index === 6 ? scheme.http : scheme.https;
+    }
+    this.#size += fixedBytes;
+    return true;
   }
 
   /** One line has been written to [name, head.used) of the head's bytes; `id` as in Head.ids. */
   field(known: number, name: number, nameEnd: number, value: number, valueEnd: number, id: number): void {
     const { head } = this;
-    this.#size += nameEnd - name + valueEnd - value + 4;
-    if (this.verdict !== headVerdict.ok || this.kind === 'ignored' || this.#size > this.#limits.maxBytes) {
-      if (this.verdict === headVerdict.ok && this.kind !== 'ignored') this.verdict = headVerdict.tooLarge;
+    if (this.#discard) {
       head.used = 0;
       return;
     }
-    if (known >= firstPseudo) {
-      if (!this.#pseudo(known, nameEnd, value, valueEnd, id)) this.verdict = headVerdict.malformed;
-      return;
+    this.#size += nameEnd - name + valueEnd - value + 4;
+    if (this.#size > this.#limits.maxBytes) this.#reject(headVerdict.tooLarge);
+    else if (known >= firstPseudo) {
+      if (!this.#pseudo(known, nameEnd, value, valueEnd, id)) this.#reject(headVerdict.malformed);
+    } else {
+      this.#regular = true;
+      if (++this.#fields > this.#limits.maxHeaders) this.#reject(headVerdict.tooManyHeaders);
+      else if (noted[known] === 0 || this.#note(known, value, valueEnd)) {
+        head.pushWithId(id, known, name, nameEnd, value, valueEnd, head.used);
+      }
     }
-    this.#regular = true;
-    if (++this.#fields > this.#limits.maxHeaders) {
-      this.verdict = headVerdict.tooManyHeaders;
-      return;
-    }
-    if (known !== 0 && !this.#note(known, value, valueEnd)) return;
-    head.pushWithId(id, known, name, nameEnd, value, valueEnd, head.used);
+  }
+
+  /** Nothing is stored from here on. */
+  #reject(verdict: number): void {
+    this.verdict = verdict;
+    this.#discard = true;
+    this.head.used = 0;
   }
 
   /** Looks at a field that means something to the protocol; false when it is not to be stored. */
@@ -86,19 +144,19 @@ export class HeadAssembly {
       case token['keep-alive']:
       case token['proxy-connection']:
       case token.upgrade:
-        this.verdict = headVerdict.malformed;
+        this.#reject(headVerdict.malformed);
         return false;
       case token.te:
-        if (!isWord(b, value, valueEnd, trailersWord)) this.verdict = headVerdict.malformed;
-        return true;
+        if (isWord(b, value, valueEnd, trailersWord)) return true;
+        this.#reject(headVerdict.malformed);
+        return false;
       case token.host:
         return this.kind !== 'trailers' && this.#host(value, valueEnd);
       case token['content-length']:
         if (this.kind === 'trailers') return false;
-        if (head.contentLength >= 0 || !noteContentLength(b, value, valueEnd, head)) {
-          this.verdict = headVerdict.malformed;
-        }
-        return true;
+        if (head.contentLength < 0 && noteContentLength(b, value, valueEnd, head)) return true;
+        this.#reject(headVerdict.malformed);
+        return false;
       case token.cookie:
         this.#crumbs++;
         return true;
@@ -113,10 +171,10 @@ export class HeadAssembly {
   /** :authority has the say where there are both (as in Envoy); two Host fields are refused. */
   #host(value: number, valueEnd: number): boolean {
     if (this.kind === 'response') return true;
-    if (!isHost(this.head.bytes, value, valueEnd)) this.verdict = headVerdict.malformed;
-    if ((this.#seen & saw.authority) !== 0) return false;
-    if (this.head.has(token.host)) this.verdict = headVerdict.malformed;
-    return true;
+    const authority = (this.#seen & saw.authority) !== 0;
+    if (isHost(this.head.bytes, value, valueEnd) && (authority || !this.head.has(token.host))) return !authority;
+    this.#reject(headVerdict.malformed);
+    return false;
   }
 
   #pseudo(known: number, nameEnd: number, value: number, valueEnd: number, id: number): boolean {
@@ -151,8 +209,12 @@ export class HeadAssembly {
   #authority(nameEnd: number, value: number, valueEnd: number, id: number): boolean {
     const { head } = this;
     const b = head.bytes;
-    if (!isHost(b, value, valueEnd)) return false;
-    for (let i = value; i < valueEnd; i++) if (b[i] === 64) return false;
+    const slot = id & (judgedSlots - 1);
+    if (id <= 0 || this.#authorities[slot] !== id) {
+      if (!isHost(b, value, valueEnd)) return false;
+      for (let i = value; i < valueEnd; i++) if (b[i] === 64) return false;
+      if (id > 0) this.#authorities[slot] = id;
+    }
     const name = nameEnd - 4;
     b[name] = 104;
     b[name + 1] = 111;
@@ -179,21 +241,40 @@ export class HeadAssembly {
   #path(value: number, valueEnd: number, id: number): boolean {
     const { head } = this;
     head.targetStart = value;
-    head.pathMarks = targetMarks(head.bytes, value, valueEnd, head, 0);
     head.targetId = id;
-    return valueEnd > value && head.targetEnd === valueEnd;
+    const slot = id & (judgedSlots - 1);
+    if (id > 0 && this.#paths[slot] === id) {
+      head.targetEnd = valueEnd;
+      head.queryStart = value + (this.#queries[slot] as number);
+      head.pathMarks = this.#marks[slot] as number;
+      return true;
+    }
+    head.pathMarks = targetMarks(head.bytes, value, valueEnd, head, 0);
+    if (valueEnd === value || head.targetEnd !== valueEnd) return false;
+    if (id > 0) {
+      this.#paths[slot] = id;
+      this.#queries[slot] = head.queryStart - value;
+      this.#marks[slot] = head.pathMarks;
+    }
+    return true;
   }
 
   #scheme(value: number, valueEnd: number): boolean {
     const { head } = this;
+    const b = head.bytes;
     for (let i = value; i < valueEnd; i++) {
-      const c = head.bytes[i] as number;
+      const c = b[i] as number;
       const lower = c | 0x20;
       const mark = c === 43 || c === 45 || c === 46 || (c >= 48 && c <= 57);
       if (!(lower >= 97 && lower <= 122) && !(mark && i > value)) return false;
     }
-    head.schemeStart = value;
-    head.schemeEnd = valueEnd;
+    if (isWord(b, value, valueEnd, httpWord)) head.scheme = scheme.http;
+    else if (isWord(b, value, valueEnd, httpsWord)) head.scheme = scheme.https;
+    else {
+      head.scheme = scheme.other;
+      head.schemeStart = value;
+      head.schemeEnd = valueEnd;
+    }
     return valueEnd > value;
   }
 
@@ -213,7 +294,7 @@ export class HeadAssembly {
   /** What can only be judged with all fields in hand. */
   finish(): number {
     if (this.kind === 'ignored') return headVerdict.ok;
-    if (this.verdict === headVerdict.ok && !this.#isComplete()) this.verdict = headVerdict.malformed;
+    if (this.verdict === headVerdict.ok && !this.#isComplete()) this.#reject(headVerdict.malformed);
     if (this.verdict === headVerdict.ok && this.#crumbs > 1) joinCookies(this.head, this.#crumbs);
     this.head.fieldsEnd = this.head.used;
     return this.verdict;

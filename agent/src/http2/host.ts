@@ -8,6 +8,7 @@ import { Head } from '../http1/head.ts';
 import type { LoopClock, Timers } from '../worker/runtime.ts';
 import { HeadAssembly } from './head-assembly.ts';
 import { Http2Stream } from './stream.ts';
+import { viewOf } from './words.ts';
 
 /** Four TLS records. */
 export const chunkBytes = 65_536;
@@ -44,6 +45,7 @@ export interface Http2HostOptions {
 
 export class Http2Host {
   readonly readBuffer: Buffer;
+  readonly readView: DataView;
   readonly clock: LoopClock;
   readonly timers: Timers;
   readonly random: () => number;
@@ -62,6 +64,7 @@ export class Http2Host {
 
   constructor(options: Http2HostOptions) {
     this.readBuffer = options.readBuffer;
+    this.readView = viewOf(options.readBuffer);
     this.clock = options.clock;
     this.timers = options.timers;
     this.random = options.random;

@@ -7,19 +7,21 @@
 import { tokenLower, valueByte } from '../http1/character-classes.ts';
 import type { Head } from '../http1/head.ts';
 import { findHeader } from '../http1/known-headers.ts';
-import { FieldTable } from './field-table.ts';
+import { entryInts, FieldTable } from './field-table.ts';
 import type { HeadAssembly } from './head-assembly.ts';
 import { decodedBound, huffmanDecode, lastDecodeBad } from './huffman.ts';
 import {
+  isFixed,
   lineAt,
   nameLength,
   pseudo,
   pseudoToken,
   staticCount,
-  staticLines,
   staticToken,
+  staticView,
   valueLength,
 } from './static-table.ts';
+import { copyWords, mayHaveControls, slack } from './words.ts';
 
 /** The size that a table has before SETTINGS say otherwise. */
 export const initialTableSize = 4096;
@@ -47,8 +49,8 @@ export class HpackDecoder {
     this.#mustShrink = size < this.#table.maxSize;
   }
 
-  /** Decodes a whole header block in [start, end). False when the compression state is lost. */
-  decode(b: Buffer, start: number, end: number, assembly: HeadAssembly): boolean {
+  /** Decodes a whole header block in [start, end), with slack behind it. False when the compression state is lost. */
+  decode(b: Buffer, view: DataView, start: number, end: number, assembly: HeadAssembly): boolean {
     let p = start;
     while (p < end && ((b[p] as number) & 0xe0) === 0x20) {
       if (!this.#integer(b, p, end, 31) || this.#number > this.#limit) return false;
@@ -69,9 +71,9 @@ export class HpackDecoder {
         }
         if (!this.#indexed(index, assembly)) return false;
       } else if (first >= 64) {
-        p = this.#literal(b, p, end, 63, true, assembly);
+        p = this.#literal(b, view, p, end, 63, true, assembly);
       } else if (first < 32) {
-        p = this.#literal(b, p, end, 15, false, assembly);
+        p = this.#literal(b, view, p, end, 15, false, assembly);
       } else return false; // a size update behind a field
       if (p < 0) return false;
     }
@@ -96,46 +98,58 @@ export class HpackDecoder {
   }
 
   #indexed(index: number, assembly: HeadAssembly): boolean {
-    if (index <= staticCount) {
-      if (index === 0) return false;
+    if (index > staticCount) {
+      const table = this.#table;
+      const number = table.inserted - (index - staticCount);
+      if (!table.holds(number)) return false;
+      const { entries } = table;
+      const slot = table.slotOf(number);
+      const e = slot * entryInts;
       copyLine(
         assembly,
-        staticLines,
-        lineAt[index] as number,
-        nameLength[index] as number,
-        valueLength[index] as number,
-        staticToken[index] as number,
-        index,
+        table.view,
+        entries[e] as number,
+        entries[e + 1] as number,
+        entries[e + 2] as number,
+        entries[e + 3] as number,
+        table.ids[slot] as number,
       );
       return true;
     }
-    const table = this.#table;
-    const number = table.inserted - (index - staticCount);
-    if (!table.holds(number)) return false;
+    if (index === 0) return false;
+    if (isFixed[index] === 1 && assembly.fixed(index)) return true;
     copyLine(
       assembly,
-      table.bytes,
-      table.lineOf(number),
-      table.nameLengthOf(number),
-      table.valueLengthOf(number),
-      table.tokenOf(number),
-      table.idOf(number),
+      staticView,
+      lineAt[index] as number,
+      nameLength[index] as number,
+      valueLength[index] as number,
+      staticToken[index] as number,
+      index,
     );
     return true;
   }
 
   /** The position behind a literal field, or -1. */
-  #literal(b: Buffer, start: number, end: number, mask: number, index: boolean, assembly: HeadAssembly): number {
+  #literal(
+    b: Buffer,
+    view: DataView,
+    start: number,
+    end: number,
+    mask: number,
+    index: boolean,
+    assembly: HeadAssembly,
+  ): number {
     const never = ((b[start] as number) & 0x50) === 0x10;
     if (!this.#integer(b, start, end, mask)) return -1;
     const { head } = assembly;
     const line = head.used;
     const known =
-      this.#number === 0 ? this.#nameLiteral(b, this.#next, end, head) : this.#nameIndexed(this.#number, head);
+      this.#number === 0 ? this.#nameLiteral(b, view, this.#next, end, head) : this.#nameIndexed(this.#number, head);
     if (known < 0) return -1;
     const nameEnd = head.used;
     head.used = nameEnd + 2;
-    if (!this.#string(b, this.#next, end, head)) return -1;
+    if (!this.#string(b, view, this.#next, end, head)) return -1;
     const to = head.bytes;
     const valueEnd = head.used;
     to[nameEnd] = 58;
@@ -147,7 +161,7 @@ export class HpackDecoder {
     const fieldToken = this.#bad || isPadded(to, value, valueEnd) ? pseudo.invalid : known;
     const next = this.#next;
     let id = never ? neverIndexed : 0;
-    if (index) id = this.#table.insert(to, line, nameEnd - line, to, value, valueEnd - value, fieldToken);
+    if (index) id = this.#table.insert(head.view, line, nameEnd - line, head.view, value, valueEnd - value, fieldToken);
     assembly.field(fieldToken, line, nameEnd, value, valueEnd, id);
     return next;
   }
@@ -155,10 +169,11 @@ export class HpackDecoder {
   /** Copies the name of a table entry; its token, or -1 when there is no such entry. */
   #nameIndexed(index: number, head: Head): number {
     const next = this.#next;
-    let from = staticLines;
+    let from = staticView;
     let at = 0;
     let length = 0;
     let known = 0;
+    let invalid = false;
     if (index <= staticCount) {
       at = lineAt[index] as number;
       length = nameLength[index] as number;
@@ -167,31 +182,32 @@ export class HpackDecoder {
       const table = this.#table;
       const number = table.inserted - (index - staticCount);
       if (!table.holds(number)) return -1;
-      from = table.bytes;
-      at = table.lineOf(number);
-      length = table.nameLengthOf(number);
-      known = table.tokenOf(number);
-      // The value was what is wrong with it, or the name: judged again, since only its bytes count here.
-      if (known === pseudo.invalid) known = judgeName(from, at, at + length);
+      const e = table.slotOf(number) * entryInts;
+      from = table.view;
+      at = table.entries[e] as number;
+      length = table.entries[e + 1] as number;
+      known = table.entries[e + 3] as number;
+      invalid = known === pseudo.invalid;
     }
     head.reserve(length + 8);
-    const to = head.bytes;
     const o = head.used;
-    for (let i = 0; i < length; i++) to[o + i] = from[at + i] as number;
+    copyWords(from, at, head.view, o, length);
     head.used = o + length;
+    // The value was what is wrong with the entry, or the name: judged again, since only its bytes count here.
+    if (invalid) known = judgeName(head.bytes, o, o + length);
     this.#next = next;
     return known;
   }
 
   /** Decodes a name; its token (0 for an unknown name, `invalid` for one that cannot be), or -1. */
-  #nameLiteral(b: Buffer, start: number, end: number, head: Head): number {
+  #nameLiteral(b: Buffer, view: DataView, start: number, end: number, head: Head): number {
     const from = head.used;
-    if (!this.#string(b, start, end, head)) return -1;
+    if (!this.#string(b, view, start, end, head)) return -1;
     return judgeName(head.bytes, from, head.used);
   }
 
   /** Decodes a string literal to head.used and leaves room for a line end behind it; #bad says that it is no value. */
-  #string(b: Buffer, start: number, end: number, head: Head): boolean {
+  #string(b: Buffer, view: DataView, start: number, end: number, head: Head): boolean {
     if (start >= end) return false;
     const huffman = (b[start] as number) >= 128;
     if (!this.#integer(b, start, end, 127)) return false;
@@ -208,18 +224,17 @@ export class HpackDecoder {
       return true;
     }
     head.reserve(length + 4);
-    const to = head.bytes;
     const o = head.used;
-    let good = 1;
-    for (let i = 0; i < length; i++) {
-      const c = b[from + i] as number;
-      to[o + i] = c;
-      good &= valueByte[c] as number;
-    }
-    this.#bad = good === 0;
+    copyWords(view, from, head.view, o, length);
+    this.#bad = mayHaveControls(head.view, o, o + length) && hasBadByte(head.bytes, o, o + length);
     head.used = o + length;
     return true;
   }
+}
+
+function hasBadByte(b: Buffer, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if (valueByte[b[i] as number] === 0) return true;
+  return false;
 }
 
 /** RFC 9113 section 8.2.1: a value neither begins nor ends with white space. */
@@ -244,7 +259,7 @@ function judgeName(b: Buffer, start: number, end: number): number {
 
 function copyLine(
   assembly: HeadAssembly,
-  from: Buffer,
+  from: DataView,
   at: number,
   nameBytes: number,
   valueBytes: number,
@@ -253,11 +268,9 @@ function copyLine(
 ): void {
   const { head } = assembly;
   const length = nameBytes + valueBytes + 4;
-  if (head.used + length > head.bytes.length) head.reserve(length);
-  const to = head.bytes;
   const o = head.used;
-  if (length > 128) from.copy(to, o, at, at + length);
-  else for (let i = 0; i < length; i++) to[o + i] = from[at + i] as number;
+  if (o + length + slack > head.bytes.length) head.reserve(length);
+  copyWords(from, at, head.view, o, length);
   head.used = o + length;
   const nameEnd = o + nameBytes;
   assembly.field(known, o, nameEnd, nameEnd + 2, nameEnd + 2 + valueBytes, id);

@@ -4,13 +4,14 @@
  * it is seen for the second time, so that unique values (trace ids) do not push the useful ones out.
  * Invariant: nothing is inserted that the peer's table, as last announced, would not hold.
  */
-import { fieldStride, type Head, removedToken } from '../http1/head.ts';
+import { fieldStride, type Head, removedToken, scheme as schemes } from '../http1/head.ts';
 import { method, methodText, token } from '../http1/known-headers.ts';
 import { isWord } from '../http1/parse-head.ts';
-import { FieldTable } from './field-table.ts';
+import { entryInts, FieldTable } from './field-table.ts';
 import { initialTableSize } from './hpack-decoder.ts';
 import { huffmanEncode, huffmanLength } from './huffman.ts';
-import { hashBytes, lineAt, staticCount, staticLines, staticName, staticToken } from './static-table.ts';
+import { hashBytes, lineAt, staticCount, staticLines, staticName, staticToken, staticView } from './static-table.ts';
+import { equalWords, hashWords, slack, viewOf } from './words.ts';
 
 const idSlots = 64;
 const hashSlots = 128;
@@ -20,6 +21,9 @@ const guessableCookie = 20;
 
 const nameIndex = { authority: 1, method: 2, path: 4, scheme: 6, status: 8 } as const;
 const rootPath = 4;
+/** As an id: never indexed, or left out. */
+const never = -1;
+const omit = -2;
 
 /** Static index of each known name, by its token. */
 const indexOfToken = new Uint8Array(64);
@@ -43,7 +47,8 @@ for (const name of [
 for (const name of ['host', 'te', 'cookie', 'authorization', 'proxy-authorization'] as const)
   left[token[name]] = looked;
 
-const digits: Buffer = Buffer.alloc(3000);
+const digits: Buffer = Buffer.alloc(3000 + slack);
+const digitsView = viewOf(digits);
 for (let status = 0; status < 1000; status++) digits.write(String(status).padStart(3, '0'), status * 3, 'latin1');
 const staticStatuses = new Uint8Array(1000);
 for (let i = 8; i <= 14; i++) {
@@ -51,13 +56,18 @@ for (let i = 8; i <= 14; i++) {
   staticStatuses[Number(staticLines.toString('latin1', value, value + 3))] = i;
 }
 
-const methodBytes: readonly Buffer[] = methodText.map((text) => Buffer.from(text, 'latin1'));
-const protocolName = Buffer.from(':protocol', 'latin1');
+/** Texts with slack behind them. */
+const methodBytes: readonly Buffer[] = methodText.map((text) =>
+  Buffer.from(text.padEnd(text.length + slack), 'latin1'),
+);
+const methodViews: readonly DataView[] = methodBytes.map(viewOf);
+const protocolName = Buffer.from(':protocol'.padEnd(9 + slack), 'latin1');
+const protocolView = viewOf(protocolName);
 const trailersWord: Uint8Array = new TextEncoder().encode('trailers');
 
 /** An upper bound of what a head is encoded in. */
 export function encodedBound(head: Head): number {
-  return head.used + head.count * 12 + 160;
+  return head.used + head.count * 12 + 160 + slack;
 }
 
 export class HpackEncoder {
@@ -97,7 +107,7 @@ export class HpackEncoder {
     if (!connect) p = this.#path(head, to, p);
     if (head.protocolEnd > head.protocolStart) {
       const { protocolStart, protocolEnd } = head;
-      p = this.#field(protocolName, 0, 9, head.bytes, protocolStart, protocolEnd, 0, 0, to, p);
+      p = this.#field(protocolName, protocolView, 0, 9, head.bytes, head.view, protocolStart, protocolEnd, 0, 0, to, p);
     }
     return this.#fields(head, true, to, p);
   }
@@ -109,7 +119,20 @@ export class HpackEncoder {
     else {
       const value = head.status * 3;
       const name = lineAt[nameIndex.status] as number;
-      p = this.#field(staticLines, name, name + 7, digits, value, value + 3, nameIndex.status, 0, to, p);
+      p = this.#field(
+        staticLines,
+        staticView,
+        name,
+        name + 7,
+        digits,
+        digitsView,
+        value,
+        value + 3,
+        nameIndex.status,
+        0,
+        to,
+        p,
+      );
     }
     return this.#fields(head, false, to, p);
   }
@@ -142,55 +165,79 @@ export class HpackEncoder {
       to[at] = head.method === method.GET ? 0x82 : 0x83;
       return at + 1;
     }
-    const known = head.method !== 0;
-    const values = known ? (methodBytes[head.method] as Buffer) : head.bytes;
-    const value = known ? 0 : head.methodStart;
-    const valueEnd = known ? values.length : head.methodEnd;
-    const name = lineAt[nameIndex.method] as number;
-    return this.#field(staticLines, name, name + 7, values, value, valueEnd, nameIndex.method, 0, to, at);
+    const name = nameIndex.method;
+    if (head.method === 0)
+      return this.#pseudo(name, 7, head.bytes, head.view, head.methodStart, head.methodEnd, 0, to, at);
+    const values = methodBytes[head.method] as Buffer;
+    return this.#pseudo(name, 7, values, methodViews[head.method] as DataView, 0, values.length - slack, 0, to, at);
   }
 
   #scheme(head: Head, fallback: 'http' | 'https', to: Buffer, at: number): number {
-    const { schemeStart, schemeEnd } = head;
-    const length = schemeEnd - schemeStart;
-    if (length === 0 || length === 4 || length === 5) {
-      const https = length === 0 ? fallback === 'https' : head.text(schemeStart, schemeEnd) === 'https';
-      if (https || length === 0 || head.text(schemeStart, schemeEnd) === 'http') {
-        to[at] = https ? 0x87 : 0x86;
-        return at + 1;
-      }
+    if (head.scheme === schemes.other) {
+      const { bytes, view, schemeStart, schemeEnd } = head;
+      return this.#pseudo(nameIndex.scheme, 7, bytes, view, schemeStart, schemeEnd, 0, to, at);
     }
-    const name = lineAt[nameIndex.scheme] as number;
-    return this.#field(staticLines, name, name + 7, head.bytes, schemeStart, schemeEnd, nameIndex.scheme, 0, to, at);
+    const https = head.scheme === 0 ? fallback === 'https' : head.scheme === schemes.https;
+    to[at] = https ? 0x87 : 0x86;
+    return at + 1;
   }
 
   #authority(head: Head, to: Buffer, at: number): number {
     const index = head.find(token.host);
     if (index < 0) return at;
+    const { bytes, view, fields } = head;
     const f = index * fieldStride;
     const id = index < head.idCount ? (head.ids[index] as number) : 0;
-    const value = head.fields[f + 3] as number;
-    const valueEnd = head.fields[f + 4] as number;
-    const name = lineAt[nameIndex.authority] as number;
-    return this.#field(staticLines, name, name + 10, head.bytes, value, valueEnd, nameIndex.authority, id, to, at);
+    return this.#pseudo(
+      nameIndex.authority,
+      10,
+      bytes,
+      view,
+      fields[f + 3] as number,
+      fields[f + 4] as number,
+      id,
+      to,
+      at,
+    );
   }
 
   #path(head: Head, to: Buffer, at: number): number {
-    const { bytes, targetStart, targetEnd } = head;
+    const { bytes, view, targetStart, targetEnd } = head;
     if (targetEnd === targetStart + 1 && bytes[targetStart] === 47) {
       to[at] = 128 | rootPath;
       return at + 1;
     }
-    const name = lineAt[nameIndex.path] as number;
+    return this.#pseudo(nameIndex.path, 5, bytes, view, targetStart, targetEnd, head.targetId, to, at);
+  }
+
+  /** A pseudo-header whose name is that of a static entry. */
+  #pseudo(
+    index: number,
+    nameBytes: number,
+    values: Buffer,
+    valueView: DataView,
+    value: number,
+    valueEnd: number,
+    id: number,
+    to: Buffer,
+    at: number,
+  ): number {
+    if (id > 0) {
+      const known = this.#known(id, to, at);
+      if (known > 0) return known;
+    }
+    const name = lineAt[index] as number;
     return this.#field(
       staticLines,
+      staticView,
       name,
-      name + 5,
-      bytes,
-      targetStart,
-      targetEnd,
-      nameIndex.path,
-      head.targetId,
+      name + nameBytes,
+      values,
+      valueView,
+      value,
+      valueEnd,
+      index,
+      id,
       to,
       at,
     );
@@ -198,34 +245,87 @@ export class HpackEncoder {
 
   /** All fields, without those of the connection; `host` was written as :authority, and trailers have none. */
   #fields(head: Head, skipHost: boolean, to: Buffer, at: number): number {
-    const { bytes, fields, ids, idCount, count } = head;
+    const { bytes, view, fields, ids, idCount, count } = head;
     let p = at;
     for (let i = 0; i < count; i++) {
       const f = i * fieldStride;
       const known = fields[f] as number;
       if (known === removedToken) continue;
-      let id = i < idCount ? (ids[i] as number) : 0;
-      const name = fields[f + 1] as number;
-      const nameEnd = fields[f + 2] as number;
-      const value = fields[f + 3] as number;
-      const valueEnd = fields[f + 4] as number;
       const special = left[known] as number;
-      if (special !== 0) {
-        if (special === omitted || (known === token.host && skipHost)) continue;
-        if (known === token.te) {
-          if (!isWord(bytes, value, valueEnd, trailersWord)) continue;
-        } else if (known !== token.host && (known !== token.cookie || valueEnd - value < guessableCookie)) id = -1;
+      if (special === omitted || (known === token.host && skipHost)) continue;
+      let id = i < idCount ? (ids[i] as number) : 0;
+      if (special === looked) {
+        id = this.#look(head, i, known, id);
+        if (id === omit) continue;
       }
-      p = this.#field(bytes, name, nameEnd, bytes, value, valueEnd, indexOfToken[known] as number, id, to, p);
+      if (id > 0) {
+        const next = this.#known(id, to, p);
+        if (next > 0) {
+          p = next;
+          continue;
+        }
+      }
+      p = this.#field(
+        bytes,
+        view,
+        fields[f + 1] as number,
+        fields[f + 2] as number,
+        bytes,
+        view,
+        fields[f + 3] as number,
+        fields[f + 4] as number,
+        indexOfToken[known] as number,
+        id,
+        to,
+        p,
+      );
     }
     return p;
   }
 
+  /** The id of a field that may have to be left out, or kept out of tables. */
+  #look(head: Head, index: number, known: number, id: number): number {
+    const f = index * fieldStride;
+    const value = head.fields[f + 3] as number;
+    const valueEnd = head.fields[f + 4] as number;
+    switch (known) {
+      case token.host:
+        return id;
+      case token.te:
+        return isWord(head.bytes, value, valueEnd, trailersWord) ? id : omit;
+      case token.cookie:
+        return valueEnd - value < guessableCookie ? never : id;
+      default:
+        return never;
+    }
+  }
+
+  /** Writes the index of a field that is in a table, by its identity alone; 0 when it is not known to be there. */
+  #known(id: number, to: Buffer, at: number): number {
+    if (id <= staticCount) {
+      to[at] = 128 | id;
+      return at + 1;
+    }
+    const slot = id & (idSlots - 1);
+    const number = this.#idNumbers[slot] as number;
+    if (this.#idKeys[slot] !== id || !this.#table.holds(number)) return 0;
+    return this.#index(number, to, at);
+  }
+
+  #index(number: number, to: Buffer, at: number): number {
+    const index = staticCount + this.#table.inserted - number;
+    if (index >= 127) return writeInteger(to, at, 128, 127, index);
+    to[at] = 128 | index;
+    return at + 1;
+  }
+
   #field(
     names: Buffer,
+    nameView: DataView,
     name: number,
     nameEnd: number,
     values: Buffer,
+    valueView: DataView,
     value: number,
     valueEnd: number,
     knownName: number,
@@ -234,32 +334,31 @@ export class HpackEncoder {
     at: number,
   ): number {
     const table = this.#table;
-    if (id > 0) {
-      if (id <= staticCount) {
-        to[at] = 128 | id;
-        return at + 1;
-      }
-      const slot = id % idSlots;
-      const number = this.#idNumbers[slot] as number;
-      if (this.#idKeys[slot] === id && table.holds(number)) {
-        return writeInteger(to, at, 128, 127, staticCount + table.inserted - number);
-      }
+    if (id < 0) {
+      const index = nameIndexOf(knownName, names, name, nameEnd);
+      return literal(names, name, nameEnd, values, value, valueEnd, index, 0x10, 15, to, at);
     }
-    const nameHash = hashBytes(names, name, nameEnd, 0);
-    const index = knownName !== 0 ? knownName : staticName(nameHash, names, name, nameEnd);
-    if (id < 0) return literal(names, name, nameEnd, values, value, valueEnd, index, 0x10, 15, to, at);
-    const hash = hashBytes(values, value, valueEnd, nameHash);
-    const slot = (hash ^ (hash >>> 13)) & (hashSlots - 1);
+    const hash = hashWords(valueView, value, valueEnd, hashWords(nameView, name, nameEnd, 0));
+    const slot = hash & (hashSlots - 1);
     const number = this.#hashNumbers[slot] as number;
-    if (
-      this.#hashes[slot] === hash &&
-      table.holds(number) &&
-      isEntry(table, number, names, name, nameEnd, values, value, valueEnd)
-    ) {
-      if (id > 0) this.#remember(id, number);
-      return writeInteger(to, at, 128, 127, staticCount + table.inserted - number);
+    if (this.#hashes[slot] === hash && table.holds(number)) {
+      const e = table.slotOf(number) * entryInts;
+      const { entries } = table;
+      const line = entries[e] as number;
+      const nameBytes = nameEnd - name;
+      const valueBytes = valueEnd - value;
+      if (
+        entries[e + 1] === nameBytes &&
+        entries[e + 2] === valueBytes &&
+        equalWords(table.view, line, nameView, name, nameBytes) &&
+        equalWords(table.view, line + nameBytes + 2, valueView, value, valueBytes)
+      ) {
+        if (id > 0) this.#remember(id, number);
+        return this.#index(number, to, at);
+      }
     }
-    const seen = (hash ^ (hash >>> 11)) & (seenSlots - 1);
+    const index = nameIndexOf(knownName, names, name, nameEnd);
+    const seen = (hash >>> 8) & (seenSlots - 1);
     const size = nameEnd - name + valueEnd - value + 32;
     if (this.#seen[seen] !== hash || size > table.maxSize) {
       this.#seen[seen] = hash;
@@ -268,36 +367,19 @@ export class HpackEncoder {
     this.#hashes[slot] = hash;
     this.#hashNumbers[slot] = table.inserted;
     if (id > 0) this.#remember(id, table.inserted);
-    table.insert(names, name, nameEnd - name, values, value, valueEnd - value, 0);
+    table.insert(nameView, name, nameEnd - name, valueView, value, valueEnd - value, 0);
     return literal(names, name, nameEnd, values, value, valueEnd, index, 0x40, 63, to, at);
   }
 
   #remember(id: number, number: number): void {
-    const slot = id % idSlots;
+    const slot = id & (idSlots - 1);
     this.#idKeys[slot] = id;
     this.#idNumbers[slot] = number;
   }
 }
 
-function isEntry(
-  table: FieldTable,
-  number: number,
-  names: Buffer,
-  name: number,
-  nameEnd: number,
-  values: Buffer,
-  value: number,
-  valueEnd: number,
-): boolean {
-  const nameBytes = nameEnd - name;
-  const valueBytes = valueEnd - value;
-  if (table.nameLengthOf(number) !== nameBytes || table.valueLengthOf(number) !== valueBytes) return false;
-  const b = table.bytes;
-  let at = table.lineOf(number);
-  for (let i = 0; i < nameBytes; i++) if (b[at + i] !== names[name + i]) return false;
-  at += nameBytes + 2;
-  for (let i = 0; i < valueBytes; i++) if (b[at + i] !== values[value + i]) return false;
-  return true;
+function nameIndexOf(known: number, names: Buffer, name: number, nameEnd: number): number {
+  return known !== 0 ? known : staticName(hashBytes(names, name, nameEnd, 0), names, name, nameEnd);
 }
 
 /** Writes an integer behind the bits of `first` (RFC 7541 section 5.1); where it ends. */

@@ -3,6 +3,7 @@
  * Invariant: index 1 to 61; the line of entry i is `name: value CRLF` at lineAt[i].
  */
 import { hashStep, tokenOf } from '../http1/known-headers.ts';
+import { slack, viewOf } from './words.ts';
 
 const entries: readonly (readonly [name: string, value: string])[] = [
   [':authority', ''],
@@ -101,7 +102,9 @@ export function pseudoToken(b: Buffer, start: number, end: number): number {
 }
 
 const lines = entries.map(([name, value]) => `${name}: ${value}\r\n`);
-export const staticLines: Buffer = Buffer.from(lines.join(''), 'latin1');
+/** With slack behind them, for copies by words. */
+export const staticLines: Buffer = Buffer.from(lines.join('') + '\0'.repeat(slack), 'latin1');
+export const staticView: DataView = viewOf(staticLines);
 
 export const lineAt = new Int32Array(staticCount + 2);
 export const nameLength = new Int32Array(staticCount + 1);
@@ -146,3 +149,14 @@ export function staticName(hash: number, b: Uint8Array, start: number, end: numb
     if (i === length) return index;
   }
 }
+
+/** Entries that say something with no text worth keeping: method, scheme and status. */
+export const isFixed = new Uint8Array(staticCount + 1);
+for (const index of [2, 3, 6, 7, 8, 9, 10, 11, 12, 13, 14]) isFixed[index] = 1;
+
+/** Status of the entries 8 to 14. */
+export function fixedStatus(index: number): number {
+  return fixedStatuses[index - 8] as number;
+}
+
+const fixedStatuses: readonly number[] = [200, 204, 206, 304, 400, 404, 500];

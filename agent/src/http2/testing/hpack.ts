@@ -2,6 +2,7 @@
 import { Head } from '../../http1/head.ts';
 import { HeadAssembly, type HeadKind } from '../head-assembly.ts';
 import type { HpackDecoder } from '../hpack-decoder.ts';
+import { viewOf } from '../words.ts';
 
 export const wideLimits = { maxBytes: 61_440, maxHeaders: 100 };
 
@@ -23,7 +24,7 @@ export function decodeBlock(
   const assembly = new HeadAssembly(limits);
   const head = new Head();
   assembly.begin(head, kind, limits, connectProtocol);
-  const ok = decoder.decode(bytes, 8, 8 + block.length, assembly);
+  const ok = decoder.decode(bytes, viewOf(bytes), 8, 8 + block.length, assembly);
   assembly.finish();
   return { ok, verdict: assembly.verdict, head };
 }
@@ -60,5 +61,5 @@ export function fieldsOf(head: Head): string[] {
 }
 
 export function requestLine(head: Head): string {
-  return `${head.methodName()} ${head.text(head.targetStart, head.targetEnd)} ${head.text(head.schemeStart, head.schemeEnd)}`;
+  return `${head.methodName()} ${head.text(head.targetStart, head.targetEnd)} ${head.schemeName()}`;
 }

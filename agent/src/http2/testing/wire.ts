@@ -42,7 +42,6 @@ export class Side implements Stream {
   record = false;
   readonly sent: Buffer[] = [];
   peer: Side | null = null;
-  readonly #readBuffer = Buffer.alloc(readHeadroom + readCapacity + readTailroom);
   #wire: Buffer = Buffer.alloc(0);
   #queue: Buffer = Buffer.alloc(0);
   #input: Buffer = Buffer.alloc(0);
@@ -50,10 +49,15 @@ export class Side implements Stream {
   #deferred: (() => void)[] = [];
   #timers: { readonly dueMs: number; readonly call: () => void }[] = [];
 
-  constructor(random: () => number = () => 0.5) {
+  /** Sides of one thread share a host. */
+  constructor(random: () => number = () => 0.5, host: Http2Host | null = null) {
+    this.host = host ?? this.#newHost(random);
+  }
+
+  #newHost(random: () => number): Http2Host {
     const side = this;
-    this.host = new Http2Host({
-      readBuffer: this.#readBuffer,
+    return new Http2Host({
+      readBuffer: Buffer.alloc(readHeadroom + readCapacity + readTailroom),
       clock: {
         get nowMs() {
           return side.nowMs;
@@ -151,6 +155,13 @@ export class Side implements Stream {
     this.turn();
   }
 
+  /** Bytes arrive, which the caller does not touch before this returns: no copy. */
+  feedRaw(bytes: Buffer, start: number, end: number): void {
+    this.#input = bytes.subarray(start, end);
+    this.handler.onReadable(this);
+    this.turn();
+  }
+
   /** FIN arrives. */
   end(): void {
     this.#eof = true;
@@ -168,7 +179,7 @@ export class Side implements Stream {
 
   read(offset: number, capacity: number): number {
     if (this.#input.length === 0) return this.#eof ? readEof : readAgain;
-    const n = this.#input.copy(this.#readBuffer, offset, 0, capacity);
+    const n = this.#input.copy(this.host.readBuffer, offset, 0, capacity);
     this.#input = this.#input.subarray(n);
     this.bytesReceived += n;
     return n;
