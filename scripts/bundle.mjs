@@ -23,7 +23,9 @@ export const PROGRAMS = {
     assets: ['lib/xds/gen/xds.binpb'],
     late: { re2js: 'agent', yaml: 'lib/xds' },
     // A small young generation is enough for configuration, and every collection gives pages back.
-    nodeFlags: ['--no-warnings', '--expose-gc', '--max-semi-space-size=1'],
+    // Code that ran once is dropped at the next collection, and what runs often skips the compiler between interpreter
+    // and optimiser: 3 MB less, and the same speed once it is warm.
+    nodeFlags: ['--no-warnings', '--expose-gc', '--max-semi-space-size=1', '--bytecode-old-age=1', '--no-sparkplug'],
     warmUp: { args: ['--concurrency', '1', '--config-yaml', '{}'], until: '"started"' },
   },
 };
@@ -79,6 +81,7 @@ const common = {
   platform: 'node',
   target: 'node26',
   minifySyntax: true,
+  minifyWhitespace: true,
   legalComments: 'none',
   logLevel: 'silent',
   metafile: true,
