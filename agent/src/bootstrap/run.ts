@@ -17,6 +17,7 @@ const noStats = {
   rbac: () => 0,
   proxyProto: () => 0,
   listenerFilters: () => 0,
+  http2: () => 0,
 };
 
 /** Envoy leaves at once; connections in flight may finish here, for a while. */

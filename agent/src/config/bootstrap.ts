@@ -54,7 +54,7 @@ function readBootstrap(r: Reader, env: Omit<CompileEnvironment, 'staticSecrets'>
   const dynamic = r.inside('dynamicResources', readDynamic) ?? { adsCluster: null, lds: false, cds: false };
   const staticSecrets = new Set(r.message.staticResources?.secrets.map((s) => s.name));
   const resources = r.inside('staticResources', (s) =>
-    readStatic(s, dynamic, { ...env, staticSecrets, ...(node === undefined ? {} : { node }) }),
+    readStatic(s, { ...env, staticSecrets, ...(node === undefined ? {} : { node }) }),
   );
   const { clusters = [], listeners = [], secrets = [] } = resources ?? {};
   checkReferences(dynamic, clusters, listeners);
@@ -88,17 +88,11 @@ function readDynamic(r: MessageReader<Bootstrap_DynamicResources>): DynamicSourc
 
 type Static = Pick<CompiledBootstrap, 'clusters' | 'listeners' | 'secrets'>;
 
-function readStatic(
-  r: MessageReader<Bootstrap_StaticResources>,
-  dynamic: DynamicSources,
-  env: CompileEnvironment,
-): Static {
+function readStatic(r: MessageReader<Bootstrap_StaticResources>, env: CompileEnvironment): Static {
   const context = new CompileContext(env);
   return {
     secrets: r.each('secrets', (s) => readSecret(s, context)),
-    clusters: r
-      .take('clusters')
-      .map((c, i) => clusterResource(c, `${r.at('clusters')}[${i}]`, { http2: c.name === dynamic.adsCluster }, env)),
+    clusters: r.take('clusters').map((c, i) => clusterResource(c, `${r.at('clusters')}[${i}]`, env)),
     listeners: r.take('listeners').map((l, i) => listenerResource(l, `${r.at('listeners')}[${i}]`, env)),
   };
 }

@@ -14,42 +14,54 @@ import type { Maglev } from '@chainmail/xds/proto/envoy/extensions/load_balancin
 import type { Random } from '@chainmail/xds/proto/envoy/extensions/load_balancing_policies/random/v3/random';
 import type { RingHash } from '@chainmail/xds/proto/envoy/extensions/load_balancing_policies/ring_hash/v3/ring_hash';
 import type { RoundRobin } from '@chainmail/xds/proto/envoy/extensions/load_balancing_policies/round_robin/v3/round_robin';
-import type { HttpProtocolOptions } from '@chainmail/xds/proto/envoy/extensions/upstreams/http/v3/http_protocol_options';
+import type {
+  HttpProtocolOptions,
+  HttpProtocolOptions_ExplicitHttpConfig,
+} from '@chainmail/xds/proto/envoy/extensions/upstreams/http/v3/http_protocol_options';
+import { defaultHttp2Options, type Http2Options } from '../http2/options.ts';
 import type { ClusterSpec, HashingSpec, SlowStartSpec } from '../model/cluster.ts';
 import { readByHostname, readMaglev, readRing } from './consistent-hashing.ts';
 import { type CommonHttpOptions, readCommonHttpOptions, readHttp1Options } from './http-options.ts';
+import { readHttp2Options } from './http2-options.ts';
 import { type Extension, extension, type MessageReader } from './message-reader.ts';
 
 export interface ProtocolChoice {
   readonly protocol: ClusterSpec['protocol'];
+  readonly http2: Http2Options;
   readonly autoSni: boolean;
   readonly common: CommonHttpOptions | undefined;
 }
 
+type Version = Pick<ProtocolChoice, 'protocol' | 'http2'>;
+
 const optionsType = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 
-/** @param http2 whether HTTP/2 is possible: only for the clusters of gRPC services that the main thread talks to */
-export function readProtocol(r: MessageReader<Cluster>, http2: boolean): ProtocolChoice {
+export function readProtocol(r: MessageReader<Cluster>): ProtocolChoice {
   const entries = Object.entries(r.take('typedExtensionProtocolOptions'));
-  let choice: ProtocolChoice = readLegacy(r, http2);
+  let choice: ProtocolChoice = readLegacy(r);
   for (const [name, any] of entries) {
     if (name !== optionsType) throw r.unsupported('typedExtensionProtocolOptions', `'${name}' is not implemented`);
     choice = r.extension('typedExtensionProtocolOptions', any, [
-      extension<HttpProtocolOptions, ProtocolChoice>(optionsType, (o) => readOptions(o, http2)),
+      extension<HttpProtocolOptions, ProtocolChoice>(optionsType, readOptions),
     ]);
   }
-  return choice;
+  const { common } = choice;
+  return {
+    ...choice,
+    http2: {
+      ...choice.http2,
+      ...(common?.maxHeadersCount === undefined ? {} : { maxHeaders: common.maxHeadersCount }),
+    },
+  };
 }
 
 /** The deprecated fields of Cluster itself. */
-function readLegacy(r: MessageReader<Cluster>, http2: boolean): ProtocolChoice {
+function readLegacy(r: MessageReader<Cluster>): ProtocolChoice {
   const common = r.inside('commonHttpProtocolOptions', readUpstreamCommon);
   r.inside('httpProtocolOptions', readHttp1Options);
-  if (r.take('http2ProtocolOptions') !== undefined) {
-    if (!http2) throw r.unsupported('http2ProtocolOptions', http2Refused);
-    return { protocol: 'http2', autoSni: false, common };
-  }
-  return { protocol: 'http1', autoSni: false, common };
+  const http2 = r.inside('http2ProtocolOptions', readHttp2Options);
+  const protocol = http2 === undefined ? 'http1' : 'http2';
+  return { protocol, http2: http2 ?? defaultHttp2Options, autoSni: false, common };
 }
 
 /** The longest time of a request is the listener's or the route's to say. */
@@ -58,12 +70,10 @@ function readUpstreamCommon(r: MessageReader<CommonOptions>): CommonHttpOptions 
   return readCommonHttpOptions(r);
 }
 
-const http2Refused = 'HTTP/2 to upstreams is not implemented by this agent';
-
-function readOptions(r: MessageReader<HttpProtocolOptions>, http2: boolean): ProtocolChoice {
+function readOptions(r: MessageReader<HttpProtocolOptions>): ProtocolChoice {
   const common = r.inside('commonHttpProtocolOptions', readUpstreamCommon);
   const autoSni = r.inside('upstreamHttpProtocolOptions', readAutoSni) ?? false;
-  return { protocol: readVersion(r, http2), autoSni, common };
+  return { ...readVersion(r), autoSni, common };
 }
 
 function readAutoSni(r: MessageReader<UpstreamHttpProtocolOptions>): boolean {
@@ -71,31 +81,49 @@ function readAutoSni(r: MessageReader<UpstreamHttpProtocolOptions>): boolean {
   return r.take('autoSni');
 }
 
-function readVersion(r: MessageReader<HttpProtocolOptions>, http2: boolean): ClusterSpec['protocol'] {
+function readVersion(r: MessageReader<HttpProtocolOptions>): Version {
   const choice = r.take('upstreamProtocolOptions');
   switch (choice.case) {
     case 'explicitHttpConfig':
-      return r.within('explicitHttpConfig', choice.value, (e) => {
-        const config = e.take('protocolConfig');
-        if (config.case === 'http2ProtocolOptions') {
-          if (!http2) throw e.unsupported('http2ProtocolOptions', http2Refused);
-          return 'http2';
-        }
-        if (config.case !== 'httpProtocolOptions') throw e.unsupported(config.case ?? 'protocolConfig');
-        e.within('httpProtocolOptions', config.value, readHttp1Options);
-        return 'http1';
-      });
+      return r.within('explicitHttpConfig', choice.value, readExplicit);
     case 'useDownstreamProtocolConfig':
       return r.within('useDownstreamProtocolConfig', choice.value, (d) => {
         d.inside('httpProtocolOptions', readHttp1Options);
-        return 'downstream';
+        return {
+          protocol: 'downstream',
+          http2: d.inside('http2ProtocolOptions', readHttp2Options) ?? defaultHttp2Options,
+        };
       });
     case 'autoConfig':
-      throw r.unsupported('autoConfig');
+      return r.within('autoConfig', choice.value, (a) => {
+        a.inside('httpProtocolOptions', readHttp1Options);
+        return { protocol: 'auto', http2: a.inside('http2ProtocolOptions', readHttp2Options) ?? defaultHttp2Options };
+      });
     case undefined:
       throw r.invalid('upstreamProtocolOptions', 'is required');
   }
 }
+
+function readExplicit(r: MessageReader<HttpProtocolOptions_ExplicitHttpConfig>): Version {
+  const config = r.take('protocolConfig');
+  switch (config.case) {
+    case 'http2ProtocolOptions':
+      return { protocol: 'http2', http2: r.within('http2ProtocolOptions', config.value, readHttp2Options) };
+    case 'httpProtocolOptions':
+      r.within('httpProtocolOptions', config.value, readHttp1Options);
+      return { protocol: 'http1', http2: defaultHttp2Options };
+    default:
+      throw r.unsupported(config.case ?? 'protocolConfig');
+  }
+}
+
+/** What a TLS client offers where its context says nothing, as in Envoy; over HTTP/1.1 ones TCP may be proxied, too. */
+export const offeredAlpn: Readonly<Record<ClusterSpec['protocol'], readonly string[]>> = {
+  http1: [],
+  http2: ['h2'],
+  downstream: [],
+  auto: ['h2', 'http/1.1'],
+};
 
 type Balancing = Pick<ClusterSpec, 'lb' | 'leastRequestChoices' | 'hashing' | 'slowStart' | 'activeRequestBias'>;
 

@@ -132,11 +132,51 @@ test('upstream TLS without a version goes up to 1.2, as in Envoy; DNS keeps name
   t.like(source, { kind: 'dns', dns: { all: true, family: 'auto', refreshMs: 1_000 } });
 });
 
-const http2 = { explicit_http_config: { http2_protocol_options: {} } };
 const options = (config: Json): Json => ({
   typed_extension_protocol_options: {
     'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': { '@type': types.httpOptions, ...config },
   },
+});
+
+test("the protocol of an upstream: explicit, the old field, the client's, by ALPN", (t) => {
+  const tls = { transport_socket: { name: 'tls', typed_config: { '@type': types.upstreamTls, sni: 'example.test' } } };
+  const protocolOf = (json: Json): unknown => {
+    const { spec } = clusterOf({ name: 'c', load_assignment: assignment(endpoint('10.0.0.1')), ...tls, ...json });
+    return [spec.protocol, spec.tls?.alpn];
+  };
+  t.deepEqual(protocolOf({}), ['http1', []]);
+  t.deepEqual(protocolOf(options({ explicit_http_config: { http2_protocol_options: {} } })), ['http2', ['h2']]);
+  t.deepEqual(protocolOf({ http2_protocol_options: {} }), ['http2', ['h2']]);
+  t.deepEqual(protocolOf(options({ use_downstream_protocol_config: { http2_protocol_options: {} } })), [
+    'downstream',
+    [],
+  ]);
+  t.deepEqual(protocolOf(options({ auto_config: {} })), ['auto', ['h2', 'http/1.1']]);
+});
+
+test('http2_protocol_options in our words', (t) => {
+  const http2 = {
+    hpack_table_size: 0,
+    max_concurrent_streams: 7,
+    initial_stream_window_size: 65_536,
+    initial_connection_window_size: 1_048_576,
+    allow_connect: true,
+    connection_keepalive: { interval: '30s', timeout: '5s' },
+  };
+  const json = { name: 'c', load_assignment: assignment(endpoint('10.0.0.1')), http2_protocol_options: http2 };
+  t.like(clusterOf(json).spec.http2, {
+    hpackTableSize: 0,
+    maxConcurrentStreams: 7,
+    initialStreamWindowSize: 65_536,
+    initialConnectionWindowSize: 1_048_576,
+    allowConnect: true,
+    connectionKeepalive: {
+      intervalMs: 30_000,
+      timeoutMs: 5_000,
+      intervalJitterPercent: 15,
+      connectionIdleIntervalMs: 0,
+    },
+  });
 });
 
 const refused: readonly (readonly [string, Json, string])[] = [
@@ -181,16 +221,6 @@ const refused: readonly (readonly [string, Json, string])[] = [
     'zones',
     { common_lb_config: { zone_aware_lb_config: {} } },
     'common_lb_config.zone_aware_lb_config: not implemented by this agent (field of envoy.config.cluster.v3.Cluster.CommonLbConfig)',
-  ],
-  [
-    'HTTP/2 to upstreams',
-    options(http2),
-    'typed_extension_protocol_options.explicit_http_config.http2_protocol_options: HTTP/2 to upstreams is not implemented by this agent',
-  ],
-  [
-    'the old field for HTTP/2',
-    { http2_protocol_options: {} },
-    'http2_protocol_options: HTTP/2 to upstreams is not implemented by this agent',
   ],
   ['EDS without its source', { type: 'EDS' }, 'eds_cluster_config: is required by type EDS'],
   [

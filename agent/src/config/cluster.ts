@@ -13,14 +13,14 @@ import { defaultCircuit } from '../cluster/circuit-breakers.ts';
 import type { ClusterSpec, HealthCheckSpec, TransportSocketMatchSpec } from '../model/cluster.ts';
 import { readSocketAddress } from './address.ts';
 import { readCircuitBreakers, readOutlierDetection } from './cluster-limits.ts';
-import { readBalancing, readProtocol } from './cluster-options.ts';
+import { offeredAlpn, readBalancing, readProtocol } from './cluster-options.ts';
 import type { CompileContext } from './compile-context.ts';
 import { readAdsSource } from './config-source.ts';
 import { type NamedEndpoint, readAssignment } from './endpoints.ts';
 import { readHealthCheck } from './health-check.ts';
 import { type MessageReader, readMessage } from './message-reader.ts';
 import { readSubsets } from './subsets.ts';
-import { readUpstreamSocket, type UpstreamSocket } from './tls-context.ts';
+import { readUpstreamSocket, type TlsWishes, type UpstreamSocket } from './tls-context.ts';
 
 const plaintext: UpstreamSocket = { tls: null, proxyProtocol: null };
 
@@ -46,11 +46,6 @@ export interface CompiledCluster {
   readonly source: EndpointSource;
 }
 
-export interface ClusterOptions {
-  /** HTTP/2 is possible for the gRPC services that the main thread itself talks to. */
-  readonly http2: boolean;
-}
-
 const types = {
   STATIC: 'static',
   STRICT_DNS: 'strict_dns',
@@ -68,19 +63,15 @@ const families = {
 } as const;
 
 /** @throws FieldError for what is wrong or not implemented */
-export function compileCluster(
-  message: Cluster,
-  path: string,
-  options: ClusterOptions,
-  context: CompileContext,
-): CompiledCluster {
-  return readMessage(message, path, (r: MessageReader<Cluster>) => readCluster(r, options, context));
+export function compileCluster(message: Cluster, path: string, context: CompileContext): CompiledCluster {
+  return readMessage(message, path, (r: MessageReader<Cluster>) => readCluster(r, context));
 }
 
-function readCluster(r: MessageReader<Cluster>, options: ClusterOptions, context: CompileContext): CompiledCluster {
+function readCluster(r: MessageReader<Cluster>, context: CompileContext): CompiledCluster {
   const name = r.take('name');
   const type = readType(r);
-  const { protocol, autoSni, common } = readProtocol(r, options.http2);
+  const { protocol, http2, autoSni, common } = readProtocol(r);
+  const tls: TlsWishes = { autoSni, alpn: offeredAlpn[protocol] };
   const balancing = readBalancing(r);
   if ((type === 'original_dst') !== (balancing.lb === 'cluster_provided')) {
     throw r.invalid('lbPolicy', 'CLUSTER_PROVIDED and type ORIGINAL_DST belong together');
@@ -95,14 +86,15 @@ function readCluster(r: MessageReader<Cluster>, options: ClusterOptions, context
     subsets: r.inside('lbSubsetConfig', readSubsets) ?? null,
     connectTimeoutMs: r.durationMs('connectTimeout') ?? 5_000,
     bufferLimitBytes: r.take('perConnectionBufferLimitBytes') ?? 1024 * 1024,
-    ...(r.inside('transportSocket', (s) => readUpstreamSocket(s, autoSni, context)) ?? plaintext),
-    tlsMatches: readSocketMatches(r, autoSni, context),
+    ...(r.inside('transportSocket', (s) => readUpstreamSocket(s, tls, context)) ?? plaintext),
+    tlsMatches: readSocketMatches(r, tls, context),
     ...(r.inside('circuitBreakers', readCircuitBreakers) ?? { circuit: defaultCircuit }),
     outlier: r.inside('outlierDetection', readOutlierDetection) ?? null,
     healthCheck: readHealthChecks(r, type, name),
     ...(r.inside('upstreamBindConfig', readBind) ?? { bindV4: null, bindV6: null }),
     tcpKeepalive: r.inside('upstreamConnectionOptions', readConnectionOptions) ?? null,
     protocol,
+    http2,
     idleTimeoutMs: common?.idleTimeoutMs ?? 3_600_000,
     maxRequestsPerConnection: common?.maxRequestsPerConnection ?? r.take('maxRequestsPerConnection') ?? 0,
   };
@@ -194,7 +186,7 @@ function readCommonBalancing(r: MessageReader<Cluster>): CommonBalancing {
 
 function readSocketMatches(
   r: MessageReader<Cluster>,
-  autoSni: boolean,
+  tls: TlsWishes,
   context: CompileContext,
 ): readonly TransportSocketMatchSpec[] {
   return r.each('transportSocketMatches', (m) => {
@@ -205,7 +197,7 @@ function readSocketMatches(
     return {
       name: m.take('name'),
       match: Object.fromEntries(labels),
-      tls: readMatchedSocket(m, autoSni, context),
+      tls: readMatchedSocket(m, tls, context),
     };
   });
 }
@@ -213,12 +205,11 @@ function readSocketMatches(
 /** A PROXY header is a matter of the whole cluster here. */
 function readMatchedSocket(
   r: MessageReader<Cluster_TransportSocketMatch>,
-  autoSni: boolean,
+  tls: TlsWishes,
   context: CompileContext,
 ): TransportSocketMatchSpec['tls'] {
-  const { tls, proxyProtocol } =
-    r.inside('transportSocket', (s) => readUpstreamSocket(s, autoSni, context)) ?? plaintext;
-  if (proxyProtocol === null) return tls;
+  const socket = r.inside('transportSocket', (s) => readUpstreamSocket(s, tls, context)) ?? plaintext;
+  if (socket.proxyProtocol === null) return socket.tls;
   throw r.unsupported('transportSocket', 'a PROXY header is implemented in transport_socket, not in a match');
 }
 

@@ -16,6 +16,7 @@ export interface StatBlocks {
   proxyProto(prefix: string): number;
   /** The one block of listener filters without a prefix. */
   listenerFilters(): number;
+  http2(): number;
 }
 
 /** A secret in a file, for whoever watches the file. */

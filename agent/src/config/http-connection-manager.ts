@@ -3,6 +3,7 @@ import type {
   HttpConnectionManager,
   Rds,
 } from '@chainmail/xds/proto/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager';
+import { defaultHttp2Options } from '../http2/options.ts';
 import type { HttpConnectionManagerSpec, HttpFilterSpec } from '../model/http.ts';
 import { readAccessLog } from './access-log.ts';
 import type { CompileContext } from './compile-context.ts';
@@ -10,6 +11,7 @@ import { readAdsSource } from './config-source.ts';
 import { readHttpFilter } from './http-filter.ts';
 import { readCommonHttpOptions, readHttp1Options } from './http-options.ts';
 import { readForwarding } from './http-origin.ts';
+import { readHttp2Options } from './http2-options.ts';
 import { readLocalReplies } from './local-reply.ts';
 import type { MessageReader } from './message-reader.ts';
 import { readRouteConfig } from './route-config.ts';
@@ -22,6 +24,8 @@ const defaults = {
   delayedCloseTimeoutMs: 1_000,
   maxRequestHeadersKb: 60,
 } as const;
+
+const codecs = { AUTO: 'auto', HTTP1: 'http1', HTTP2: 'http2' } as const;
 
 const serverHeader = {
   OVERWRITE: 'overwrite',
@@ -56,6 +60,8 @@ export function readHttpConnectionManager(
   const filters = readFilters(r, statPrefix, context);
   const common = r.inside('commonHttpProtocolOptions', readCommonHttpOptions);
   const http1 = r.inside('httpProtocolOptions', readHttp1Options);
+  const maxRequestHeadersBytes = (r.take('maxRequestHeadersKb') ?? defaults.maxRequestHeadersKb) * 1024;
+  const http2 = r.inside('http2ProtocolOptions', readHttp2Options) ?? defaultHttp2Options;
   return {
     kind: 'http_connection_manager',
     statPrefix,
@@ -64,7 +70,9 @@ export function readHttpConnectionManager(
     filters: filters.specs,
     suppressEnvoyHeaders: filters.suppressEnvoyHeaders,
     accessLog: r.each('accessLog', (l) => readAccessLog(l, context)),
-    codec: readCodec(r),
+    codec: r.oneOf('codecType', codecs),
+    http2: { ...http2, maxHeaderBytes: maxRequestHeadersBytes, maxHeaders: common?.maxHeadersCount ?? 100 },
+    http2Stats: context.env.stats.http2(),
     ...readHeaderSettings(r),
     ...readForwarding(r, context),
     localReplies: r.inside('localReplyConfig', (l) => readLocalReplies(l, context)) ?? null,
@@ -76,7 +84,7 @@ export function readHttpConnectionManager(
         return (u.take('enabled') ?? true) ? type : '';
       })
       .filter((type) => type !== ''),
-    maxRequestHeadersBytes: (r.take('maxRequestHeadersKb') ?? defaults.maxRequestHeadersKb) * 1024,
+    maxRequestHeadersBytes,
     maxStreamDurationMs: common?.maxStreamDurationMs ?? 0,
     maxHeadersCount: common?.maxHeadersCount ?? 100,
     idleTimeoutMs: common?.idleTimeoutMs ?? 3_600_000,
@@ -111,10 +119,6 @@ function readFilters(
   }
   if (router !== filters.length - 1) throw r.invalid('httpFilters', 'the router must be the last filter');
   return { specs: filters.map((f) => f.spec), suppressEnvoyHeaders: filters.at(-1)?.suppressEnvoyHeaders ?? false };
-}
-
-function readCodec(r: Reader): HttpConnectionManagerSpec['codec'] {
-  return r.oneOf('codecType', { AUTO: 'auto', HTTP1: 'http1' } as const);
 }
 
 function readRoutes(r: Reader, place: string, context: CompileContext): string {

@@ -100,8 +100,10 @@ export const ignoredFields: Readonly<Record<string, Reasons>> = {
     update_merge_window: 'updates are applied at once; none is held back',
     ignore_new_hosts_until_first_hc: 'hosts are out until their first check has passed, but for panic',
   },
+  'envoy.config.core.v3.Http2ProtocolOptions': {
+    use_oghttp2_codec: 'chooses between two codecs of Envoy',
+  },
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.UseDownstreamHttpConfig': {
-    http2_protocol_options: 'no downstream is HTTP/2 yet, so these never come into play',
     http3_protocol_options: 'no downstream is HTTP/3, so these never come into play',
   },
   'envoy.config.cluster.v3.CircuitBreakers.Thresholds': { track_remaining: 'only adds statistics' },

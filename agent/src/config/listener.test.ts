@@ -119,9 +119,14 @@ const refused: readonly (readonly [string, Json, string])[] = [
   ],
   ['tracing', listenerWith([hcm({ tracing: {} })]), `${at}.tracing: not implemented by this agent ${hcmField}`],
   [
-    'HTTP/2 only',
-    listenerWith([hcm({ codec_type: 'HTTP2' })]),
-    `${at}.codec_type: HTTP2 is not implemented (AUTO, HTTP1 are)`,
+    'HTTP/3',
+    listenerWith([hcm({ codec_type: 'HTTP3' })]),
+    `${at}.codec_type: HTTP3 is not implemented (AUTO, HTTP1, HTTP2 are)`,
+  ],
+  [
+    'a window below that of the standard',
+    listenerWith([hcm({ http2_protocol_options: { initial_stream_window_size: 1000 } })]),
+    `${at}.http2_protocol_options.initial_stream_window_size: must be in 65535..2147483647`,
   ],
   [
     'an HTTP filter that is not implemented',

@@ -5,7 +5,7 @@ import type { RouteConfiguration } from '@chainmail/xds/proto/envoy/config/route
 import type { RouteConfigSpec } from '../model/http.ts';
 import type { ListenerSpec } from '../model/listener.ts';
 import type { SecretSpec } from '../model/tls.ts';
-import { type ClusterOptions, type CompiledCluster, compileCluster } from './cluster.ts';
+import { type CompiledCluster, compileCluster } from './cluster.ts';
 import { CompileContext, type CompileEnvironment, type Reference } from './compile-context.ts';
 import { compileListener } from './listener.ts';
 import { type MessageReader, readMessage } from './message-reader.ts';
@@ -34,14 +34,9 @@ export function listenerResource(message: Listener, path: string, env: CompileEn
 }
 
 /** @throws FieldError */
-export function clusterResource(
-  message: Cluster,
-  path: string,
-  options: ClusterOptions,
-  env: CompileEnvironment,
-): ClusterResource {
+export function clusterResource(message: Cluster, path: string, env: CompileEnvironment): ClusterResource {
   const context = new CompileContext(env);
-  const compiled = compileCluster(message, path, options, context);
+  const compiled = compileCluster(message, path, context);
   return { ...compiled, secrets: [...context.secrets.values()] };
 }
 

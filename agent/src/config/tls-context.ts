@@ -41,6 +41,13 @@ export function readDownstreamSocket(
   ]);
 }
 
+/** What a cluster's protocol asks of its TLS contexts. */
+export interface TlsWishes {
+  readonly autoSni: boolean;
+  /** Offered where the context itself says nothing. */
+  readonly alpn: readonly string[];
+}
+
 export interface UpstreamSocket {
   /** null is plaintext. */
   readonly tls: UpstreamTlsSpec | null;
@@ -50,11 +57,11 @@ export interface UpstreamSocket {
 /** A socket by itself, or wrapped into one that sends a PROXY header first. */
 export function readUpstreamSocket(
   r: MessageReader<TransportSocket>,
-  autoSni: boolean,
+  wishes: TlsWishes,
   context: CompileContext,
 ): UpstreamSocket {
   return r.extension<UpstreamSocket>('typedConfig', socketConfig(r), [
-    ...innerSockets(autoSni, context).map((e) => ({
+    ...innerSockets(wishes, context).map((e) => ({
       typeName: e.typeName,
       read: (m: Parameters<typeof e.read>[0]) => ({ tls: e.read(m), proxyProtocol: null }),
     })),
@@ -62,7 +69,7 @@ export function readUpstreamSocket(
       'envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport',
       (p) => ({
         tls: p.required('transportSocket', (s) =>
-          s.extension('typedConfig', socketConfig(s), innerSockets(autoSni, context)),
+          s.extension('typedConfig', socketConfig(s), innerSockets(wishes, context)),
         ),
         proxyProtocol: p.inside('config', (c) => c.oneOf('version', { V1: 'v1', V2: 'v2' } as const)) ?? 'v1',
       }),
@@ -70,12 +77,12 @@ export function readUpstreamSocket(
   ]);
 }
 
-function innerSockets(autoSni: boolean, context: CompileContext): readonly Extension<UpstreamTlsSpec | null>[] {
+function innerSockets(wishes: TlsWishes, context: CompileContext): readonly Extension<UpstreamTlsSpec | null>[] {
   return [
     rawBuffer,
     extension<UpstreamTlsContext, UpstreamTlsSpec>(
       'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
-      (t) => readUpstreamTls(t, autoSni, context),
+      (t) => readUpstreamTls(t, wishes, context),
     ),
   ];
 }
@@ -115,12 +122,13 @@ function isPinned({ peerRules }: TlsCommonSpec): boolean {
 
 function readUpstreamTls(
   r: MessageReader<UpstreamTlsContext>,
-  autoSni: boolean,
+  wishes: TlsWishes,
   context: CompileContext,
 ): UpstreamTlsSpec {
   r.only('allowRenegotiation', false);
   const common = r.inside('commonTlsContext', (c) => readCommon(c, 'TLSv1_2', context)) ?? noCommon;
-  const spec = { ...common, sni: r.take('sni'), autoSni };
+  const alpn = common.alpn.length > 0 ? common.alpn : wishes.alpn;
+  const spec = { ...common, alpn, sni: r.take('sni'), autoSni: wishes.autoSni };
   return { ...spec, key: contentHash(spec) };
 }
 

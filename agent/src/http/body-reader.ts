@@ -21,7 +21,7 @@ const forbiddenTrailers = [
   token['x-forwarded-client-cert'],
 ] as const;
 
-function dropForbiddenTrailers(trailers: Head): void {
+export function dropForbiddenTrailers(trailers: Head): void {
   for (const t of forbiddenTrailers) trailers.remove(t);
 }
 

@@ -113,11 +113,11 @@ export class ConnectTunnel implements RequestPool, UpstreamRequest, StreamHandle
   /** The request ends here; what the client has sent behind it comes as data once the 200 is out. */
   sendHead(_head: Head, _framing: Framing, _from: Buffer, _start: number, _end: number): void {}
 
-  sendData(start: number, end: number, last: boolean): void {
+  sendData(from: Buffer, start: number, end: number, last: boolean): void {
     const stream = this.#stream;
     if (stream === null) return;
     if (end > start) {
-      stream.write(this.#runtime.readBuffer, start, end);
+      stream.write(from, start, end);
       this.#count(at.upstream_cx_tx_bytes_total, end - start);
     }
     if (last) stream.endWrite();

@@ -12,8 +12,8 @@ import type { ByteRange, LogRecord, RequestView } from './request-view.ts';
 import type { UpstreamFacts } from './upstream-facts.ts';
 
 export abstract class ExchangeRecord implements LogRecord {
-  readonly requestHead = new Head();
-  readonly responseHead = new Head();
+  requestHead = new Head();
+  responseHead = new Head();
   readonly view: Request;
   startTimeMs = 0;
   durationMs = 0;
@@ -38,6 +38,12 @@ export abstract class ExchangeRecord implements LogRecord {
   constructor(clock: LoopClock) {
     this.#clock = clock;
     this.view = new Request(this.requestHead, nobody);
+  }
+
+  /** Takes a head that was decoded elsewhere in place of its own. */
+  setRequestHead(head: Head): void {
+    this.requestHead = head;
+    this.view.head = head;
   }
 
   protected abstract readonly upstream: UpstreamFacts;

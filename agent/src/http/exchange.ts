@@ -177,11 +177,11 @@ export class Exchange extends ExchangeRecord {
   }
 
   /** The client is gone. */
-  downstreamGone(details: string): void {
+  downstreamGone(flag: 'DC' | 'DPE' | 'DR', details: string): void {
     const { manager } = this;
     manager.count(manager.at.downstream_rq_rx_reset);
-    manager.count(manager.at.downstream_cx_destroy_remote_active_rq);
-    this.flag('DC');
+    if (flag === 'DC') manager.count(manager.at.downstream_cx_destroy_remote_active_rq);
+    this.flag(flag);
     this.details = details;
     this.router.abandon();
     this.#end('gone');

@@ -26,6 +26,8 @@ import type { Downstream, ExchangeEnd } from './downstream.ts';
 import type { Exchange } from './exchange.ts';
 import type { ExchangePool } from './exchange-pool.ts';
 import { Http1Answer } from './http1-answer.ts';
+import { Http2Downstream } from './http2-downstream.ts';
+import { matchPreface } from './http2-preface.ts';
 import type { Manager } from './manager.ts';
 import { serve } from './serve.ts';
 import { Stash } from './stash.ts';
@@ -47,23 +49,34 @@ export class Http1Downstream implements StreamHandler, Downstream {
   #consuming = false;
   closed = false;
   #served = 0;
+  #sniffs: boolean;
+  #counted = false;
   #draining = false;
   #requestClose = false;
   /** A first answer of 101 holds what the client sends ahead. */
   #holdAhead = false;
 
-  constructor(stream: Stream, manager: Manager, exchanges: ExchangePool) {
-    const { runtime, spec, at } = manager;
+  /** sniffs: a client that begins with the preface of HTTP/2 gets that. */
+  constructor(stream: Stream, manager: Manager, exchanges: ExchangePool, sniffs: boolean) {
+    const { runtime, spec } = manager;
     this.stream = stream;
     this.#manager = manager;
     this.#exchanges = exchanges;
+    this.#sniffs = sniffs;
     this.#answer = new Http1Answer(stream, manager.http1Writer);
     this.#deadlines = new ConnectionDeadlines(runtime.clock, runtime.timers, this);
     countOpened(manager, stream);
-    manager.count(at.downstream_cx_http1_total);
-    manager.count(at.downstream_cx_http1_active);
+    if (!sniffs) this.#countProtocol();
     this.#deadlines.setLife(spec.maxConnectionDurationMs);
     this.#deadlines.setIdle(spec.idleTimeoutMs);
+  }
+
+  #countProtocol(): void {
+    const manager = this.#manager;
+    this.#sniffs = false;
+    this.#counted = true;
+    manager.count(manager.at.downstream_cx_http1_total);
+    manager.count(manager.at.downstream_cx_http1_active);
   }
 
   get readBuffer(): Buffer {
@@ -149,12 +162,20 @@ export class Http1Downstream implements StreamHandler, Downstream {
       }
       this.#manager.count(this.#manager.at.downstream_cx_rx_bytes_total, n);
       this.#received(readHeadroom, readHeadroom + n);
-      if (this.closed || stream.readPaused || stream.handler !== this || !stream.more(n, readCapacity)) return;
+      if (stream.handler !== this) {
+        if (!stream.dead && stream.more(n, readCapacity)) stream.handler.onReadable(stream);
+        return;
+      }
+      if (this.closed || stream.readPaused || !stream.more(n, readCapacity)) return;
     }
   }
 
   #received(start: number, end: number): void {
     const stash = this.#stash;
+    if (this.#sniffs) {
+      this.#sniff(start, end);
+      return;
+    }
     if (stash.length === 0) {
       this.#consume(start, end);
       return;
@@ -163,6 +184,24 @@ export class Http1Downstream implements StreamHandler, Downstream {
     if (this.#exchange !== null) this.#pauseWhenFull();
     else if (stash.takeLineEnd() || stash.length > this.#manager.limits.maxBytes) {
       this.#consume(stash.popBefore(this.readBuffer, end), end);
+    }
+  }
+
+  /** The first bytes decide between the versions of HTTP. */
+  #sniff(start: number, end: number): void {
+    const stash = this.#stash;
+    const from = stash.popBefore(this.readBuffer, start);
+    const verdict = matchPreface(this.readBuffer, from, end);
+    if (verdict === 'part') {
+      stash.push(this.readBuffer, from, end);
+      this.#deadlines.startHead(this.#manager.spec.requestHeadersTimeoutMs);
+    } else if (verdict === 'no') {
+      this.#countProtocol();
+      this.#consume(from, end);
+    } else {
+      this.closed = true;
+      this.#deadlines.stop();
+      new Http2Downstream(this.stream, this.#manager, this.#exchanges).received(from, end);
     }
   }
 
@@ -357,7 +396,7 @@ export class Http1Downstream implements StreamHandler, Downstream {
     this.#deadlines.stop();
     this.#stash.clear();
     countClosed(manager, this.stream);
-    manager.count(manager.at.downstream_cx_http1_active, -1);
+    if (this.#counted) manager.count(manager.at.downstream_cx_http1_active, -1);
   }
 
   /** A client that ends its side takes no answer any more, as with Envoy. */
@@ -371,7 +410,7 @@ export class Http1Downstream implements StreamHandler, Downstream {
       this.#endTunnelled(exchange);
       return;
     }
-    exchange.downstreamGone('downstream_remote_disconnect');
+    exchange.downstreamGone('DC', 'downstream_remote_disconnect');
   }
 
   /** What a client sends through a tunnel ends for itself. */
@@ -383,7 +422,7 @@ export class Http1Downstream implements StreamHandler, Downstream {
   onClosed(_stream: Stream, _reason: CloseReason): void {
     const exchange = this.#exchange;
     if (!this.closed) this.#forget();
-    exchange?.downstreamGone('downstream_remote_disconnect');
+    exchange?.downstreamGone('DC', 'downstream_remote_disconnect');
   }
 
   onDrained(): void {

@@ -1,37 +1,31 @@
 /**
- * The HTTP/1.1 connections to one host: idle ones last in, first out, and requests that wait for one, first come, first
- * served. Invariant: a connection is either idle here or works for exactly one request.
+ * The HTTP/1.1 connections to one host: idle ones last in, first out, and requests that wait for one. Invariant: a
+ * connection is either idle here or works for exactly one request.
  */
 import type { Cluster, Host } from '../cluster/cluster.ts';
-import type { CloseReason } from '../net/stream.ts';
-import { clusterHistogram, clusterStat, observe } from '../stats/layout.ts';
+import type { CloseReason, Stream } from '../net/stream.ts';
+import { clusterStat } from '../stats/layout.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
+import { HostConnections } from './host-connections.ts';
 import { Http1RequestWriter } from './http1-request-writer.ts';
 import { Http1Upstream } from './http1-upstream.ts';
 import { LazyTimer } from './lazy-timer.ts';
-import { connectFailureOf, type UpstreamFailure } from './upstream-failure.ts';
 import type { Acquired, RequestPool, UpstreamUser } from './upstream-request.ts';
 import { workerShared } from './worker-shared.ts';
 
 const { at } = clusterStat;
 
-export class Http1Pool implements RequestPool {
-  readonly cluster: Cluster;
-  readonly host: Host;
-  readonly runtime: WorkerRuntime;
+export class Http1Pool extends HostConnections implements RequestPool {
   readonly writer: Http1RequestWriter;
   readonly #idle: Http1Upstream[] = [];
-  readonly #pending: UpstreamUser[] = [];
   readonly #idleTimer: LazyTimer;
-  #connecting = 0;
-  /** Counts up when idle and busy connections shall not be used again. */
-  generation = 0;
+  readonly #alpn: readonly string[] | undefined;
 
-  constructor(cluster: Cluster, host: Host, runtime: WorkerRuntime) {
-    this.cluster = cluster;
-    this.host = host;
-    this.runtime = runtime;
+  /** alpn: offered instead of what the TLS context says; absent leaves it. */
+  constructor(cluster: Cluster, host: Host, runtime: WorkerRuntime, alpn?: readonly string[]) {
+    super(cluster, host, runtime);
     this.writer = new Http1RequestWriter(runtime.readBuffer, workerShared(runtime));
+    this.#alpn = alpn;
     this.#idleTimer = new LazyTimer(runtime.clock, runtime.timers, () => this.#closeExpired());
   }
 
@@ -41,13 +35,10 @@ export class Http1Pool implements RequestPool {
       reused.serve(user, true);
       return 'ready';
     }
-    if (!this.cluster.admitPending()) return 'overflow';
-    this.count(at.upstream_rq_pending_total);
-    this.count(at.upstream_rq_pending_active);
-    this.#pending.push(user);
-    // Over the limit a request waits for a connection that another gives back; a host without any gets one all the same.
-    const admitted = this.cluster.admitConnection();
-    if (admitted || this.host.activeConnections === 0) this.#dial(user.sni, admitted);
+    if (!this.pend(user)) return 'overflow';
+    // A request that gets no connection waits for one that another gives back.
+    const { dials, admitted } = this.mayDial();
+    if (dials) this.#dial(user.sni, admitted);
     return 'pending';
   }
 
@@ -63,65 +54,41 @@ export class Http1Pool implements RequestPool {
     return null;
   }
 
-  cancel(user: UpstreamUser): void {
-    const index = this.#pending.indexOf(user);
-    if (index >= 0) this.#unpend(index);
-  }
-
-  #unpend(index: number): void {
-    this.#pending.splice(index, 1);
-    this.cluster.releasePending();
-    this.count(at.upstream_rq_pending_active, -1);
-  }
-
   #dial(sni: string, admitted: boolean): void {
-    const { host, cluster } = this;
-    const { spec } = cluster;
-    host.activeConnections++;
-    host.cxTotal++;
-    this.#connecting++;
-    this.count(at.upstream_cx_total);
-    this.count(at.upstream_cx_http1_total);
-    this.count(at.upstream_cx_active);
     const connection = new Http1Upstream(this, sni, admitted);
-    connection.stream = this.runtime.dial(
-      {
-        address: host.address,
-        tls: host.tls,
-        sni,
-        connectTimeoutMs: spec.connectTimeoutMs,
-        bufferLimitBytes: spec.bufferLimitBytes,
-        bind: host.address.ip.includes(':') ? spec.bindV6 : spec.bindV4,
-        keepalive: spec.tcpKeepalive,
-        target: cluster.name,
-      },
-      connection,
-    );
+    this.count(at.upstream_cx_http1_total);
+    connection.stream = this.dial(sni, connection, this.#alpn);
+  }
+
+  /** A request that waited elsewhere gets the connection that is adopted next. */
+  expect(user: UpstreamUser): void {
+    if (!this.pend(user)) user.onConnectFailed('overflow', '');
+  }
+
+  /** A request that waited elsewhere. */
+  takeOver(user: UpstreamUser): void {
+    if (this.acquire(user, false) === 'overflow') user.onConnectFailed('overflow', '');
+  }
+
+  /** Takes over a connection that was dialled and is up, and the account of it. */
+  adopt(stream: Stream, sni: string, admitted: boolean): void {
+    const connection = new Http1Upstream(this, sni, admitted);
+    this.count(at.upstream_cx_http1_total);
+    connection.adopt(stream);
+    this.#offer(connection, false);
   }
 
   /** A dialled connection is up. */
   connected(connection: Http1Upstream): void {
-    this.#connecting--;
+    this.connecting--;
     this.#offer(connection, false);
   }
 
   /** A connection could not be made: one waiting request hears of it. */
   connectFailed(connection: Http1Upstream, reason: CloseReason, detail: string): void {
-    this.#connecting--;
-    this.host.cxConnectFail++;
-    this.count(at.upstream_cx_connect_fail);
-    const failure = connectFailureOf(reason);
-    if (failure === 'connect-timeout') this.count(at.upstream_cx_connect_timeout);
-    this.#forget(connection);
-    this.#failOldest(failure, detail);
-  }
-
-  #failOldest(failure: UpstreamFailure, detail: string): void {
-    const user = this.#pending[0];
-    if (user === undefined || this.#connecting >= this.#pending.length) return;
-    this.#unpend(0);
-    this.count(at.upstream_rq_pending_failure_eject);
-    user.onConnectFailed(failure, detail);
+    const failure = this.countConnectFailure(reason);
+    this.forget(connection.admitted);
+    if (this.connecting < this.pending.length) this.failPending(0, failure, detail);
   }
 
   /** A connection has finished a request and can take another. */
@@ -130,9 +97,8 @@ export class Http1Pool implements RequestPool {
   }
 
   #offer(connection: Http1Upstream, reused: boolean): void {
-    const user = this.#pending.length === 0 ? undefined : this.#pending.find((u) => u.sni === connection.sni);
+    const user = this.takePending(connection.sni);
     if (user !== undefined) {
-      this.cancel(user);
       connection.serve(user, reused);
       return;
     }
@@ -154,19 +120,12 @@ export class Http1Pool implements RequestPool {
 
   /** A connection has ended, however. */
   closed(connection: Http1Upstream): void {
-    this.#forget(connection);
+    this.forget(connection.admitted);
     // Its place may be what a waiting request needs.
-    const waiting = this.#pending[this.#connecting];
+    const waiting = this.pending[this.connecting];
     if (waiting === undefined) return;
-    const admitted = this.cluster.admitConnection();
-    if (admitted || this.host.activeConnections === 0) this.#dial(waiting.sni, admitted);
-  }
-
-  #forget(connection: Http1Upstream): void {
-    this.host.activeConnections--;
-    if (connection.admitted) this.cluster.releaseConnection();
-    this.count(at.upstream_cx_active, -1);
-    this.count(at.upstream_cx_destroy);
+    const { dials, admitted } = this.mayDial();
+    if (dials) this.#dial(waiting.sni, admitted);
   }
 
   /** The oldest lie at the bottom. */
@@ -189,17 +148,5 @@ export class Http1Pool implements RequestPool {
     this.generation++;
     for (const connection of this.#idle.splice(0)) connection.closeLocal();
     this.#idleTimer.stop();
-  }
-
-  countConnect(startedMs: number): void {
-    const { slots, clock } = this.runtime;
-    const elapsedMs = Math.max(0, Math.floor(clock.nowMs - startedMs));
-    observe(slots, this.cluster.stats + clusterHistogram.upstream_cx_connect_ms, elapsedMs);
-  }
-
-  count(slot: number, by = 1): void {
-    const { slots } = this.runtime;
-    const i = this.cluster.stats + slot;
-    slots[i] = (slots[i] as number) + by;
   }
 }

@@ -65,13 +65,30 @@ export class Http1RequestWriter {
     last: boolean,
     trailers: Head | null,
   ): number {
+    const at = Math.min(end, start + maxCopied);
     const ends = last && trailers === null;
-    let at = Math.min(end, start + maxCopied);
-    let written = this.#copied(stream, head, framing, body, start, at, ends && at === end);
-    while (at < end) {
-      const from = at;
-      at = Math.min(end, at + maxCopied);
-      written += this.#copied(stream, null, framing, body, from, at, ends && at === end);
+    const written = this.#copied(stream, head, framing, body, start, at, ends && at === end);
+    if (at === end && !(last && trailers !== null)) return written;
+    return written + this.dataOf(stream, framing, body, at, end, last, trailers);
+  }
+
+  /** More body bytes that lie elsewhere; the bytes written. */
+  dataOf(
+    stream: Stream,
+    framing: Framing,
+    body: Buffer,
+    start: number,
+    end: number,
+    last: boolean,
+    trailers: Head | null,
+  ): number {
+    const ends = last && trailers === null;
+    let written = 0;
+    for (let at = start; at < end || (at === start && ends); ) {
+      const to = Math.min(end, at + maxCopied);
+      written += this.#copied(stream, null, framing, body, at, to, ends && to === end);
+      if (to === end) break;
+      at = to;
     }
     if (last && trailers !== null) this.#trailers(stream, trailers);
     return written;

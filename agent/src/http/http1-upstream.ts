@@ -95,6 +95,13 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
     user.onConnection(this);
   }
 
+  /** Takes over a stream that is up. */
+  adopt(stream: Stream): void {
+    this.stream = stream;
+    stream.handler = this;
+    this.#up = true;
+  }
+
   sendHead(
     head: Head,
     framing: Framing,
@@ -116,11 +123,15 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
     pool.count(at.upstream_cx_tx_bytes_total, n);
   }
 
-  sendData(start: number, end: number, last: boolean, trailers: Head | null): void {
+  sendData(from: Buffer, start: number, end: number, last: boolean, trailers: Head | null): void {
     const { stream, pool } = this;
     if (stream === null) return;
     this.#sent = last;
-    const n = pool.writer.data(stream, this.#framing, start, end, last, trailers);
+    const { writer } = pool;
+    const n =
+      from === pool.runtime.readBuffer
+        ? writer.data(stream, this.#framing, start, end, last, trailers)
+        : writer.dataOf(stream, this.#framing, from, start, end, last, trailers);
     pool.count(at.upstream_cx_tx_bytes_total, n);
     if (last && this.#isTunnel) stream.endWrite();
   }

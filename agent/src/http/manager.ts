@@ -2,11 +2,13 @@
 
 import { type StaticHeader, staticHeader } from '../http1/head.ts';
 import type { HeadLimits } from '../http1/parse-head.ts';
+import type { Http2Counters } from '../http2/counters.ts';
+import { defaultHttp2Options, type Http2Options } from '../http2/options.ts';
 import { compileFormat } from '../log/format.ts';
 import type { HttpConnectionManagerSpec } from '../model/http.ts';
 import { readHeadroom } from '../net/stream.ts';
 import { type CompiledRbac, compileRbac } from '../policy/rbac.ts';
-import { httpHistogram, httpStat, observe, rbacStat } from '../stats/layout.ts';
+import { http2Stat, httpHistogram, httpStat, observe, rbacStat } from '../stats/layout.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import { ownIpv4 } from './client-address.ts';
 import { ClientOrigin } from './client-origin.ts';
@@ -14,6 +16,7 @@ import { RouteCompiler } from './compiled-route.ts';
 import { compileUserAgent, type UserAgent } from './forwarding-headers.ts';
 import type { FormatCompiler } from './header-mutations.ts';
 import { Http1ResponseWriter } from './http1-response-writer.ts';
+import { countersAt } from './http2-worker.ts';
 import { LocalReplies } from './local-replies.ts';
 import { pathMarksOf } from './request-headers.ts';
 import { type WorkerShared, workerShared } from './worker-shared.ts';
@@ -60,6 +63,8 @@ export class Manager {
   readonly at = httpStat.at;
   /** What took the place of this configuration while its connections go on. */
   successor: Manager | null = null;
+  readonly http2: Http2Options;
+  readonly http2Counters: Http2Counters;
   readonly #slots: Float64Array;
   readonly #base: number;
 
@@ -91,6 +96,12 @@ export class Manager {
     this.userAgent = spec.userAgent ? compileUserAgent(spec.userAgent) : null;
     this.via = spec.via ?? '';
     this.localReplies = spec.localReplies ? new LocalReplies(spec.localReplies, formatOf, runtime.random) : null;
+    this.http2 = spec.http2 ?? {
+      ...defaultHttp2Options,
+      maxHeaderBytes: spec.maxRequestHeadersBytes,
+      maxHeaders: spec.maxHeadersCount,
+    };
+    this.http2Counters = countersAt(runtime.slots, spec.http2Stats, (name) => http2Stat.at[name]);
     this.#slots = runtime.slots;
     this.#base = spec.stats;
   }

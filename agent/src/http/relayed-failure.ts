@@ -8,7 +8,14 @@ import { token } from '../http1/known-headers.ts';
 import type { UpstreamFailure } from './upstream-failure.ts';
 
 const header = 'x-chainmail-upstream-failure';
-const relayed = ['connect-failed', 'connect-timeout', 'connection-termination', 'protocol-error'] as const;
+const relayed = [
+  'connect-failed',
+  'connect-timeout',
+  'connection-termination',
+  'protocol-error',
+  'remote-reset',
+  'refused-stream',
+] as const;
 
 type Headers = readonly (readonly [name: string, value: string])[];
 

@@ -79,21 +79,34 @@ export class RequestSender {
   data(start: number, end: number, last: boolean): boolean {
     const { readBuffer } = this.#runtime;
     this.#hold.offer(readBuffer, start, end);
-    const upstream = this.#upstream;
+    const upstream = this.#mayFollow ? this.#upstream : null;
     if (upstream === null) {
       this.#hold.keep(readBuffer, start, end);
       this.#exchange.downstream.pauseRequest();
       return false;
     }
-    upstream.sendData(start, end, last, this.#exchange.requestTrailers);
+    upstream.sendData(readBuffer, start, end, last, this.#exchange.requestTrailers);
     if (!last) this.#followBackPressure(upstream);
     return true;
   }
 
-  /** The request's bytes are a tunnel's from now on. */
+  /** Bytes behind a request for an upgrade are a tunnel's, and there is none before the upstream has agreed. */
+  get #mayFollow(): boolean {
+    const { router } = this.#exchange;
+    return router.isTunnel || !router.wantsUpgrade;
+  }
+
+  /** The request's bytes are a tunnel's from now on; those that have come go first. */
   openTunnel(): void {
-    this.isDone = false;
-    this.#hold.begin(false, 0);
+    const hold = this.#hold;
+    const upstream = this.#upstream;
+    this.isDone = this.#exchange.downstream.requestComplete;
+    if (upstream !== null && (hold.length > 0 || this.isDone)) {
+      upstream.sendData(hold.bytes, 0, hold.length, this.isDone, null);
+    }
+    hold.clear();
+    hold.begin(false, 0);
+    if (upstream !== null && !this.isDone) this.#followBackPressure(upstream);
   }
 
   /** The attempt is over; another one starts from what was kept. */
@@ -107,9 +120,9 @@ export class RequestSender {
   }
 
   #followBackPressure(upstream: UpstreamRequest): void {
-    const { downstream, router } = this.#exchange;
+    const { downstream } = this.#exchange;
     if (upstream.queued > 0) downstream.pauseRequest();
-    else if (router.isTunnel || !router.wantsUpgrade) downstream.resumeRequest();
+    else if (this.#mayFollow) downstream.resumeRequest();
   }
 
   /** The upstream takes bytes again. */

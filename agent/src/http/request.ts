@@ -3,7 +3,7 @@
  * and kept until what they show is edited.
  */
 import type { Head } from '../http1/head.ts';
-import { type HeaderName, method, methodText, token } from '../http1/known-headers.ts';
+import { type HeaderName, method, token } from '../http1/known-headers.ts';
 import type { ConnectionInfo } from '../net/stream.ts';
 import type { ByteRange, RequestView } from './request-view.ts';
 
@@ -15,7 +15,7 @@ export function isGrpcContentType(value: string): boolean {
 }
 
 export class Request implements RequestView {
-  readonly head: Head;
+  head: Head;
   connection: ConnectionInfo;
   scheme: 'http' | 'https' = 'http';
   protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2' = 'HTTP/1.1';
@@ -35,7 +35,8 @@ export class Request implements RequestView {
   begin(connection: ConnectionInfo): void {
     this.connection = connection;
     this.scheme = connection.tlsVersion === '' ? 'http' : 'https';
-    this.protocol = this.head.version === 10 ? 'HTTP/1.0' : 'HTTP/1.1';
+    const { version } = this.head;
+    this.protocol = version === 11 ? 'HTTP/1.1' : version === 20 ? 'HTTP/2' : 'HTTP/1.0';
     this.remoteIp = connection.remoteIp;
     this.internal = false;
     this.forget();
@@ -49,7 +50,7 @@ export class Request implements RequestView {
   }
 
   get method(): string {
-    return methodText[this.head.method] as string;
+    return this.head.methodName();
   }
 
   /** A CONNECT has none: its target is an authority. */

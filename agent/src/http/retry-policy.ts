@@ -54,6 +54,8 @@ const failureConditions: Readonly<Record<UpstreamFailure, readonly RetryConditio
   'connect-failed': ['5xx', 'gateway-error', 'connect-failure', 'reset', 'reset-before-request'],
   'connect-timeout': ['5xx', 'gateway-error', 'connect-failure', 'reset', 'reset-before-request'],
   'connection-termination': ['5xx', 'gateway-error', 'reset'],
+  'remote-reset': ['5xx', 'gateway-error', 'reset'],
+  'refused-stream': ['5xx', 'gateway-error', 'reset', 'refused-stream'],
   'protocol-error': ['5xx', 'gateway-error', 'reset'],
   'per-try-timeout': ['5xx', 'gateway-error', 'reset'],
   // Sending more to a cluster that is over its limits makes it worse.

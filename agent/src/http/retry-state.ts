@@ -63,6 +63,13 @@ export class RetryState {
     return true;
   }
 
+  /** The same for a request that was refused before anything was done with it (RFC 9113 section 8.7). */
+  takeRefusal(replayable: boolean): boolean {
+    if (this.#raced || !replayable) return false;
+    this.#raced = true;
+    return true;
+  }
+
   afterAnswer(head: Head, replayable: boolean): RetryDecision {
     const spec = this.#spec;
     if (spec === null) return 'no';

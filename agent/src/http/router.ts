@@ -18,6 +18,7 @@ import { takeWishes } from './caller-wishes.ts';
 import { chooseCluster, findCluster } from './choose-cluster.ts';
 import type { CompiledRoute } from './compiled-route.ts';
 import { ConnectTunnel } from './connect-tunnel.ts';
+import type { Downstream } from './downstream.ts';
 import type { Exchange } from './exchange.ts';
 import { replyToFailure } from './failure-reply.ts';
 import { poolOf } from './pool-of.ts';
@@ -86,8 +87,20 @@ export class Router implements UpstreamUser, PickContext {
     this.attempts = 0;
   }
 
+  get downstreamProtocol(): Downstream['protocol'] {
+    return this.#exchange.downstream.protocol;
+  }
+
+  get requestHead(): Head {
+    return this.#exchange.requestHead;
+  }
+
   get responseHead(): Head {
     return this.#exchange.responseHead;
+  }
+
+  set responseHead(head: Head) {
+    this.#exchange.responseHead = head;
   }
 
   get requestMethod(): number {
@@ -219,8 +232,8 @@ export class Router implements UpstreamUser, PickContext {
     x.details = 'via_upstream';
     this.#attempt.countStatus(status);
     this.isTunnel = true;
-    this.#sender.openTunnel();
     x.sendUpgrade();
+    this.#sender.openTunnel();
   }
 
   onResponseHead(framing: Framing, start: number, end: number, last: boolean): void {
@@ -294,7 +307,7 @@ export class Router implements UpstreamUser, PickContext {
   }
 
   onReset(failure: UpstreamFailure, detail: string): void {
-    if (this.#isKeepAliveRace(failure)) {
+    if (this.#isKeepAliveRace(failure) || this.#isRefusal(failure)) {
       this.#upstream = null;
       this.#endAttempt();
       this.attempts--;
@@ -309,6 +322,13 @@ export class Router implements UpstreamUser, PickContext {
     const upstream = this.#upstream;
     if (failure !== 'connection-termination' || upstream === null) return false;
     return upstream.reused && !upstream.answered && this.#retry.takeRace(this.#sender.complete);
+  }
+
+  /** The upstream says that it has not looked at the request: it may be sent again, whatever its method. */
+  #isRefusal(failure: UpstreamFailure): boolean {
+    return (
+      failure === 'refused-stream' && !this.#exchange.responseStarted && this.#retry.takeRefusal(this.#sender.complete)
+    );
   }
 
   /** An attempt has failed before or after the response began. */

@@ -7,11 +7,14 @@ export type UpstreamFailure =
   | 'connect-timeout'
   | 'connection-termination'
   | 'protocol-error'
+  /** The stream was cut, the connection goes on. */
+  | 'remote-reset'
+  | 'refused-stream'
   | 'overflow'
   | 'per-try-timeout';
 
 export interface FailureFacts {
-  readonly flag: 'UF' | 'UC' | 'UPE' | 'UO' | 'UT';
+  readonly flag: 'UF' | 'UC' | 'UR' | 'UPE' | 'UO' | 'UT';
   readonly status: 502 | 503 | 504;
   /** What stands behind `reset reason: `. */
   readonly reason: string;
@@ -39,6 +42,13 @@ export const upstreamFailures: Readonly<Record<UpstreamFailure, FailureFacts>> =
     outcome: { kind: 'local', cause: 'reset' },
   },
   'protocol-error': { flag: 'UPE', status: 502, reason: 'protocol error', outcome: { kind: 'local', cause: 'reset' } },
+  'remote-reset': { flag: 'UR', status: 503, reason: 'remote reset', outcome: { kind: 'local', cause: 'reset' } },
+  'refused-stream': {
+    flag: 'UR',
+    status: 503,
+    reason: 'remote refused stream reset',
+    outcome: { kind: 'local', cause: 'reset' },
+  },
   overflow: { flag: 'UO', status: 503, reason: 'overflow', outcome: null },
   'per-try-timeout': { flag: 'UT', status: 504, reason: '', outcome: { kind: 'local', cause: 'timeout' } },
 };

@@ -7,6 +7,7 @@ import type { Head } from '../http1/head.ts';
 import type { Edge } from '../net/edge.ts';
 import type { ConnectionInfo } from '../net/stream.ts';
 import type { Framing } from './body-framing.ts';
+import type { Downstream } from './downstream.ts';
 import type { UpstreamFailure } from './upstream-failure.ts';
 
 export interface UpstreamRequest {
@@ -30,8 +31,8 @@ export interface UpstreamRequest {
     last: boolean,
     trailers: Head | null,
   ): void;
-  /** More body bytes, of the read buffer. */
-  sendData(start: number, end: number, last: boolean, trailers: Head | null): void;
+  /** More body bytes. */
+  sendData(from: Buffer, start: number, end: number, last: boolean, trailers: Head | null): void;
   /** No more of the answer until resumeAnswer; what is on its way may still come. */
   pauseAnswer(): void;
   resumeAnswer(): void;
@@ -44,7 +45,11 @@ export interface UpstreamRequest {
 /** Whoever wants a request sent. Body bytes lie in the read buffer. */
 export interface UpstreamUser {
   readonly sni: string;
-  readonly responseHead: Head;
+  /** What the client speaks. */
+  readonly downstreamProtocol: Downstream['protocol'];
+  readonly requestHead: Head;
+  /** Where the answer's head goes: filled, or exchanged for one that is. */
+  responseHead: Head;
   readonly requestMethod: number;
   readonly wantsUpgrade: boolean;
   onConnection(request: UpstreamRequest): void;

@@ -328,6 +328,12 @@ export class Head {
     return this.fields[index * fieldStride + 4] as number;
   }
 
+  /** Where a value stands in `bytes`. */
+  valueRange(index: number): readonly [start: number, end: number] {
+    const at = index * fieldStride;
+    return [this.fields[at + 3] as number, this.fields[at + 4] as number];
+  }
+
   name(index: number): string {
     const at = index * fieldStride;
     return this.text(this.fields[at + 1] as number, this.fields[at + 2] as number);

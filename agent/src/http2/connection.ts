@@ -240,12 +240,17 @@ export class Http2Connection implements StreamHandler, FrameSink, SenderOwner, K
         if (n === readEof) this.#lost('remote-close', '');
         return;
       }
-      const start = this.#prefaceLeft > 0 ? this.#preface(readHeadroom, readHeadroom + n) : readHeadroom;
-      if (this.closed) return;
-      const error = this.#reader.read(start, readHeadroom + n);
-      if (error !== 0) this.#fail(error, this.#detail === '' ? 'malformed frame' : this.#detail);
+      this.received(readHeadroom, readHeadroom + n);
       if (this.closed || socket.readPaused || !socket.more(n, readCapacity)) return;
     }
+  }
+
+  /** Bytes of the peer in [from, end) of the read buffer, which whoever found out its protocol has read already. */
+  received(from: number, end: number): void {
+    const start = this.#prefaceLeft > 0 ? this.#preface(from, end) : from;
+    if (this.closed) return;
+    const error = this.#reader.read(start, end);
+    if (error !== 0) this.#fail(error, this.#detail === '' ? 'malformed frame' : this.#detail);
   }
 
   #preface(start: number, end: number): number {

@@ -13,6 +13,7 @@ export const responseFlags = {
   NR: 'NoRouteFound',
   NC: 'NoClusterFound',
   DC: 'DownstreamConnectionTermination',
+  DR: 'DownstreamRemoteReset',
   DPE: 'DownstreamProtocolError',
   DT: 'DurationTimeout',
   SI: 'StreamIdleTimeout',

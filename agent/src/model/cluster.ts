@@ -1,4 +1,5 @@
 /** A cluster and its endpoints, compiled from Envoy's Cluster and ClusterLoadAssignment. */
+import type { Http2Options } from '../http2/options.ts';
 import type { AddressSpec } from './listener.ts';
 import type { UpstreamTlsSpec } from './tls.ts';
 
@@ -39,8 +40,10 @@ export interface ClusterSpec {
   readonly bindV4: string | null;
   readonly bindV6: string | null;
   readonly tcpKeepalive: { readonly probes: number; readonly timeS: number; readonly intervalS: number } | null;
-  /** 'http2' needs the h2 codec; 'downstream' follows the client's protocol. */
-  readonly protocol: 'http1' | 'http2' | 'downstream';
+  /** 'downstream' follows the client's protocol; 'auto' what ALPN has chosen, HTTP/1.1 without TLS. */
+  readonly protocol: 'http1' | 'http2' | 'downstream' | 'auto';
+  /** http2_protocol_options; absent: Envoy's defaults. */
+  readonly http2?: Http2Options;
   /** Idle pooled connections are closed after this; default 1 h. */
   readonly idleTimeoutMs: number;
   readonly maxRequestsPerConnection: number;

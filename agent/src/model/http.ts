@@ -1,4 +1,6 @@
 /** The HTTP connection manager and the routes, compiled from Envoy's messages: plain data with all defaults filled in. */
+
+import type { Http2Options } from '../http2/options.ts';
 import type { MetadataMatchSpec } from './cluster.ts';
 import type { WeightedClusterSpec } from './listener.ts';
 import type { AccessLogFormatSpec, AccessLogSpec, LogFilterSpec } from './log.ts';
@@ -15,6 +17,10 @@ export interface HttpConnectionManagerSpec {
   readonly filters: readonly HttpFilterSpec[];
   readonly accessLog: readonly AccessLogSpec[];
   readonly codec: 'auto' | 'http1' | 'http2';
+  /** http2_protocol_options with the limits of heads; absent: Envoy's defaults. */
+  readonly http2?: Http2Options;
+  /** First slot of the Http2Stat block; absent: not counted. */
+  readonly http2Stats?: number;
   readonly serverName: string;
   readonly serverHeader: 'overwrite' | 'append_if_absent' | 'pass_through';
   readonly useRemoteAddress: boolean;

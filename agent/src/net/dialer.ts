@@ -33,7 +33,8 @@ export class Dialer {
   dial(options: DialOptions, proxy: ProxyVersion | null, handler: StreamHandler): Stream {
     const { address, tls } = options;
     const { fd, problem } = this.#connect(options);
-    const end = tls === null ? null : new TlsEnd(this.#contexts.slot('client', tls.key, tls), options.sni);
+    const end =
+      tls === null ? null : new TlsEnd(this.#contexts.slot('client', tls.key, tls), options.sni, options.alpn);
     const local = fd >= 0 ? localAddress(BigInt(fd)) : noAddress;
     const info = new Connection(address, local, null, options.sni, '');
     const stream = new SocketStream(this.#loop, fd, handler, info, end, true);

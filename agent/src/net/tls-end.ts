@@ -14,15 +14,17 @@ export class TlsEnd implements HandshakeOwner {
   refusal: TlsRefusal = 'none';
   readonly #slot: TlsContextSlot;
   readonly #sni: string;
+  readonly #alpn: readonly string[] | null;
   #context: TlsContext | null = null;
   #handle: TlsContextHandle | null = null;
   #peer: PeerCertificate | null = null;
   #intermediates: readonly Buffer[] = [];
   #reason = '';
 
-  /** sni: sent by clients, '' for none; servers give what the listener filter has seen. */
-  constructor(slot: TlsContextSlot, sni: string) {
+  /** sni: sent by clients, '' for none; servers give what the listener filter has seen. alpn: instead of the context's. */
+  constructor(slot: TlsContextSlot, sni: string, alpn?: readonly string[]) {
     this.#slot = slot;
+    this.#alpn = alpn ?? null;
     this.#sni = sni;
   }
 
@@ -45,7 +47,9 @@ export class TlsEnd implements HandshakeOwner {
     this.refusal = 'other';
     this.#context = this.#slot.get();
     this.#handle = this.#context.handleFor(this.#sni);
-    return new TlsSession(this, fd, this.context.role === 'client' ? this.#sni : '');
+    const session = new TlsSession(this, fd, this.context.role === 'client' ? this.#sni : '');
+    if (this.#alpn !== null) session.offer(this.#alpn);
+    return session;
   }
 
   chainRefused(reason: string): void {

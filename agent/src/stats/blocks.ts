@@ -7,6 +7,7 @@ import {
   clusterBlockSlots,
   clusterHistogram,
   clusterStat,
+  http2Stat,
   httpBlockSlots,
   httpHistogram,
   httpStat,
@@ -26,6 +27,7 @@ export type BlockKind =
   | 'cluster'
   | 'tcp'
   | 'rbac'
+  | 'http2'
   | 'worker';
 
 export interface Label {
@@ -98,6 +100,7 @@ export const blockSorts: Readonly<Record<BlockKind, BlockSort>> = {
     labels: name === '' ? [] : [{ name: 'envoy_proxy_protocol_prefix', value: name }],
   })),
   listener_filters: simple(listenerFilterStat.layout, () => ({ prefix: '', family: '', labels: [] })),
+  http2: simple(http2Stat.layout, () => ({ prefix: 'http2.', family: 'http2_', labels: [] })),
   rbac: simple(rbacStat.layout, rbacNames),
   worker: simple(workerStat.layout, () => ({ prefix: 'server.worker.', family: 'server_worker_', labels: [] })),
 };

@@ -4,8 +4,10 @@
  * `slots[base + offset]++` and knows no name. Untouched pages cost nothing.
  */
 
-/** 16 MiB of address space for a worker, enough for 1,800 clusters; pages are taken on first use. */
-export const slotCount = 2_097_152;
+import { type Http2Stat, http2StatKinds } from '../http2/counters.ts';
+
+/** 18 MiB of address space for a worker, enough for 1,800 clusters; pages are taken on first use. */
+export const slotCount = 2_359_296;
 
 /**
  * Kind of a slot inside a block. Counters and gauges of the workers add up; a level says the same thing in each worker
@@ -52,6 +54,13 @@ export const listenerStat = block({
   'http_inspector.http_not_found': 'counter',
 });
 
+/** `http2.`: of all client connections, as in Envoy; clusters have the same numbers of their own. */
+export const http2Stat = block(http2StatKinds);
+
+const clusterHttp2 = Object.fromEntries(
+  Object.entries(http2StatKinds).map(([name, kind]) => [`http2.${name}`, kind]),
+) as { readonly [S in Http2Stat as `http2.${S}`]: SlotKind };
+
 /** `http.<stat_prefix>.`; downstream_rq_time is a histogram block that follows at `histogramSlots`. */
 export const httpStat = block({
   downstream_cx_total: 'counter',
@@ -59,10 +68,14 @@ export const httpStat = block({
   downstream_cx_destroy: 'counter',
   downstream_cx_http1_total: 'counter',
   downstream_cx_http1_active: 'gauge',
+  downstream_cx_http2_total: 'counter',
+  downstream_cx_http2_active: 'gauge',
   downstream_cx_ssl_total: 'counter',
   downstream_cx_ssl_active: 'gauge',
   downstream_cx_protocol_error: 'counter',
   downstream_cx_idle_timeout: 'counter',
+  downstream_cx_max_duration_reached: 'counter',
+  downstream_cx_max_requests_reached: 'counter',
   downstream_cx_drain_close: 'counter',
   downstream_cx_rx_bytes_total: 'counter',
   downstream_cx_tx_bytes_total: 'counter',
@@ -72,6 +85,7 @@ export const httpStat = block({
   downstream_rq_total: 'counter',
   downstream_rq_active: 'gauge',
   downstream_rq_http1_total: 'counter',
+  downstream_rq_http2_total: 'counter',
   downstream_rq_completed: 'counter',
   downstream_rq_1xx: 'counter',
   downstream_rq_2xx: 'counter',
@@ -100,6 +114,7 @@ export const clusterStat = block({
   upstream_cx_total: 'counter',
   upstream_cx_active: 'gauge',
   upstream_cx_http1_total: 'counter',
+  upstream_cx_http2_total: 'counter',
   upstream_cx_connect_fail: 'counter',
   upstream_cx_connect_timeout: 'counter',
   upstream_cx_overflow: 'counter',
@@ -112,6 +127,7 @@ export const clusterStat = block({
   upstream_cx_max_requests: 'counter',
   upstream_cx_none_healthy: 'counter',
   upstream_cx_protocol_error: 'counter',
+  upstream_cx_close_notify: 'counter',
   upstream_cx_rx_bytes_total: 'counter',
   upstream_cx_tx_bytes_total: 'counter',
   upstream_rq_total: 'counter',
@@ -167,6 +183,7 @@ export const clusterStat = block({
   'outlier_detection.ejections_enforced_local_origin_failure_percentage': 'counter',
   'outlier_detection.ejections_detected_local_origin_failure_percentage': 'counter',
   'outlier_detection.ejections_overflow': 'counter',
+  ...clusterHttp2,
   'circuit_breakers.default.cx_open': 'level',
   'circuit_breakers.default.rq_open': 'level',
   'circuit_breakers.default.rq_pending_open': 'level',

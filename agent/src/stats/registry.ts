@@ -73,6 +73,9 @@ export class StatRegistry {
   listenerFilters(): number {
     return this.block('listener_filters', '');
   }
+  http2(): number {
+    return this.block('http2', '');
+  }
   rbac(prefix: string): number {
     return this.block('rbac', prefix);
   }

@@ -11,6 +11,7 @@ export const ctxSetVerify = bindVoid('SSL_CTX_set_verify', 3);
 export const ctxSetVerifyCallback = bindVoid('SSL_CTX_set_cert_verify_callback', 3);
 export const ctxSetAlpnSelect = bindVoid('SSL_CTX_set_alpn_select_cb', 3);
 export const ctxSetAlpnProtos = bindInt('SSL_CTX_set_alpn_protos', 3);
+export const sslSetAlpnProtos = bindInt('SSL_set_alpn_protos', 3);
 export const ctxSetCiphersuites = bindInt('SSL_CTX_set_ciphersuites', 2);
 export const ctxSetCipherList = bindInt('SSL_CTX_set_cipher_list', 2);
 export const ctxUseCertificate = bindInt('SSL_CTX_use_certificate', 2);

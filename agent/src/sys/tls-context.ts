@@ -141,7 +141,7 @@ function revoke(store: bigint, crlPem: string, leafOnly: boolean): void {
 }
 
 /** ALPN names in wire form: each with its length in front. */
-function alpnWire(names: readonly string[]): Buffer {
+export function alpnWire(names: readonly string[]): Buffer {
   return Buffer.concat(
     names.map((n) => {
       check(n.length > 0 && n.length < 256, `ALPN name "${n}"`);

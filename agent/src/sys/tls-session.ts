@@ -5,7 +5,7 @@
 import { addressOf, copyBytes, pin, textAt } from './ffi.ts';
 import * as ssl from './openssl.ts';
 import { shutdownWrite } from './tcp.ts';
-import { type HandshakeOwner, stepHandshake } from './tls-context.ts';
+import { alpnWire, type HandshakeOwner, stepHandshake } from './tls-context.ts';
 
 export type HandshakeStep = 'done' | 'want-read' | 'want-write' | 'failed';
 
@@ -35,6 +35,12 @@ export class TlsSession {
     if (sni === '') return;
     const name = Buffer.from(`${sni}\0`, 'latin1');
     ssl.sslCtrl(this.#ssl, ssl.ctrl.hostname, 0n, addressOf(name));
+  }
+
+  /** Clients: what is offered by ALPN in place of what the context says. */
+  offer(protocols: readonly string[]): void {
+    const wire = alpnWire(protocols);
+    ssl.sslSetAlpnProtos(this.#ssl, addressOf(wire), BigInt(wire.length));
   }
 
   handshake(owner: HandshakeOwner): HandshakeStep {

@@ -36,6 +36,8 @@ export interface DialOptions {
   /** Source address, or null. */
   readonly bind: string | null;
   readonly keepalive: { readonly probes: number; readonly timeS: number; readonly intervalS: number } | null;
+  /** Offered in the TLS handshake instead of what the context says; absent leaves it. */
+  readonly alpn?: readonly string[];
   /** For the edge table: the cluster's name. */
   readonly target: string;
   /** For whom: a cluster that sends a PROXY header needs to know. Absent where one connection serves many. */

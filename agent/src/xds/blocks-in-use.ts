@@ -33,5 +33,6 @@ function addChain(bases: Set<number>, { rbac, terminal }: FilterChainSpec): void
 function addTerminal(bases: Set<number>, terminal: TcpProxySpec | HttpConnectionManagerSpec): void {
   bases.add(terminal.stats);
   if (terminal.kind === 'tcp_proxy') return;
+  if (terminal.http2Stats !== undefined) bases.add(terminal.http2Stats);
   for (const filter of terminal.filters) if (filter.kind === 'rbac') bases.add(filter.stats);
 }

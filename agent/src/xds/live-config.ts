@@ -163,7 +163,7 @@ export class LiveConfig {
         const slot = this.clusters.get(name) ?? new Slot<ClusterResource>(false);
         if (isSame(slot, resource)) return null;
         if (slot.isStatic) return `${name}: is a static cluster`;
-        const compile = (m: Cluster): ClusterResource => clusterResource(m, '', { http2: false }, env);
+        const compile = (m: Cluster): ClusterResource => clusterResource(m, '', env);
         const result = acceptResource(kind, name, resource, compile, (c) => c.spec.name);
         if (!result.ok) return result.reason;
         this.#offerCluster(slot, this.#entry(result.compiled, result.raw, found.version));

@@ -50,6 +50,7 @@ export function environment(more: Partial<CompileEnvironment> = {}): CompileEnvi
       rbac: block('r'),
       proxyProto: block('p'),
       listenerFilters: () => block('f')(''),
+      http2: () => block('h2')(''),
     },
     readFile: (path) => {
       throw new Error(`ENOENT: ${path}`);
@@ -71,7 +72,7 @@ export function listenerOf(json: Json, env = environment()): ListenerResource {
 }
 
 export function clusterOf(json: Json, env = environment()): ClusterResource {
-  return clusterResource(parse('envoy.config.cluster.v3.Cluster', json) as Cluster, '', { http2: false }, env);
+  return clusterResource(parse('envoy.config.cluster.v3.Cluster', json) as Cluster, '', env);
 }
 
 export function routesOf(json: Json): ReturnType<typeof routeResource> {

@@ -1,0 +1,126 @@
+/**
+ * What every pool of connections to one host keeps account of: connections that are dialled and end, and requests that
+ * wait for one, first come, first served. Invariant: a place among the cluster's pending requests or connections is
+ * given back once.
+ */
+import type { Cluster, Host } from '../cluster/cluster.ts';
+import type { CloseReason, Stream, StreamHandler } from '../net/stream.ts';
+import { clusterHistogram, clusterStat, observe } from '../stats/layout.ts';
+import type { WorkerRuntime } from '../worker/runtime.ts';
+import { connectFailureOf, type UpstreamFailure } from './upstream-failure.ts';
+import type { UpstreamUser } from './upstream-request.ts';
+
+const { at } = clusterStat;
+
+export abstract class HostConnections {
+  readonly cluster: Cluster;
+  readonly host: Host;
+  readonly runtime: WorkerRuntime;
+  /** Counts up when connections of now shall not be used again. */
+  generation = 0;
+  protected readonly pending: UpstreamUser[] = [];
+  protected connecting = 0;
+
+  constructor(cluster: Cluster, host: Host, runtime: WorkerRuntime) {
+    this.cluster = cluster;
+    this.host = host;
+    this.runtime = runtime;
+  }
+
+  /** False when the cluster has too many requests waiting. */
+  protected pend(user: UpstreamUser): boolean {
+    if (!this.cluster.admitPending()) return false;
+    this.count(at.upstream_rq_pending_total);
+    this.count(at.upstream_rq_pending_active);
+    this.pending.push(user);
+    return true;
+  }
+
+  /** The user no longer wants a connection. */
+  cancel(user: UpstreamUser): void {
+    const index = this.pending.indexOf(user);
+    if (index >= 0) this.unpend(index);
+  }
+
+  protected unpend(index: number): void {
+    this.pending.splice(index, 1);
+    this.cluster.releasePending();
+    this.count(at.upstream_rq_pending_active, -1);
+  }
+
+  /** Takes the first request that wants this name, or undefined. */
+  protected takePending(sni: string): UpstreamUser | undefined {
+    const index = this.pending.length === 0 ? -1 : this.pending.findIndex((u) => u.sni === sni);
+    const user = this.pending[index];
+    if (user !== undefined) this.unpend(index);
+    return user;
+  }
+
+  /** Over its limit a cluster gets no more connections, but a host without any gets one all the same. */
+  protected mayDial(): { readonly dials: boolean; readonly admitted: boolean } {
+    const admitted = this.cluster.admitConnection();
+    return { dials: admitted || this.host.activeConnections === 0, admitted };
+  }
+
+  /** alpn: offered instead of what the TLS context says; absent leaves it. */
+  protected dial(sni: string, handler: StreamHandler, alpn?: readonly string[]): Stream {
+    const { host, cluster } = this;
+    const { spec } = cluster;
+    host.activeConnections++;
+    host.cxTotal++;
+    this.connecting++;
+    this.count(at.upstream_cx_total);
+    this.count(at.upstream_cx_active);
+    return this.runtime.dial(
+      {
+        address: host.address,
+        tls: host.tls,
+        sni,
+        connectTimeoutMs: spec.connectTimeoutMs,
+        bufferLimitBytes: spec.bufferLimitBytes,
+        bind: host.address.ip.includes(':') ? spec.bindV6 : spec.bindV4,
+        keepalive: spec.tcpKeepalive,
+        target: cluster.name,
+        ...(alpn === undefined ? {} : { alpn }),
+      },
+      handler,
+    );
+  }
+
+  /** A connection could not be made: what a request that waited for it is told. */
+  protected countConnectFailure(reason: CloseReason): UpstreamFailure {
+    this.connecting--;
+    this.host.cxConnectFail++;
+    this.count(at.upstream_cx_connect_fail);
+    const failure = connectFailureOf(reason);
+    if (failure === 'connect-timeout') this.count(at.upstream_cx_connect_timeout);
+    return failure;
+  }
+
+  protected failPending(index: number, failure: UpstreamFailure, detail: string): void {
+    const user = this.pending[index];
+    if (user === undefined) return;
+    this.unpend(index);
+    this.count(at.upstream_rq_pending_failure_eject);
+    user.onConnectFailed(failure, detail);
+  }
+
+  protected forget(admitted: boolean): void {
+    this.host.activeConnections--;
+    if (admitted) this.cluster.releaseConnection();
+    this.count(at.upstream_cx_active, -1);
+    this.count(at.upstream_cx_destroy);
+  }
+
+  countConnect(startedMs: number): void {
+    const { slots, clock } = this.runtime;
+    const elapsedMs = Math.max(0, Math.floor(clock.nowMs - startedMs));
+    observe(slots, this.cluster.stats + clusterHistogram.upstream_cx_connect_ms, elapsedMs);
+  }
+
+  count(slot: number, by = 1): void {
+    const { slots } = this.runtime;
+    const i = this.cluster.stats + slot;
+    slots[i] = (slots[i] as number) + by;
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * The HTTP/2 connections to one host: as a rule one, which carries every request; another one only when the peer takes
+ * no more streams on it. Requests beyond what the peer takes wait instead of failing.
+ */
+import type { Cluster, Host } from '../cluster/cluster.ts';
+import type { Http2Counters } from '../http2/counters.ts';
+import { defaultHttp2Options, type Http2Options } from '../http2/options.ts';
+import type { CloseReason, Stream } from '../net/stream.ts';
+import { clusterStat } from '../stats/layout.ts';
+import type { WorkerRuntime } from '../worker/runtime.ts';
+import { HostConnections } from './host-connections.ts';
+import { Http2Dial } from './http2-dial.ts';
+import { Http2Upstream } from './http2-upstream.ts';
+import { countersAt } from './http2-worker.ts';
+import type { Acquired, RequestPool, UpstreamUser } from './upstream-request.ts';
+
+const { at } = clusterStat;
+
+/** What a connection that is not up yet is expected to carry: peers that allow fewer say so in their first frame. */
+const expectedStreams = 100;
+
+/** Where connections go that turn out to speak something else. */
+export interface Negotiation {
+  /** Whether the peer has agreed on HTTP/2. */
+  isHttp2(stream: Stream): boolean;
+  /** It has not: the connection and the requests that waited for it go elsewhere. */
+  onOther(stream: Stream, dial: Http2Dial, waiting: readonly UpstreamUser[]): void;
+  onHttp2(): void;
+}
+
+export class Http2Pool extends HostConnections implements RequestPool {
+  readonly counters: Http2Counters;
+  readonly #negotiation: Negotiation | null;
+  readonly #connections: Http2Upstream[] = [];
+
+  /** negotiation: null where the protocol is known. */
+  constructor(cluster: Cluster, host: Host, runtime: WorkerRuntime, negotiation: Negotiation | null) {
+    super(cluster, host, runtime);
+    this.#negotiation = negotiation;
+    this.counters = countersAt(runtime.slots, cluster.stats, (name) => at[`http2.${name}`]);
+  }
+
+  get options(): Http2Options {
+    return this.cluster.spec.http2 ?? defaultHttp2Options;
+  }
+
+  acquire(user: UpstreamUser): Acquired {
+    const connection = this.#withRoom(user.sni);
+    if (connection !== null) {
+      connection.serve(user);
+      return 'ready';
+    }
+    if (!this.pend(user)) return 'overflow';
+    this.#dialForPending();
+    return 'pending';
+  }
+
+  #withRoom(sni: string): Http2Upstream | null {
+    for (const connection of this.#connections) {
+      if (connection.sni === sni && connection.capacity > 0) return connection;
+    }
+    return null;
+  }
+
+  #dialForPending(): void {
+    const streams = Math.min(expectedStreams, this.options.maxConcurrentStreams);
+    const waiting = this.pending[this.connecting * streams];
+    if (waiting === undefined) return;
+    const { dials, admitted } = this.mayDial();
+    if (!dials) return;
+    this.dial(waiting.sni, new Http2Dial(this, waiting.sni, admitted));
+  }
+
+  connected(dial: Http2Dial, stream: Stream): void {
+    this.connecting--;
+    const negotiation = this.#negotiation;
+    if (negotiation !== null && !negotiation.isHttp2(stream)) {
+      this.#giveAway(negotiation, dial, stream);
+      return;
+    }
+    negotiation?.onHttp2();
+    this.count(at.upstream_cx_http2_total);
+    const connection = new Http2Upstream(this, stream, dial.sni, dial.admitted);
+    this.#connections.push(connection);
+    this.hasRoom(connection);
+    if (this.host.removed) connection.drain();
+  }
+
+  #giveAway(negotiation: Negotiation, dial: Http2Dial, stream: Stream): void {
+    const waiting = this.pending.slice();
+    for (const user of waiting) this.cancel(user);
+    negotiation.onOther(stream, dial, waiting);
+  }
+
+  /** A connection could not be made: requests that no other is on its way for hear of it. */
+  connectFailed(dial: Http2Dial, reason: CloseReason, detail: string): void {
+    const failure = this.countConnectFailure(reason);
+    this.forget(dial.admitted);
+    if (this.connecting > 0) return;
+    for (const user of this.pending.slice()) {
+      const index = this.pending.indexOf(user);
+      if (index >= 0 && user.sni === dial.sni) this.failPending(index, failure, detail);
+    }
+  }
+
+  /** A stream is free: requests that wait get it. */
+  hasRoom(connection: Http2Upstream): void {
+    while (this.pending.length > 0 && connection.capacity > 0) {
+      const user = this.takePending(connection.sni);
+      if (user === undefined) return;
+      connection.serve(user);
+    }
+  }
+
+  /** A connection takes no more streams, or has ended: what waits may need another. */
+  worn(): void {
+    if (this.pending.length > 0) this.#dialForPending();
+  }
+
+  closed(connection: Http2Upstream): void {
+    const index = this.#connections.indexOf(connection);
+    if (index >= 0) this.#connections.splice(index, 1);
+    this.forget(connection.admitted);
+    this.worn();
+  }
+
+  drain(): void {
+    this.generation++;
+    for (const connection of this.#connections.slice()) connection.drain();
+  }
+}

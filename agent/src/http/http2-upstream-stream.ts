@@ -1,0 +1,196 @@
+/**
+ * The upstream's side of one exchange on HTTP/2: one stream of a connection. Pooled.
+ * Invariant: from its end on (release, cancel, reset) it belongs to nobody; what the codec still has queued goes out
+ * without it.
+ */
+import { Head } from '../http1/head.ts';
+import { method, token } from '../http1/known-headers.ts';
+import { errorCode } from '../http2/frame.ts';
+import { type Http2Stream, type Http2StreamEvents, ignoringEvents, type ResetCause } from '../http2/stream.ts';
+import type { Edge } from '../net/edge.ts';
+import type { ConnectionInfo } from '../net/stream.ts';
+import { clusterStat } from '../stats/layout.ts';
+import type { Framing } from './body-framing.ts';
+import { dropForbiddenTrailers } from './body-reader.ts';
+import { asSwitching, sendAsConnect } from './extended-connect.ts';
+import type { Http2Upstream } from './http2-upstream.ts';
+import { nobody } from './nobody.ts';
+import type { UpstreamFailure } from './upstream-failure.ts';
+import type { UpstreamRequest, UpstreamUser } from './upstream-request.ts';
+
+const { at } = clusterStat;
+
+/** Not read from: an answer without a body needs no place in the read buffer. */
+const nowhere = 0;
+
+export class Http2UpstreamStream implements UpstreamRequest, Http2StreamEvents {
+  reused = false;
+  answered = false;
+  trailers: Head | null = null;
+  #connection: Http2Upstream | null = null;
+  #user: UpstreamUser | null = null;
+  #stream: Http2Stream | null = null;
+  #spare: Head | null = null;
+  /** The request was sent to its end. */
+  #sent = false;
+
+  begin(connection: Http2Upstream, user: UpstreamUser): void {
+    this.#connection = connection;
+    this.#user = user;
+    this.reused = connection.reused;
+    this.answered = false;
+    this.trailers = null;
+    this.#sent = false;
+    user.onConnection(this);
+  }
+
+  get info(): ConnectionInfo {
+    return this.#connection?.stream.info ?? nobody;
+  }
+
+  get edge(): Edge | null {
+    return this.#connection?.stream.edge ?? null;
+  }
+
+  get queued(): number {
+    return this.#stream?.queued ?? 0;
+  }
+
+  sendHead(
+    head: Head,
+    _framing: Framing,
+    from: Buffer,
+    start: number,
+    end: number,
+    last: boolean,
+    trailers: Head | null,
+  ): void {
+    const connection = this.#connection;
+    const user = this.#user;
+    if (connection === null || user === null) return;
+    if (user.wantsUpgrade) {
+      sendAsConnect(head, () => this.#open(connection, head, false));
+      return;
+    }
+    const ends = last && end === start && trailers === null;
+    this.#open(connection, head, ends);
+    this.#sent = ends;
+    if (!ends && (last || end > start)) this.sendData(from, start, end, last, trailers);
+  }
+
+  #open(connection: Http2Upstream, head: Head, last: boolean): void {
+    this.#stream = connection.open(head, last, this);
+  }
+
+  sendData(from: Buffer, start: number, end: number, last: boolean, trailers: Head | null): void {
+    const stream = this.#stream;
+    if (stream === null) return;
+    this.#sent = last;
+    const ends = last && trailers === null;
+    if (end > start || ends) stream.sendData(from, start, end, ends);
+    if (last && trailers !== null) stream.sendTrailers(trailers);
+  }
+
+  pauseAnswer(): void {
+    this.#stream?.pauseRead();
+  }
+
+  resumeAnswer(): void {
+    this.#stream?.resumeRead();
+  }
+
+  release(): void {
+    // Nobody waits for the rest of the request any more.
+    if (!this.#sent) this.#stream?.reset(errorCode.noError);
+    this.#end();
+  }
+
+  cancel(): void {
+    const stream = this.#stream;
+    if (stream !== null && stream.id !== 0) {
+      this.#connection?.pool.count(at.upstream_rq_tx_reset);
+      stream.reset(errorCode.cancel);
+    }
+    this.#end();
+  }
+
+  #end(): void {
+    const connection = this.#connection;
+    if (connection === null) return;
+    if (this.#stream !== null) this.#stream.events = ignoringEvents;
+    this.#stream = null;
+    this.#user = null;
+    this.#connection = null;
+    connection.streamDone(this);
+  }
+
+  onHead(_stream: Http2Stream, _head: Head, last: boolean): void {
+    const user = this.#user;
+    const connection = this.#connection;
+    if (user === null || connection === null) return;
+    this.answered = true;
+    user.responseHead = connection.host.takeHead(user.responseHead);
+    const head = user.responseHead;
+    if (head.status < 200) user.onInformational();
+    else if (user.wantsUpgrade && head.status < 300) this.#switch(user, head, last);
+    else user.onResponseHead(framingOf(head, user.requestMethod, last), nowhere, nowhere, last);
+  }
+
+  #switch(user: UpstreamUser, head: Head, last: boolean): void {
+    if (user.requestMethod === method.CONNECT) head.remove(token['content-length']);
+    else asSwitching(head, user.requestHead);
+    user.onUpgraded();
+    if (last) user.onResponseData(nowhere, nowhere, true);
+  }
+
+  onData(_stream: Http2Stream, start: number, end: number, last: boolean): void {
+    this.#user?.onResponseData(start, end, last);
+  }
+
+  onTrailers(_stream: Http2Stream, _head: Head): void {
+    const user = this.#user;
+    const connection = this.#connection;
+    if (user === null || connection === null) return;
+    const trailers = connection.host.takeHead(this.#spare ?? new Head());
+    this.#spare = trailers;
+    dropForbiddenTrailers(trailers);
+    this.trailers = trailers;
+    user.onResponseData(nowhere, nowhere, true);
+  }
+
+  onReset(_stream: Http2Stream, code: number, cause: ResetCause): void {
+    const user = this.#user;
+    const connection = this.#connection;
+    this.#stream = null;
+    if (user === null || connection === null) return;
+    if (cause === 'connection') connection.countCut();
+    else connection.pool.count(cause === 'local' ? at.upstream_rq_tx_reset : at.upstream_rq_rx_reset);
+    this.#end();
+    user.onReset(failureOf(code, cause), '');
+  }
+
+  onDrained(): void {
+    this.#user?.onUpstreamDrained();
+  }
+}
+
+function failureOf(code: number, cause: ResetCause): UpstreamFailure {
+  switch (cause) {
+    case 'refused':
+      return 'refused-stream';
+    case 'remote':
+      return 'remote-reset';
+    case 'local':
+      return 'protocol-error';
+    case 'connection':
+      return code === errorCode.noError ? 'connection-termination' : 'protocol-error';
+  }
+}
+
+/** How the end of an answer is told to whoever frames it anew. */
+function framingOf(head: Head, requestMethod: number, last: boolean): Framing {
+  if (head.status === 204) head.remove(token['content-length']);
+  if (requestMethod === method.HEAD || head.status === 204 || head.status === 304) return 'none';
+  if (head.contentLength >= 0) return 'length';
+  return last ? 'none' : 'chunked';
+}

@@ -1,0 +1,138 @@
+/**
+ * One HTTP/2 connection to an upstream: opens a stream for each request, and takes no more of
+ * them once the peer says so, the cluster's limit is reached, or the host is gone.
+ */
+import type { Head } from '../http1/head.ts';
+import { Http2Connection, type Http2ConnectionEvents } from '../http2/connection.ts';
+import { errorCode } from '../http2/frame.ts';
+import type { Http2Host } from '../http2/host.ts';
+import type { Http2Stream, Http2StreamEvents } from '../http2/stream.ts';
+import type { CloseReason, Stream } from '../net/stream.ts';
+import { clusterStat } from '../stats/layout.ts';
+import type { Http2Pool } from './http2-pool.ts';
+import { Http2UpstreamStream } from './http2-upstream-stream.ts';
+import { FreeList, http2WorkerOf } from './http2-worker.ts';
+import { LazyTimer } from './lazy-timer.ts';
+import type { UpstreamUser } from './upstream-request.ts';
+
+const { at } = clusterStat;
+
+export class Http2Upstream implements Http2ConnectionEvents {
+  readonly pool: Http2Pool;
+  readonly sni: string;
+  readonly admitted: boolean;
+  readonly host: Http2Host;
+  readonly stream: Stream;
+  readonly #streams: FreeList<Http2UpstreamStream>;
+  readonly #http2: Http2Connection;
+  #idleTimer: LazyTimer | null = null;
+  #active = 0;
+  #served = 0;
+  #rxCounted = 0;
+  #txCounted = 0;
+  #closedByUs = false;
+
+  /** admitted: counted by the circuit breaker of the cluster. */
+  constructor(pool: Http2Pool, stream: Stream, sni: string, admitted: boolean) {
+    const worker = http2WorkerOf(pool.runtime);
+    this.pool = pool;
+    this.stream = stream;
+    this.sni = sni;
+    this.admitted = admitted;
+    this.host = worker.host;
+    this.#streams = worker.upstreams ??= new FreeList(() => new Http2UpstreamStream());
+    this.#http2 = new Http2Connection(worker.host, stream, 'client', pool.options, pool.counters, this);
+    this.#http2.start();
+    this.#becomeIdle();
+  }
+
+  /** How many requests it takes now. */
+  get capacity(): number {
+    return this.#http2.capacity;
+  }
+
+  get reused(): boolean {
+    return this.#served > 1;
+  }
+
+  /** Begins a request. */
+  open(head: Head, last: boolean, events: Http2StreamEvents): Http2Stream {
+    const stream = this.#http2.open(head, last, events);
+    // The pool gives a connection only as long as it has room.
+    if (stream === null) throw new Error('HTTP/2 upstream: no room for a stream');
+    return stream;
+  }
+
+  serve(user: UpstreamUser): void {
+    this.#active++;
+    this.#served++;
+    this.#idleTimer?.set(Number.POSITIVE_INFINITY);
+    this.#streams.take().begin(this, user);
+    const { maxRequestsPerConnection } = this.pool.cluster.spec;
+    if (maxRequestsPerConnection === 0 || this.#served !== maxRequestsPerConnection) return;
+    this.pool.count(at.upstream_cx_max_requests);
+    this.drain();
+    this.pool.worn();
+  }
+
+  streamDone(end: Http2UpstreamStream): void {
+    this.#streams.give(end);
+    this.#active--;
+    this.#countBytes();
+    this.pool.hasRoom(this);
+    if (this.#active === 0) this.#becomeIdle();
+  }
+
+  #becomeIdle(): void {
+    const { idleTimeoutMs } = this.pool.cluster.spec;
+    if (idleTimeoutMs === 0) return;
+    const { clock, timers } = this.pool.runtime;
+    this.#idleTimer ??= new LazyTimer(clock, timers, () => {
+      this.pool.count(at.upstream_cx_idle_timeout);
+      this.drain();
+    });
+    this.#idleTimer.set(clock.nowMs + idleTimeoutMs);
+  }
+
+  #countBytes(): void {
+    const { stream, pool } = this;
+    pool.count(at.upstream_cx_rx_bytes_total, stream.bytesReceived - this.#rxCounted);
+    pool.count(at.upstream_cx_tx_bytes_total, stream.bytesSent - this.#txCounted);
+    this.#rxCounted = stream.bytesReceived;
+    this.#txCounted = stream.bytesSent;
+  }
+
+  /** Takes no more requests, and ends with the last of those at hand. */
+  drain(): void {
+    this.#closedByUs = true;
+    this.#http2.drain();
+  }
+
+  onConnected(): void {}
+
+  onStream(): void {}
+
+  onCapacity(): void {
+    this.pool.hasRoom(this);
+  }
+
+  onGoaway(): void {
+    this.pool.count(at.upstream_cx_close_notify);
+    this.pool.worn();
+  }
+
+  onClosed(_connection: Http2Connection, _reason: CloseReason, code: number): void {
+    const { pool } = this;
+    const failed = code !== errorCode.noError;
+    this.#idleTimer?.stop();
+    this.#countBytes();
+    pool.count(this.#closedByUs || failed ? at.upstream_cx_destroy_local : at.upstream_cx_destroy_remote);
+    if (failed) pool.count(at.upstream_cx_protocol_error);
+    pool.closed(this);
+  }
+
+  /** Streams of a connection that ends under them. */
+  countCut(): void {
+    this.pool.count(at.upstream_cx_destroy_with_active_rq);
+  }
+}
