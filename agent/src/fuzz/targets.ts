@@ -10,6 +10,7 @@ import { inspectClientHello } from '../net/client-hello.ts';
 import { detectHttp } from '../net/http-detect.ts';
 import { PeerCheck } from '../net/peer-check.ts';
 import { inspectProxyHeader } from '../net/proxy-protocol.ts';
+import { http2Targets } from './http2-targets.ts';
 
 export interface Target {
   readonly name: string;
@@ -114,6 +115,7 @@ function isCertificate(input: Buffer): boolean {
 }
 
 export const targets: readonly Target[] = [
+  ...http2Targets,
   {
     name: 'client-hello',
     sources: ['/net/client-hello.ts'],

@@ -332,7 +332,7 @@ export class HeadAssembly {
   }
 }
 
-/** RFC 9113 section 8.2.3: the crumbs become one field, in the place of the first. */
+/** RFC 9113 section 8.2.3: the crumbs become one field, in the place of the first; empty ones are left out. */
 function joinCookies(head: Head, crumbs: number): void {
   const first = head.find(token.cookie);
   const f = head.fields;
@@ -345,12 +345,12 @@ function joinCookies(head: Head, crumbs: number): void {
   const start = head.used;
   let p = start + b.latin1Write('cookie: ', start, 8);
   for (let i = first; i >= 0; i = head.find(token.cookie, i + 1)) {
-    if (i !== first) {
+    const from = f[i * fieldStride + 3] as number;
+    const to = f[i * fieldStride + 4] as number;
+    if (to > from && p > start + 8) {
       b[p++] = 59;
       b[p++] = 32;
     }
-    const from = f[i * fieldStride + 3] as number;
-    const to = f[i * fieldStride + 4] as number;
     b.copy(b, p, from, to);
     p += to - from;
     if (i !== first) f[i * fieldStride] = removedToken;

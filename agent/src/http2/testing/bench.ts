@@ -186,7 +186,7 @@ const streamsAtOnce = 32;
 /** Bytes of 32 exchanges at once, with the ids to be filled in; `bodyBytes` each way. */
 function relay(bodyBytes: number): void {
   const side = new Sink();
-  const up = new Sink(undefined, side.host);
+  const up = new Sink(undefined, side);
   const options = { ...defaultHttp2Options, settingsTimeoutMs: 0 };
   const pending: Relay[] = [];
   const upstream = new Http2Connection(up.host, up, 'client', options, privateCounters(), quiet);
@@ -242,7 +242,6 @@ function relay(bodyBytes: number): void {
   for (let i = 0; i < 3; i++, id += 2 * streamsAtOnce) {
     side.feed(requests(id));
     up.feed(responses(id));
-    side.turn();
   }
   const request = requests(id);
   const response = responses(id);
@@ -272,7 +271,6 @@ function relay(bodyBytes: number): void {
       renumber(response, id);
       feedAll(side, request);
       feedAll(up, response);
-      side.turn();
       since += bodyBytes * streamsAtOnce;
       if (since > 0x100000) {
         since -= 0x100000;

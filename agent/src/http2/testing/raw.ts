@@ -66,7 +66,7 @@ function describe(type: number, flags: number, id: number, payload: Buffer): str
 
 /** Our end under test, with everything that happens to it in `log`. */
 export class Rig implements Http2ConnectionEvents, Http2StreamEvents {
-  readonly side = new Side();
+  readonly side: Side;
   readonly counters: Http2Counters = privateCounters();
   readonly connection: Http2Connection;
   readonly log: string[] = [];
@@ -76,9 +76,10 @@ export class Rig implements Http2ConnectionEvents, Http2StreamEvents {
   onBody: (stream: Http2Stream) => void = () => {};
   #seen = 0;
 
-  constructor(role: Role, options: Partial<Http2Options> = {}) {
+  /** Rigs that come one after the other may share a thread. */
+  constructor(role: Role, options: Partial<Http2Options> = {}, thread: Side | null = null) {
+    this.side = new Side(undefined, thread);
     this.side.record = true;
-    this.side.peer = new Side();
     this.connection = new Http2Connection(
       this.side.host,
       this.side,

@@ -49,9 +49,12 @@ export class Side implements Stream {
   #deferred: (() => void)[] = [];
   #timers: { readonly dueMs: number; readonly call: () => void }[] = [];
 
-  /** Sides of one thread share a host. */
-  constructor(random: () => number = () => 0.5, host: Http2Host | null = null) {
-    this.host = host ?? this.#newHost(random);
+  /** The side whose turns and timers are ours too: sides of one thread share a host. */
+  readonly #thread: Side;
+
+  constructor(random: () => number = () => 0.5, thread: Side | null = null) {
+    this.#thread = thread ?? this;
+    this.host = thread === null ? this.#newHost(random) : thread.host;
   }
 
   #newHost(random: () => number): Http2Host {
@@ -92,7 +95,7 @@ export class Side implements Stream {
   }
 
   get timers(): number {
-    return this.#timers.length;
+    return this.#thread.#timers.length;
   }
 
   get queued(): number {
@@ -106,6 +109,10 @@ export class Side implements Stream {
 
   /** The end of a turn. */
   turn(): void {
+    if (this.#thread !== this) {
+      this.#thread.turn();
+      return;
+    }
     for (let i = 0; i < 100 && this.#deferred.length > 0; i++) {
       const work = this.#deferred;
       this.#deferred = [];
