@@ -16,6 +16,8 @@ export interface HopPlan {
   readonly upstream: Protocol;
   /** Mutual TLS towards the next hop. */
   readonly tlsUp?: boolean;
+  /** HTTP/2 and nothing else; otherwise the first bytes, or ALPN, tell what is spoken. */
+  readonly only?: 'h2';
   /** tls: for any client; mutual: with a client certificate of ours. */
   readonly tlsDown?: 'tls' | 'mutual';
 }
@@ -101,7 +103,7 @@ export function configOf(
   certs: BenchCertificates,
 ): Json {
   const chain = {
-    filters: [{ name: 'hcm', typed_config: manager }],
+    filters: [{ name: 'hcm', typed_config: { ...manager, ...(hop.only === 'h2' ? { codec_type: 'HTTP2' } : {}) } }],
     ...(hop.tlsDown === undefined ? {} : { transport_socket: downstreamTls(hop.tlsDown, certs) }),
   };
   const cluster = {

@@ -89,7 +89,8 @@ async function canFail(tools: GoTools, dir: string): Promise<void> {
 
 async function goGroups(tools: GoTools, place: Place, hasEnvoy: boolean): Promise<void> {
   await group('a server of HTTP/1.1 fails', () => canFail(tools, place.dir));
-  const one: HopPlan = { proxy: device, upstream: 'h1' };
+  // Where HTTP/1.1 is spoken too, bytes that are no preface are a bad request of HTTP/1.1, and are answered as such.
+  const one: HopPlan = { proxy: device, upstream: 'h1', only: 'h2' };
   const spec = (tls: boolean) => (chain: Chain) => h2spec(tools.h2spec, chain.port, tls, place.dir, tally);
   await behind(`h2spec, h2c, ${h2specCases} cases`, [one], h1App, place, spec(false));
   await behind(`h2spec, TLS, ${h2specCases} cases`, [{ ...one, tlsDown: 'tls' }], h1App, place, spec(true));
