@@ -67,9 +67,13 @@ export class ConnectionDeadlines {
 
   #onTimer(): void {
     const now = this.#clock.nowMs;
-    if (now >= this.#head) this.#owner.onHeadTimeout();
-    else if (now >= this.#idle) this.#owner.onIdle();
-    else if (now >= this.#life) {
+    if (now >= this.#head) {
+      this.#head = never;
+      this.#owner.onHeadTimeout();
+    } else if (now >= this.#idle) {
+      this.#idle = never;
+      this.#owner.onIdle();
+    } else if (now >= this.#life) {
       this.#life = never;
       this.#owner.onLifeEnd();
     }

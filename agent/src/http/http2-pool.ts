@@ -103,6 +103,10 @@ export class Http2Pool extends HostConnections implements RequestPool {
     }
   }
 
+  get isWaiting(): boolean {
+    return this.pending.length > 0;
+  }
+
   /** A stream is free: requests that wait get it. */
   hasRoom(connection: Http2Upstream): void {
     while (this.pending.length > 0 && connection.capacity > 0) {

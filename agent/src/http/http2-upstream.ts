@@ -31,6 +31,7 @@ export class Http2Upstream implements Http2ConnectionEvents {
   #rxCounted = 0;
   #txCounted = 0;
   #closedByUs = false;
+  #offering = false;
 
   /** admitted: counted by the circuit breaker of the cluster. */
   constructor(pool: Http2Pool, stream: Stream, sni: string, admitted: boolean) {
@@ -79,8 +80,18 @@ export class Http2Upstream implements Http2ConnectionEvents {
     this.#streams.give(end);
     this.#active--;
     this.#countBytes();
-    this.pool.hasRoom(this);
+    if (this.pool.isWaiting) this.#offerLater();
     if (this.#active === 0) this.#becomeIdle();
+  }
+
+  /** The codec counts the stream until its last callback has returned. */
+  #offerLater(): void {
+    if (this.#offering) return;
+    this.#offering = true;
+    this.pool.runtime.defer(() => {
+      this.#offering = false;
+      this.pool.hasRoom(this);
+    });
   }
 
   #becomeIdle(): void {

@@ -67,6 +67,8 @@ export class RequestSender {
     if (this.#live) {
       const { readBuffer } = this.#runtime;
       upstream.sendHead(requestHead, framing, readBuffer, this.#liveStart, this.#liveEnd, this.isDone, requestTrailers);
+    } else if (!this.#mayFollow) {
+      upstream.sendHead(requestHead, framing, this.#hold.bytes, 0, 0, this.isDone, null);
     } else {
       const hold = this.#hold;
       upstream.sendHead(requestHead, framing, hold.bytes, 0, hold.length, this.isDone, requestTrailers);
