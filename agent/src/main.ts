@@ -28,6 +28,10 @@ async function run(command: Command): Promise<number> {
       const { runRequestCertificate } = await import('./identity/request-certificate.ts');
       return runRequestCertificate(process.env);
     }
+    case 'wait': {
+      const { waitUntilReady } = await import('./bootstrap/wait-ready.ts');
+      return waitUntilReady();
+    }
     case 'serve': {
       const { serve, validateConfig } = await import('./bootstrap/run.ts');
       return command.options.mode === 'validate' ? validateConfig(command.options) : serve(command.options);

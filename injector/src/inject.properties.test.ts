@@ -18,24 +18,32 @@ function injected(pod: Pod): Pod {
   return applyPatch(pod, patch) as Pod;
 }
 
-test('injecting twice changes nothing', (t) => {
-  fc.assert(
-    fc.property(pods, (pod) => {
-      t.deepEqual(inject(injected(pod), shop, defaultValues).patch, []);
-    }),
-  );
-});
+/** Where the agent is a native sidecar, and where Kubernetes has none. */
+const everywhere = [true, false].map((nativeSidecar) => ({ ...defaultValues, nativeSidecar }));
 
-test('taking it out gives the original', (t) => {
-  fc.assert(
-    fc.property(pods, (pod) => {
-      const original = JSON.parse(JSON.stringify(pod)) as Pod;
-      const { pod: back, patch } = uninject(injected(original));
-      t.deepEqual(back, original);
-      t.deepEqual(applyPatch(injected(original), patch), original);
-    }),
-  );
-});
+for (const values of everywhere) {
+  const after = (pod: Pod): Pod => applyPatch(pod, inject(pod, shop, values).patch) as Pod;
+  const how = values.nativeSidecar ? '' : ', without native sidecars';
+
+  test(`injecting twice changes nothing${how}`, (t) => {
+    fc.assert(
+      fc.property(pods, (pod) => {
+        t.deepEqual(inject(after(pod), shop, values).patch, []);
+      }),
+    );
+  });
+
+  test(`taking it out gives the original${how}`, (t) => {
+    fc.assert(
+      fc.property(pods, (pod) => {
+        const original = JSON.parse(JSON.stringify(pod)) as Pod;
+        const { pod: back, patch } = uninject(after(original));
+        t.deepEqual(back, original);
+        t.deepEqual(applyPatch(after(original), patch), original);
+      }),
+    );
+  });
+}
 
 const handlers = ['livenessProbe', 'readinessProbe', 'startupProbe', 'lifecycle'];
 const withoutHandlers = (c: Container) =>

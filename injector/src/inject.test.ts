@@ -54,6 +54,37 @@ test('mesh-init and the agent come first, before the init containers of the user
   t.is(container(pod, 'mesh-init')['restartPolicy'], undefined);
 });
 
+test('without native sidecars the agent is the first container and holds the others back', (t) => {
+  const values = { ...defaultValues, nativeSidecar: false };
+  const pod = podOf({}, { initContainers: [{ name: 'migrate' }], restartPolicy: 'OnFailure' });
+  const result = inject(pod, shop, values);
+  const after = applyPatch(pod, result.patch) as Pod;
+  t.deepEqual(
+    after.spec.initContainers?.map((c) => c.name),
+    ['migrate', 'mesh-init'],
+  );
+  t.deepEqual(
+    after.spec.containers.map((c) => c.name),
+    ['mesh-agent', 'web'],
+  );
+  const agent = container(after, 'mesh-agent');
+  t.is(agent['restartPolicy'], undefined);
+  t.deepEqual(agent.lifecycle?.postStart?.['exec'], { command: ['/usr/bin/node', '/chainmail/main.js', 'wait'] });
+  t.regex(result.report.warnings.join('\n'), /does not complete.*\n.*init containers run outside of the mesh/);
+});
+
+test('the agent is told what interception leaves alone', (t) => {
+  const annotations = {
+    'chainmail.dev/exclude-outbound-ports': '9042, 7000',
+    'chainmail.dev/exclude-outbound-cidrs': '10.9.0.0/16',
+  };
+  t.is(
+    envOf(injected(podOf({}, {}, annotations))).get('CHAINMAIL_EXCLUSIONS'),
+    '--exclude-outbound-ports 7000,9042 --exclude-outbound-cidrs 10.9.0.0/16',
+  );
+  t.false(envOf(injected(podOf())).has('CHAINMAIL_EXCLUSIONS'));
+});
+
 test('the init step has two capabilities and nothing else, also where the pod runs as non-root', (t) => {
   t.deepEqual(
     container(injected(podOf({}, { securityContext: { runAsNonRoot: true } })), 'mesh-init').securityContext,

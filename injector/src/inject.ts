@@ -72,7 +72,7 @@ function injectNow(current: Pod, decision: Decision, namespace: Namespace, value
       ...rewritten.notes,
       ...overrides.notes,
     ],
-    warnings: podSecurityWarnings(namespace),
+    warnings: [...podSecurityWarnings(namespace), ...fallbackWarnings(original, values)],
     refusals: [],
   };
   return { decision, patch: diff(current, injected), report };
@@ -81,11 +81,15 @@ function injectNow(current: Pod, decision: Decision, namespace: Namespace, value
 function assemble(original: Pod, rewritten: Rewritten, overrides: Overrides, values: AgentValues): Pod {
   const { metadata, spec } = rewritten.pod;
   const added = meshVolumes(values);
-  const mesh = [initContainer(values, overrides), agentContainer(values, overrides, original.spec, rewritten.probes)];
+  const init = initContainer(values, overrides);
+  const agent = agentContainer(values, overrides, original.spec, rewritten.probes);
+  const { initContainers = [], containers: own } = spec;
+  const { nativeSidecar } = values;
   const defaultContainer = defaultContainerOf(original);
   const status: InjectionStatus = {
     version: 1,
-    initContainers: Object.values(containers),
+    initContainers: nativeSidecar ? [containers.init, containers.agent] : [containers.init],
+    ...(nativeSidecar ? {} : { containers: [containers.agent] }),
     volumes: added.map((v) => v.name),
     annotations: Object.keys(defaultContainer),
     created: createdIn(original),
@@ -99,10 +103,22 @@ function assemble(original: Pod, rewritten: Rewritten, overrides: Overrides, val
     },
     spec: {
       ...spec,
-      initContainers: [...mesh, ...(spec.initContainers ?? [])],
+      // Without a native sidecar nobody serves while init containers run, so interception begins after the user's.
+      initContainers: nativeSidecar ? [init, agent, ...(initContainers ?? [])] : [...(initContainers ?? []), init],
+      ...(nativeSidecar ? {} : { containers: [agent, ...own] }),
       volumes: [...(spec.volumes ?? []), ...added],
     },
   };
+}
+
+/** What the fallback cannot do, where it matters to this pod. */
+function fallbackWarnings({ spec }: Pod, { nativeSidecar }: AgentValues): readonly string[] {
+  if (nativeSidecar) return [];
+  const ends = spec['restartPolicy'] === 'Never' || spec['restartPolicy'] === 'OnFailure';
+  return [
+    ...(ends ? ['without native sidecars this pod does not complete: its agent goes on running'] : []),
+    ...(spec.initContainers?.length ? ['without native sidecars init containers run outside of the mesh'] : []),
+  ];
 }
 
 /** `kubectl logs` and `exec` go to the application, unless the user chose. */

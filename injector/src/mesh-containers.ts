@@ -6,6 +6,7 @@
 import path from 'node:path';
 import {
   type AppProbes,
+  agentCommand,
   agentEnv,
   agentUid,
   containers,
@@ -55,6 +56,9 @@ export function initContainer(values: AgentValues, overrides: Overrides): Contai
   };
 }
 
+/** Without native sidecars the kubelet starts the next container when the hook of this one has ended. */
+const hold = { lifecycle: { postStart: { exec: { command: [...agentCommand, 'wait'] } } } };
+
 /** A native sidecar: ready before the containers behind it start, stopped after the application, no bar to a Job's end. */
 export function agentContainer(values: AgentValues, overrides: Overrides, spec: PodSpec, probes: AppProbes): Container {
   const ready = { httpGet: { path: '/ready', port: ports.agentHealth, scheme: 'HTTP' } };
@@ -63,7 +67,7 @@ export function agentContainer(values: AgentValues, overrides: Overrides, spec: 
     image: values.image,
     imagePullPolicy: values.imagePullPolicy,
     args: ['sidecar'],
-    restartPolicy: 'Always',
+    ...(values.nativeSidecar ? { restartPolicy: 'Always' } : hold),
     env: [...downwardEnv(), ...settingsEnv(values, overrides, spec, probes)],
     ...resourcesOf(overrides),
     startupProbe: { ...ready, periodSeconds: 1, timeoutSeconds: 3, successThreshold: 1, failureThreshold: 600 },
@@ -135,6 +139,7 @@ function settingsEnv(values: AgentValues, overrides: Overrides, spec: PodSpec, p
     [agentEnv.concurrency, overrides.concurrency === 0 ? '' : String(overrides.concurrency)],
     [agentEnv.logLevel, overrides.logLevel],
     [agentEnv.drainSeconds, String(Math.max(0, grace - exitSeconds))],
+    [agentEnv.exclusions, overrides.initArgs.join(' ')],
     [agentEnv.appProbes, formatAppProbes(probes)],
   ];
   return settings.filter(([, value]) => value !== '').map(([name, value]) => ({ name, value }));

@@ -13,6 +13,8 @@ export type CreatablePath = (typeof creatablePaths)[number];
 export interface InjectionStatus {
   readonly version: 1;
   readonly initContainers: readonly string[];
+  /** Only where the agent is no native sidecar. */
+  readonly containers?: readonly string[];
   readonly volumes: readonly string[];
   /** Annotations added beside the status itself. */
   readonly annotations: readonly string[];
@@ -36,6 +38,7 @@ export function parseStatus(text: string): InjectionStatus {
   return {
     version: 1,
     initContainers: strings(value['initContainers'], 'initContainers'),
+    ...(value['containers'] === undefined ? {} : { containers: strings(value['containers'], 'containers') }),
     volumes: strings(value['volumes'], 'volumes'),
     annotations: strings(value['annotations'], 'annotations'),
     created: created(value['created']),

@@ -40,8 +40,10 @@ function ours(listed: readonly string[], known: Readonly<Record<string, string>>
 function withoutOurs(spec: PodSpec, status: InjectionStatus): PodSpec {
   const isOurContainer = ours(status.initContainers, containers);
   const isOurVolume = ours(status.volumes, volumes);
+  const isOurAgent = ours(status.containers ?? [], containers);
   const cleaned: PodSpec = {
     ...spec,
+    containers: spec.containers.filter((c) => !isOurAgent(c)),
     ...(spec.initContainers ? { initContainers: spec.initContainers.filter((c) => !isOurContainer(c)) } : {}),
     ...(spec.volumes ? { volumes: spec.volumes.filter((v) => !isOurVolume(v)) } : {}),
   };

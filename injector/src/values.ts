@@ -29,6 +29,11 @@ export interface AgentValues {
   /** host:port */
   readonly caAddress: string;
   readonly systemNamespace: string;
+  /**
+   * false where Kubernetes is older than 1.29 and has no native sidecars: the agent is then the first container, the
+   * user's init containers run before interception, and Jobs do not end by themselves.
+   */
+  readonly nativeSidecar: boolean;
   readonly resources: AgentResources;
   /** Wanted lifetime of the agent's certificate; 0 leaves it to the CA. */
   readonly certificateTtlSeconds: number;
@@ -46,6 +51,7 @@ export const defaultValues: AgentValues = {
   controlAddress: `${system.controlServiceAccount}.${system.namespace}.svc:${ports.control}`,
   caAddress: `${system.caServiceAccount}.${system.namespace}.svc:${ports.ca}`,
   systemNamespace: system.namespace,
+  nativeSidecar: true,
   resources: { requests: { cpu: '100m', memory: '64Mi' }, limits: { cpu: '1', memory: '256Mi' } },
   certificateTtlSeconds: 0,
   tokenTtlSeconds: 3600,
@@ -79,6 +85,7 @@ function agentValues(value: unknown): AgentValues {
     controlAddress: read('controlAddress', address),
     caAddress: read('caAddress', address),
     systemNamespace: read('systemNamespace', matching(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'a namespace')),
+    nativeSidecar: read('nativeSidecar', bool),
     resources: read('resources', resources),
     certificateTtlSeconds: read('certificateTtlSeconds', integer(0, 90 * 24 * 3600)),
     tokenTtlSeconds: read('tokenTtlSeconds', integer(600, 2 ** 32)),
@@ -104,6 +111,11 @@ function matching(pattern: RegExp, what: string): Read<string> {
     if (typeof value !== 'string' || !pattern.test(value)) throw invalid(at, `must be ${what}`);
     return value;
   };
+}
+
+function bool(value: unknown, at: string): boolean {
+  if (typeof value !== 'boolean') throw invalid(at, 'must be true or false');
+  return value;
 }
 
 function oneOf<T extends string>(all: readonly T[]): Read<T> {

@@ -25,6 +25,7 @@ export type Command =
   | { readonly kind: 'sidecar'; readonly options: ServeOptions }
   | { readonly kind: 'init' | 'cleanup'; readonly args: readonly string[] }
   | { readonly kind: 'request-certificate' }
+  | { readonly kind: 'wait' }
   | { readonly kind: 'version' }
   | { readonly kind: 'help' };
 
@@ -90,6 +91,9 @@ export function parseCommand(args: readonly string[]): Command {
     case 'request-certificate':
       if (rest.length > 0) throw usage('request-certificate takes no arguments');
       return { kind: 'request-certificate' };
+    case 'wait':
+      if (rest.length > 0) throw usage('wait takes no arguments');
+      return { kind: 'wait' };
     case 'version':
       return { kind: 'version' };
     case 'sidecar':
@@ -164,6 +168,7 @@ export const helpText = `chainmail-agent: the data plane of Chainmail, configure
   chainmail-agent sidecar               run in an injected pod, configured by its environment
   chainmail-agent init | cleanup        program or remove interception (--help for flags)
   chainmail-agent request-certificate   in an injected pod: print a new key and certificate of its identity
+  chainmail-agent wait                  in an injected pod: until the agent is ready
   chainmail-agent version
 
   -c, --config-path FILE     bootstrap

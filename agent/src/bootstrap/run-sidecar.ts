@@ -5,6 +5,7 @@ import { messageOf, ports, systemClock } from '@chainmail/runtime';
 import { compileBootstrap } from '../config/bootstrap.ts';
 import { probeTarget } from '../health/app-probe.ts';
 import { plain, probePages, servePages } from '../health/server.ts';
+import { parseInitCommand } from '../interception/options.ts';
 import type { SecretSpec } from '../model/tls.ts';
 import { renderStats } from '../stats/render.ts';
 import { Agent } from './agent.ts';
@@ -28,6 +29,7 @@ export async function runSidecar(options: ServeOptions, env: NodeJS.ProcessEnv):
   const concurrency = options.concurrency || settings.concurrency;
   const drainMs = settings.drainSeconds * 1_000;
   const agent = new Agent({ log, concurrency, drainMs, commandLine: commandLine({ ...options, concurrency }) });
+  tellHoles(agent, settings, log);
   // Ask for the certificate while the rest is being parsed; its secrets go in when there is a place for them.
   let held: readonly SecretSpec[] = [];
   let take = (secrets: readonly SecretSpec[]): void => {
@@ -57,6 +59,20 @@ export async function runSidecar(options: ServeOptions, env: NodeJS.ProcessEnv):
     await agent.close();
     throw error;
   }
+}
+
+/** Each exclusion is traffic without identity and policy: it is logged at the start and stays visible as a number. */
+function tellHoles(agent: Agent, { exclusions }: SidecarSettings, log: ReturnType<typeof createProcessLog>['log']) {
+  const { excludeInboundPorts, excludeOutboundPorts, excludeOutboundCidrs } = parseInitCommand(exclusions).options;
+  const cidrs = excludeOutboundCidrs.map((c) => c.text);
+  const gauge = (name: string, value: number) => ({ name: `interception.${name}`, kind: 'gauge' as const, value });
+  agent.registry.addSource(() => [
+    gauge('excluded_inbound_ports', excludeInboundPorts.length),
+    gauge('excluded_outbound_ports', excludeOutboundPorts.length),
+    gauge('excluded_outbound_cidrs', cidrs.length),
+  ]);
+  if (exclusions.length === 0) return;
+  log.warn({ excludeInboundPorts, excludeOutboundPorts, excludeOutboundCidrs: cidrs }, 'traffic outside of the mesh');
 }
 
 function sidecarTiming(drainMs: number): StopTiming {

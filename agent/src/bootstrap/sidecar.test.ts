@@ -28,6 +28,7 @@ test('the environment of an injected container becomes settings', (t) => {
     certificateTtlSeconds: null,
     concurrency: 2,
     drainSeconds: 59,
+    exclusions: [],
     tokenPath: '/var/run/secrets/chainmail/token',
     adminSocket: '/var/run/chainmail/state/admin.sock',
   });

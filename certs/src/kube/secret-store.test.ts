@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { ApiClient } from '@chainmail/kube/cluster';
 import { FakeApiServer } from '@chainmail/kube/testing';
 import { UserError } from '@chainmail/runtime';
@@ -23,6 +24,24 @@ async function makeSecret() {
 }
 
 storeContract('Secret', makeSecret);
+
+/** A real API server as well, where one is given: the suite of an optimistic lock is worth little against a fake. */
+const real = process.env['CHAINMAIL_TEST_KUBECONFIG'];
+if (real !== undefined) {
+  storeContract('Secret on a real API server', async () => {
+    const client = new ApiClient({ kubeconfig: real });
+    const namespace = `t-${randomBytes(4).toString('hex')}`;
+    const metadata = { name: namespace };
+    await client.create('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata });
+    return {
+      open: () => new SecretStore(client, namespace),
+      close: async () => {
+        await client.remove(`/api/v1/namespaces/${namespace}`);
+        client.close();
+      },
+    };
+  });
+}
 
 test('a Secret that is no state is an error with its name, never a fresh start', async (t) => {
   const { api, open, close } = await makeSecret();

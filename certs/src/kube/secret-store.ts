@@ -10,11 +10,10 @@ import type { CaStore, StoredState } from '../store.ts';
 
 export const stateSecret = { name: 'chainmail-ca-state', key: 'state.json' } as const;
 
-const list = `/api/v1/namespaces/${system.namespace}/secrets`;
-const path = `${list}/${stateSecret.name}`;
-const where = `Secret ${system.namespace}/${stateSecret.name}`;
+const listIn = (namespace: string): string => `/api/v1/namespaces/${namespace}/secrets`;
+const pathIn = (namespace: string): string => `${listIn(namespace)}/${stateSecret.name}`;
 
-function secretOf(state: CaState, resourceVersion?: string): object {
+function secretOf(state: CaState, namespace: string, resourceVersion?: string): object {
   const version = resourceVersion === undefined ? {} : { resourceVersion };
   const labels = { 'app.kubernetes.io/part-of': 'chainmail', 'app.kubernetes.io/component': 'ca' };
   const text = Buffer.from(JSON.stringify(state)).toString('base64');
@@ -22,12 +21,13 @@ function secretOf(state: CaState, resourceVersion?: string): object {
     apiVersion: 'v1',
     kind: 'Secret',
     type: 'chainmail.dev/ca-state',
-    metadata: { name: stateSecret.name, namespace: system.namespace, labels, ...version },
+    metadata: { name: stateSecret.name, namespace, labels, ...version },
     data: { [stateSecret.key]: text },
   };
 }
 
 function stateOf(secret: KubeObject): CaState {
+  const where = `Secret ${secret.metadata.namespace}/${stateSecret.name}`;
   const data = (secret as { data?: unknown }).data;
   const text = isRecord(data) ? data[stateSecret.key] : undefined;
   if (typeof text !== 'string') {
@@ -40,26 +40,31 @@ function stateOf(secret: KubeObject): CaState {
 
 export class SecretStore implements CaStore {
   readonly #client: Pick<ApiClient, 'get' | 'create' | 'replace'>;
+  readonly #namespace: string;
 
-  constructor(client: Pick<ApiClient, 'get' | 'create' | 'replace'>) {
+  /** @param namespace where the Secret is; the mesh's own by default */
+  constructor(client: Pick<ApiClient, 'get' | 'create' | 'replace'>, namespace: string = system.namespace) {
     this.#client = client;
+    this.#namespace = namespace;
   }
 
   async load(): Promise<StoredState | undefined> {
-    const secret = await this.#client.get(path);
+    const secret = await this.#client.get(pathIn(this.#namespace));
     if (secret === undefined) return undefined;
     const { uid = '', resourceVersion = '' } = secret.metadata;
     return { state: stateOf(secret), revision: `${uid} ${resourceVersion}` };
   }
 
   create(state: CaState): Promise<boolean> {
-    return this.#decided(() => this.#client.create(list, secretOf(state)));
+    return this.#decided(() => this.#client.create(listIn(this.#namespace), secretOf(state, this.#namespace)));
   }
 
   replace(state: CaState, revision: string): Promise<boolean> {
     const [, resourceVersion = ''] = revision.split(' ');
     if (resourceVersion === '') return Promise.resolve(false);
-    return this.#decided(() => this.#client.replace(path, secretOf(state, resourceVersion)));
+    return this.#decided(() =>
+      this.#client.replace(pathIn(this.#namespace), secretOf(state, this.#namespace, resourceVersion)),
+    );
   }
 
   /** False when somebody else was first, or the Secret is gone. */

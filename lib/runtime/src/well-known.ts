@@ -64,6 +64,9 @@ export const system = {
 /** Container names the injector adds. */
 export const containers = { init: 'mesh-init', agent: 'mesh-agent' } as const;
 
+/** How the agent's image runs its program, where a command of its own is needed beside the entry point. */
+export const agentCommand = ['/usr/bin/node', '/chainmail/main.js'] as const;
+
 /** Volumes the injector adds; only the agent's container mounts them. */
 export const volumes = {
   token: 'chainmail-token',
@@ -132,6 +135,8 @@ export const agentEnv = {
   concurrency: 'CHAINMAIL_CONCURRENCY',
   logLevel: 'CHAINMAIL_LOG_LEVEL',
   drainSeconds: 'CHAINMAIL_DRAIN_SECONDS',
+  /** What interception leaves alone, as the arguments of mesh-init: the agent logs and counts the holes. */
+  exclusions: 'CHAINMAIL_EXCLUSIONS',
   /** The application's own probes, which the agent serves on its health port; JSON of app-probes.ts. */
   appProbes: 'CHAINMAIL_APP_PROBES',
 } as const;
