@@ -36,10 +36,10 @@ const clusterRules: Readonly<Record<ProgramName, readonly Rule[]>> = {
     rule('', ['namespaces'], read),
     rule('', ['pods'], ['get', ...read]),
     rule('', ['configmaps'], ['create']),
-    rule('', ['configmaps'], ['get', ...read, 'patch', 'delete'], trustBundleConfigMap.name),
+    rule('', ['configmaps'], ['get', ...read, 'patch'], trustBundleConfigMap.name),
   ],
   control: [
-    rule('', ['namespaces', 'pods', 'services', 'serviceaccounts'], read),
+    rule('', ['namespaces', 'pods', 'services'], read),
     rule('discovery.k8s.io', ['endpointslices'], read),
     rule('gateway.networking.k8s.io', routes, read),
     rule('gateway.networking.k8s.io', status(routes), ['patch']),

@@ -107,6 +107,52 @@ test('rights: no wildcard, Secrets only of our own namespace, and read by name',
   for (const b of bindings) t.true(roles.some((r) => r.metadata.name === (b['roleRef'] as { name: string }).name));
 });
 
+/** `core | configmaps, name \`x\` | get, patch | cluster` of one program's table, as lines to compare. */
+function documented(section: string): readonly string[] {
+  const text = fs.readFileSync(path.join(import.meta.dirname, '../../../docs/kubernetes-components.md'), 'utf8');
+  const [, part = ''] = text.split(`\n## ${section}\n`);
+  const rows = (part.split('\n## ')[0] ?? '')
+    .split('\n')
+    .filter((l) => l.startsWith('| ') && !l.startsWith('| group '));
+  return rows.flatMap((row) => {
+    const [group = '', what = '', verbs = '', scope = ''] = row
+      .split('|')
+      .slice(1)
+      .map((c) => c.trim());
+    if (!/^(cluster|chainmail-system)$/.test(scope)) return [];
+    const [resources = '', name = ''] = what.split(', name ');
+    return resources
+      .split(', ')
+      .map((r) => line(scope, group === 'core' ? '' : group, r, name.replaceAll('`', ''), verbs.split(', ')));
+  });
+}
+const line = (scope: string, group: string, resource: string, name: string, verbs: readonly string[]): string =>
+  `${scope}: ${group}/${resource} ${name} ${[...verbs].sort().join(',')}`;
+
+test('rights are exactly those that docs/kubernetes-components.md asks for', (t) => {
+  for (const [section, name] of [
+    ['CA', 'chainmail-ca'],
+    ['Control', 'chainmail-control'],
+    ['Injector', 'chainmail-injector'],
+  ] as const) {
+    const roles = [...ofKind('ClusterRole'), ...ofKind('Role')].filter((r) => r.metadata.name === name);
+    const granted = roles.flatMap((role) =>
+      (role['rules'] as readonly Record<string, readonly string[]>[]).flatMap((r) =>
+        (r['resources'] ?? []).map((resource) =>
+          line(
+            role.kind === 'Role' ? 'chainmail-system' : 'cluster',
+            r['apiGroups']?.[0] ?? '',
+            resource,
+            r['resourceNames']?.[0] ?? '',
+            r['verbs'] ?? [],
+          ),
+        ),
+      ),
+    );
+    t.deepEqual([...granted].sort(), [...documented(section)].sort(), section);
+  }
+});
+
 test('selectors of Services, budgets and network policies match the pods they are for', (t) => {
   const labelsOf = new Map(
     ofKind('Deployment').map((d) => [
