@@ -2,9 +2,16 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { parseValues } from '@chainmail/injector';
 import { ApiClient } from '@chainmail/kube/cluster';
 import { FakeApiServer } from '@chainmail/kube/testing';
-import { defaultInstallValues, type InstallObject, installValues, renderInstall } from '@chainmail/manifests';
+import {
+  defaultInstallValues,
+  type InstallObject,
+  injectorSettings,
+  installValues,
+  renderInstall,
+} from '@chainmail/manifests';
 import { ManualClock } from '@chainmail/runtime';
 import test from 'ava';
 import { applyObject } from '../cluster/apply.ts';
@@ -110,4 +117,11 @@ test('values: files in order, then --set, each over the one before', (t) => {
   const given = givenValues({ values: [one, two], set: ['ca.replicas=5'] }, { injector: { replicas: 1 } });
   t.deepEqual(given, { control: { replicas: 4, logLevel: 'debug' }, ca: { replicas: 5 }, injector: { replicas: 1 } });
   t.throws(() => givenValues({ values: [file('3.yaml', 'a: [')] }), { code: 'VALUES_INVALID', message: /3\.yaml/ });
+});
+
+test('the injector reads the settings an installation gives it', (t) => {
+  const values = installValues({ agent: { concurrency: 2, resources: { limits: { memory: '1Gi' } } } });
+  const read = parseValues(injectorSettings(values));
+  t.like(read, { image: 'chainmail.dev/agent:0.1.0', concurrency: 2, certificateTtlSeconds: 0 });
+  t.deepEqual(read.resources, { requests: { cpu: '100m', memory: '64Mi' }, limits: { cpu: '1', memory: '1Gi' } });
 });

@@ -201,5 +201,5 @@ test('a changed setting of the agents replaces the injector, which reads it at i
   t.truthy(annotation({}));
   t.is(annotation({}), annotation({ control: { replicas: 5 } }));
   t.not(annotation({}), annotation({ agent: { logLevel: 'debug' } }));
-  t.regex(injectorSettings(defaultInstallValues), /^image: chainmail.dev\/agent:0.1.0$/m);
+  t.regex(injectorSettings(defaultInstallValues), /^image: "chainmail.dev\/agent:0.1.0"$/m);
 });

@@ -23,18 +23,31 @@ function configMap(name: string, part: 'base' | 'injector', data: Readonly<Recor
   };
 }
 
-/** What the injector puts into pods, in the fields of its own values file. */
+/** Names in order, as Helm's toJson has them. */
+function sorted(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const names = Object.keys(value).sort();
+  return Object.fromEntries(names.map((n) => [n, sorted((value as Readonly<Record<string, unknown>>)[n])]));
+}
+
+/**
+ * What the injector puts into pods, in the fields of its own values file: a line of JSON each, which is YAML, so that
+ * the chart's text is the same to the byte and with it the hash by which the injector's pods are replaced.
+ */
 export function injectorSettings(values: InstallValues): string {
   const { image: _, ...agent } = values.agent;
   const at = (account: string, port: number): string => `${account}.${system.namespace}.svc:${port}`;
-  return stringify({
+  const settings = {
     image: imageOf(values, 'agent'),
     imagePullPolicy: values.image.pullPolicy,
     trustDomain: values.trustDomain,
     controlAddress: at(system.controlServiceAccount, ports.control),
     caAddress: at(system.caServiceAccount, ports.ca),
     ...agent,
-  });
+  };
+  return Object.entries(settings)
+    .map(([name, value]) => `${name}: ${JSON.stringify(sorted(value))}\n`)
+    .join('');
 }
 
 export function renderInstall(values: InstallValues): readonly InstallObject[] {

@@ -114,10 +114,11 @@ function podSpec(p: Program, values: InstallValues): object {
   return {
     serviceAccountName: p.fullName,
     automountServiceAccountToken: false,
-    ...(values.image.pullSecrets.length === 0 ? {} : { imagePullSecrets: values.image.pullSecrets }),
-    ...(priorityClassName === '' ? {} : { priorityClassName }),
-    ...(Object.keys(nodeSelector).length === 0 ? {} : { nodeSelector }),
-    ...(tolerations.length === 0 ? {} : { tolerations }),
+    // Passed on as they are, empty ones too: an API server drops those, and the Helm chart comes of the same rendering.
+    imagePullSecrets: values.image.pullSecrets,
+    priorityClassName,
+    nodeSelector,
+    tolerations,
     terminationGracePeriodSeconds: 30,
     securityContext: {
       runAsNonRoot: true,
@@ -132,12 +133,13 @@ function podSpec(p: Program, values: InstallValues): object {
   };
 }
 
+export const settingsAnnotation = 'chainmail.dev/settings';
+
 /** A pod that read its settings once at its start is replaced when they change. */
 export const settingsHash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16);
 
 function deployment(p: Program, values: InstallValues, settings: string | undefined): InstallObject {
-  const annotations =
-    settings === undefined ? {} : { annotations: { 'chainmail.dev/settings': settingsHash(settings) } };
+  const annotations = settings === undefined ? {} : { annotations: { [settingsAnnotation]: settingsHash(settings) } };
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
