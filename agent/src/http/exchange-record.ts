@@ -6,6 +6,7 @@ import { Head } from '../http1/head.ts';
 import type { HeaderName } from '../http1/known-headers.ts';
 import type { ConnectionInfo } from '../net/stream.ts';
 import type { LoopClock } from '../worker/runtime.ts';
+import { noGrpcStatus } from './grpc-status.ts';
 import { nobody } from './nobody.ts';
 import { locateValue, Request } from './request.ts';
 import type { ByteRange, LogRecord, RequestView } from './request-view.ts';
@@ -21,6 +22,8 @@ export abstract class ExchangeRecord implements LogRecord {
   responseDurationMs = -1;
   responseTxDurationMs = -1;
   status = 0;
+  /** -1 without: not a gRPC call, or no answer that says. */
+  grpcStatus = noGrpcStatus;
   flags = '';
   details = '';
   bytesReceived = 0;
@@ -58,6 +61,7 @@ export abstract class ExchangeRecord implements LogRecord {
     this.responseDurationMs = -1;
     this.responseTxDurationMs = -1;
     this.status = 0;
+    this.grpcStatus = noGrpcStatus;
     this.flags = '';
     this.details = '';
     this.bytesReceived = 0;

@@ -11,6 +11,7 @@ import type { Framing } from './body-framing.ts';
 import { Deadlines } from './deadlines.ts';
 import type { Downstream, ExchangeEnd } from './downstream.ts';
 import { ExchangeRecord } from './exchange-record.ts';
+import { grpcStatusOf, statusWorth } from './grpc-status.ts';
 import { applyEdits, type HeaderEdits } from './header-mutations.ts';
 import { buildLocalReply, type LocalReply } from './local-reply.ts';
 import type { Manager } from './manager.ts';
@@ -104,6 +105,7 @@ export class Exchange extends ExchangeRecord {
       edit: edits === null ? edit : () => this.#editReply(edit, edits, reply.status),
     });
     this.status = responseHead.status;
+    if (this.isParsed && this.view.isGrpc) this.grpcStatus = grpcStatusOf(responseHead, null);
     this.responseStarted = true;
     const bytes = Buffer.from(body);
     this.bytesSent += bytes.length;
@@ -163,6 +165,17 @@ export class Exchange extends ExchangeRecord {
     if (last) this.responseTxDurationMs = this.elapsedMs;
   }
 
+  /** The answer is complete: notes its grpc-status. The HTTP status that it counts as. */
+  settleGrpcStatus(): number {
+    if (!this.view.isGrpc) return this.status;
+    this.grpcStatus = grpcStatusOf(this.responseHead, this.router.responseTrailers);
+    return statusWorth(this.grpcStatus, this.status);
+  }
+
+  responseTrailer(name: string): string | null {
+    return this.router.responseTrailers?.get(name) ?? null;
+  }
+
   /** The response is complete and everything of it was handed to the client's connection. */
   finish(): void {
     this.#end('answered');
@@ -218,7 +231,7 @@ export class Exchange extends ExchangeRecord {
     const { edge } = this.downstream;
     if (edge === null) return;
     edge.requests++;
-    if (this.status === 0 || this.status >= 500) edge.failures++;
+    if (this.status === 0 || statusWorth(this.grpcStatus, this.status) >= 500) edge.failures++;
   }
 
   /** A deadline of the request has passed; the router handles those of its attempts itself. */

@@ -1,9 +1,12 @@
 /**
  * The one place that answers a client in the agent's own name. Bodies, header order and the gRPC form are Envoy's.
  */
+
+import { encodeGrpcMessage } from '../grpc/percent.ts';
 import { type Head, type StaticHeader, staticHeader } from '../http1/head.ts';
 import { method } from '../http1/known-headers.ts';
 import type { Downstream } from './downstream.ts';
+import { grpcStatusOfHttp } from './grpc-status.ts';
 
 export interface LocalReply {
   readonly status: number;
@@ -37,31 +40,6 @@ const close = staticHeader('connection', 'close');
 const noLength = staticHeader('content-length', '0');
 const chunked = staticHeader('transfer-encoding', 'chunked');
 
-const grpcStatuses: Readonly<Record<number, number>> = {
-  400: 13,
-  401: 16,
-  403: 7,
-  404: 12,
-  429: 14,
-  502: 14,
-  503: 14,
-  504: 14,
-};
-
-/** grpc-status of an HTTP status (Envoy's table); 2 is UNKNOWN. */
-export function grpcStatusOf(status: number): number {
-  return grpcStatuses[status] ?? 2;
-}
-
-/** grpc-message: percent-encoded but for visible ASCII without `%`. */
-export function grpcMessage(text: string): string {
-  return [...Buffer.from(text)]
-    .map((b) =>
-      b < 0x20 || b > 0x7e || b === 0x25 ? `%${b.toString(16).toUpperCase().padStart(2, '0')}` : String.fromCharCode(b),
-    )
-    .join('');
-}
-
 /** Fills the head with the answer; the body bytes to send after it, '' for none. */
 export function buildLocalReply(head: Head, reply: LocalReply, context: LocalReplyContext): string {
   head.reset();
@@ -85,8 +63,8 @@ function buildGrpc(head: Head, reply: LocalReply, context: LocalReplyContext): s
   addHeaders(head, reply);
   context.edit?.();
   head.addStatic(grpcType);
-  head.add('grpc-status', String(reply.grpcStatus ?? grpcStatusOf(reply.status)));
-  if (reply.body !== '') head.add('grpc-message', grpcMessage(reply.body.replace(/\n$/, '')));
+  head.add('grpc-status', String(reply.grpcStatus ?? grpcStatusOfHttp(reply.status)));
+  if (reply.body !== '') head.add('grpc-message', encodeGrpcMessage(reply.body.replace(/\n$/, '')));
   addCommon(head, context);
   addFraming(head, context, noLength);
   return '';

@@ -53,6 +53,8 @@ export interface LogRecord {
   readonly responseTxDurationMs: number;
   /** 0 when no response was sent. */
   readonly status: number;
+  /** grpc-status of the answer to a gRPC call, or -1; absent where there can be none. */
+  readonly grpcStatus?: number;
   /** Envoy's short flags joined by `,`, or ''. */
   readonly flags: string;
   /** Envoy's details, e.g. `via_upstream`, `rbac_access_denied_matched_policy[x]`, or ''. */
@@ -74,6 +76,8 @@ export interface LogRecord {
   /** Body of an answer in our own name, before a format is applied. */
   readonly localReplyBody?: string;
   responseHeader(name: string): string | null;
+  /** First value of a trailer of the answer. */
+  responseTrailer?(name: string): string | null;
   /** Where the first value of a header of the answer lies; false when it is not there. */
   locateResponse(name: HeaderName, into: ByteRange): boolean;
 }

@@ -8,6 +8,8 @@ import type { ConnectionInfo } from '../net/stream.ts';
 import type { ByteRange, RequestView } from './request-view.ts';
 
 const grpcType = 'application/grpc';
+const lastOfGrpc = grpcType.length - 1;
+const letterC = 'c'.charCodeAt(0);
 
 /** application/grpc and application/grpc+x. */
 export function isGrpcContentType(value: string): boolean {
@@ -116,7 +118,11 @@ export class Request implements RequestView {
 
   get isGrpc(): boolean {
     const index = this.head.find(token['content-type']);
-    return index >= 0 && isGrpcContentType(this.head.value(index));
+    if (index < 0) return false;
+    // Most bodies are of another type: told by a byte, without a string.
+    const { bytes } = this.head;
+    const start = this.head.valueStart(index);
+    return bytes[start + lastOfGrpc] === letterC && isGrpcContentType(this.head.value(index));
   }
 }
 

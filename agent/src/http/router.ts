@@ -21,6 +21,7 @@ import { ConnectTunnel } from './connect-tunnel.ts';
 import type { Downstream } from './downstream.ts';
 import type { Exchange } from './exchange.ts';
 import { replyToFailure } from './failure-reply.ts';
+import { grpcStatusOf, statusWorth } from './grpc-status.ts';
 import { poolOf } from './pool-of.ts';
 import { takeRelayedFailure } from './relayed-failure.ts';
 import { RequestSender } from './request-sender.ts';
@@ -242,7 +243,7 @@ export class Router implements UpstreamUser, PickContext {
     x.deadlines.touch();
     const decision = this.#decideOnAnswer();
     if (this.#mayTryAgain(decision)) {
-      this.#attempt.recordStatus(status);
+      this.#attempt.recordStatus(x.view.isGrpc ? statusWorth(grpcStatusOf(x.responseHead, null), status) : status);
       this.#giveUpAttempt(last);
       this.#scheduleRetry();
       return;
@@ -294,7 +295,7 @@ export class Router implements UpstreamUser, PickContext {
     const x = this.#exchange;
     const upstream = this.#upstream;
     if (this.isTunnel) this.#attempt.recordStatus(x.status);
-    else this.#attempt.recordAnswer(x.status);
+    else this.#attempt.recordAnswer(x.settleGrpcStatus());
     this.#endAttempt();
     this.#retry.release();
     this.#upstream = null;

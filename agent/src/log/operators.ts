@@ -4,6 +4,7 @@
  */
 import os from 'node:os';
 import { UserError } from '@chainmail/runtime/errors';
+import { camelGrpcStatus, snakeGrpcStatus } from '../http/grpc-status.ts';
 import { ByteRange, type LogRecord } from '../http/request-view.ts';
 import { type HeaderName, headerName } from '../http1/known-headers.ts';
 import { queryParameter } from '../route/query-match.ts';
@@ -106,6 +107,9 @@ const withParameters: Readonly<Record<string, (parameters: string, operator: str
   RESP: (names, operator) =>
     eitherOf(names, operator, (name, next) => ({ kind: 'response-header', name: headerName(name), next })),
   QUERY_PARAM: (name) => computed((r) => (r.request === null ? null : queryParameter(r.request.path, name))),
+  TRAILER: (names, operator) =>
+    eitherOf(names, operator, (name, next) => computed((r) => r.responseTrailer?.(name) ?? null, next)),
+  GRPC_STATUS: compileGrpcStatus,
   HOSTNAME: () => {
     const name = os.hostname();
     return computed(() => name);
@@ -118,7 +122,7 @@ const withoutParameters: Readonly<Record<string, Operator>> = {
 };
 
 /** Operators that make no sense without parameters. */
-const parametersRequired: ReadonlySet<string> = new Set(['REQ', 'RESP', 'QUERY_PARAM']);
+const parametersRequired: ReadonlySet<string> = new Set(['REQ', 'RESP', 'TRAILER', 'QUERY_PARAM']);
 
 const plain: ReadonlyMap<string, Operator> = new Map([
   ...numberFields.map((field) => [field, { kind: 'number', field }] as const),
@@ -154,6 +158,25 @@ function eitherOf(names: string, operator: string, reader: (name: string, next: 
   const [first = '', second, ...more] = names.toLowerCase().split('?');
   if (more.length > 0 || first === '' || second === '') throw wrongParameters(operator, 'takes NAME or NAME?OTHER');
   return reader(first, second === undefined ? null : reader(second, null));
+}
+
+function compileGrpcStatus(form: string, operator: string): Operator {
+  switch (form) {
+    case '':
+    case 'CAMEL_STRING':
+      return computed((r) => grpcStatusText(r, camelGrpcStatus));
+    case 'SNAKE_STRING':
+      return computed((r) => grpcStatusText(r, snakeGrpcStatus));
+    case 'NUMBER':
+      return { kind: 'number', field: 'GRPC_STATUS_NUMBER' };
+    default:
+      throw wrongParameters(operator, `takes CAMEL_STRING, SNAKE_STRING or NUMBER, not ${form}`);
+  }
+}
+
+function grpcStatusText(record: LogRecord, text: (code: number) => string): string | null {
+  const code = numberOf('GRPC_STATUS_NUMBER', record);
+  return code < 0 ? null : text(code);
 }
 
 /** The path before a rewrite is known to the record, not to the request as it came. */

@@ -3,11 +3,13 @@
  * a table of functions: a log line has twenty of them, and V8 builds the switch into the loop that writes the line.
  */
 import { labelOf } from '../cluster/host.ts';
+import { grpcStatusOfHttp } from '../http/grpc-status.ts';
 import type { LogRecord } from '../http/request-view.ts';
 import { longFlags } from './response-flags.ts';
 
 export const numberFields = [
   'RESPONSE_CODE',
+  'GRPC_STATUS_NUMBER',
   'BYTES_RECEIVED',
   'BYTES_SENT',
   'DURATION',
@@ -29,6 +31,8 @@ export function numberOf(field: NumberField, r: LogRecord): number {
   switch (field) {
     case 'RESPONSE_CODE':
       return r.status;
+    case 'GRPC_STATUS_NUMBER':
+      return grpcStatus(r);
     case 'BYTES_RECEIVED':
       return r.bytesReceived;
     case 'BYTES_SENT':
@@ -54,6 +58,13 @@ export function numberOf(field: NumberField, r: LogRecord): number {
     case 'DOWNSTREAM_LOCAL_PORT':
       return r.connection.localPort;
   }
+}
+
+/** Of gRPC calls only; an answer that does not say it counts by its HTTP status. */
+function grpcStatus(r: LogRecord): number {
+  if (r.request?.isGrpc !== true) return -1;
+  const { grpcStatus: told = -1, status } = r;
+  return told >= 0 || status === 0 ? told : grpcStatusOfHttp(status);
 }
 
 export const stringFields = [
