@@ -255,7 +255,7 @@ export class Head {
     const length = this.fieldsEnd;
     this.#reserve(length);
     const to = this.bytes;
-    if (length < 512) for (let i = 0; i < length; i++) to[i] = buffer[start + i] as number;
+    if (length < 48) for (let i = 0; i < length; i++) to[i] = buffer[start + i] as number;
     else buffer.copy(to, 0, start, start + length);
     this.used = length;
   }

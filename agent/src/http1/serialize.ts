@@ -19,7 +19,7 @@ export function headCapacity(head: Head): number {
 /** Copies without the fixed cost of a native call where the range is short. */
 function copyBytes(from: Buffer, start: number, end: number, to: Buffer, at: number): number {
   const length = end - start;
-  if (length > 384) from.copy(to, at, start, end);
+  if (length > 48) from.copy(to, at, start, end);
   else for (let i = 0; i < length; i++) to[at + i] = from[start + i] as number;
   return at + length;
 }

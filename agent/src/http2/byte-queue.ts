@@ -17,7 +17,7 @@ export class ByteQueue {
   length = 0;
   readonly #blocks: Block[] = [];
 
-  push(host: Http2Host, from: Buffer, start: number, end: number): void {
+  push(host: Http2Host, from: Uint8Array, start: number, end: number): void {
     this.length += end - start;
     let at = start;
     while (at < end) {
@@ -28,7 +28,7 @@ export class ByteQueue {
         this.#blocks.push(block);
       }
       const size = Math.min(end - at, block.buffer.length - block.end);
-      from.copy(block.buffer, block.end, at, at + size);
+      Buffer.prototype.copy.call(from, block.buffer, block.end, at, at + size);
       block.end += size;
       at += size;
     }

@@ -76,6 +76,8 @@ export class Http2Connection implements StreamHandler, FrameSink, SenderOwner, K
   /** The peer allows extended CONNECT (RFC 8441). */
   peerAllowsConnect = false;
   readonly #counters: Http2Counters;
+  readonly #slots: Float64Array;
+  readonly #activeSlot: number;
   readonly #limits: HeadLimits;
   readonly #reader: FrameReader;
   readonly #sender: Sender;
@@ -127,6 +129,8 @@ export class Http2Connection implements StreamHandler, FrameSink, SenderOwner, K
     this.options = options;
     this.events = events;
     this.#counters = counters;
+    this.#slots = counters.slots;
+    this.#activeSlot = counters.at.streams_active;
     this.#limits = { maxBytes: options.maxHeaderBytes, maxHeaders: options.maxHeaders };
     this.#reader = new FrameReader(this, host.readBuffer, options.maxHeaderBytes);
     this.#sender = new Sender(host, socket, this, options, counters);
@@ -196,7 +200,7 @@ export class Http2Connection implements StreamHandler, FrameSink, SenderOwner, K
     stream.sendWindow = this.#sender.initialWindow;
     stream.receiveWindow = this.#streamWindow;
     this.#streams.add(stream);
-    this.#count('streams_active', 1);
+    this.#slots[this.#activeSlot] = (this.#slots[this.#activeSlot] as number) + 1;
     return stream;
   }
 
@@ -447,7 +451,7 @@ export class Http2Connection implements StreamHandler, FrameSink, SenderOwner, K
   }
 
   #recycle(stream: Http2Stream): void {
-    this.#count('streams_active', -1);
+    this.#slots[this.#activeSlot] = (this.#slots[this.#activeSlot] as number) - 1;
     if (this.#dataStream === stream) this.#dataStream = null;
     stream.id = 0;
     stream.connection = null;
@@ -490,7 +494,7 @@ export class Http2Connection implements StreamHandler, FrameSink, SenderOwner, K
     this.#sender.head(stream, 'response', head, last);
   }
 
-  sendData(stream: Http2Stream, buffer: Buffer, start: number, end: number, last: boolean): void {
+  sendData(stream: Http2Stream, buffer: Uint8Array, start: number, end: number, last: boolean): void {
     if (this.closed || stream.localClosed || stream.endQueued) return;
     this.#sender.data(stream, buffer, start, end, last);
   }

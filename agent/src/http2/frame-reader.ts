@@ -7,8 +7,8 @@
 import { defaultFrameBytes, errorCode, flag, frameHeaderBytes, frameType, readUint31 } from './frame.ts';
 import { slack } from './words.ts';
 
-/** Frames with END_HEADERS missing are joined up to this many; more is a flood. */
-const maxContinuations = 64;
+/** Frames with END_HEADERS missing are joined up to this many, more only where larger heads are allowed. */
+const fewContinuations = 64;
 
 /** What hears of frames. Each returns an error code of the connection, or 0 to go on. */
 export interface FrameSink {
@@ -38,6 +38,7 @@ export class FrameReader {
   readonly #buffer: Buffer;
   /** Largest header block, compressed, that is joined. */
   readonly #maxBlock: number;
+  readonly #maxContinuations: number;
   #stash: Buffer | null = null;
   #stashed = 0;
   /** Bytes that must be there before it is worth looking again. */
@@ -59,6 +60,7 @@ export class FrameReader {
     this.#sink = sink;
     this.#buffer = readBuffer;
     this.#maxBlock = maxHeaderBytes + defaultFrameBytes;
+    this.#maxContinuations = Math.max(fewContinuations, (2 * this.#maxBlock) / defaultFrameBytes);
   }
 
   /** Bytes of an incomplete frame and of an incomplete header block that are held. */
@@ -221,7 +223,7 @@ export class FrameReader {
 
   #continuation(flags: number, from: number, to: number): number {
     if (this.#blockStream === 0) return errorCode.protocolError;
-    if (++this.#continuations > maxContinuations) return errorCode.enhanceYourCalm;
+    if (++this.#continuations > this.#maxContinuations) return errorCode.enhanceYourCalm;
     if (from === to) {
       const error = this.#sink.onEmptyHeaders();
       if (error !== 0) return error;

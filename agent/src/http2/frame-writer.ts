@@ -6,6 +6,12 @@
 import type { Stream } from '../net/stream.ts';
 import { defaultFrameBytes, flag, frameHeaderBytes, frameType, writeFrameHeader, writeUint32 } from './frame.ts';
 import { chunkBytes, type Http2Host, type OutChunk } from './host.ts';
+import { copyWords } from './words.ts';
+
+/** Above this a native call is cheaper than a loop. */
+const longCopy = 256;
+/** Of any byte array, since bodies need not be Buffers. */
+const copyBuffer = Buffer.prototype.copy;
 
 /** A DATA frame is not begun in less room than this. */
 const smallestRoom = 1024;
@@ -122,7 +128,7 @@ export class FrameWriter {
   }
 
   /** Appends at most [start, end) as DATA: how much of it, 0 when the socket is blocked. */
-  data(streamId: number, b: Buffer, start: number, end: number): number {
+  data(streamId: number, b: Uint8Array, start: number, end: number): number {
     let length = end - start;
     if (this.#openId === streamId && this.#openLength < defaultFrameBytes && this.#at < this.#limit) {
       length = Math.min(length, defaultFrameBytes - this.#openLength, this.#limit - this.#at);
@@ -144,12 +150,17 @@ export class FrameWriter {
       this.wrote(this.#at + frameHeaderBytes);
       this.dataFrames++;
     }
-    const to = this.buffer;
-    const at = this.#at;
-    if (length > 128) b.copy(to, at, start, start + length);
-    else for (let i = 0; i < length; i++) to[at + i] = b[start + i] as number;
-    this.#at = at + length;
+    this.#append(b, start, length);
     return length;
+  }
+
+  #append(b: Uint8Array, start: number, length: number): void {
+    const { buffer, view } = this.#chunk as OutChunk;
+    const at = this.#at;
+    if (length > longCopy) copyBuffer.call(b, buffer, at, start, start + length);
+    else if (b === this.#host.readBuffer) copyWords(this.#host.readView, start, view, at, length);
+    else for (let i = 0; i < length; i++) buffer[at + i] = b[start + i] as number;
+    this.#at = at + length;
   }
 
   /** Ends the stream: in its last DATA frame while that is here, otherwise with an empty one. */

@@ -24,6 +24,7 @@ const maxRounds = 4;
 /** A part of an arena: many chunks are one Buffer, whose address the writers need only once. */
 export interface OutChunk {
   readonly buffer: Buffer;
+  readonly view: DataView;
   readonly start: number;
 }
 
@@ -82,8 +83,9 @@ export class Http2Host {
     const chunk = this.#chunks.pop();
     if (chunk !== undefined) return chunk;
     const buffer = Buffer.allocUnsafeSlow(chunkStride * chunksPerArena);
-    for (let i = chunksPerArena - 1; i > 0; i--) this.#chunks.push({ buffer, start: i * chunkStride });
-    return { buffer, start: 0 };
+    const view = viewOf(buffer);
+    for (let i = chunksPerArena - 1; i > 0; i--) this.#chunks.push({ buffer, view, start: i * chunkStride });
+    return { buffer, view, start: 0 };
   }
 
   giveChunk(chunk: OutChunk): void {

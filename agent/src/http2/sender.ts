@@ -92,7 +92,7 @@ export class Sender {
     return kind === 'response' ? encoder.response(head, to, at) : encoder.trailers(head, to, at);
   }
 
-  data(stream: Http2Stream, b: Buffer, start: number, end: number, last: boolean): void {
+  data(stream: Http2Stream, b: Uint8Array, start: number, end: number, last: boolean): void {
     let p = start;
     if (!stream.ready) p = this.#putData(stream, b, start, end);
     if (p < end) this.#enqueue(stream, b, p, end);
@@ -102,7 +102,7 @@ export class Sender {
   }
 
   /** Appends what the windows and the socket allow; where it stopped. */
-  #putData(stream: Http2Stream, b: Buffer, start: number, end: number): number {
+  #putData(stream: Http2Stream, b: Uint8Array, start: number, end: number): number {
     const { out } = this;
     let p = start;
     while (p < end) {
@@ -124,7 +124,7 @@ export class Sender {
     this.#owner.onLocalEnd(stream);
   }
 
-  #enqueue(stream: Http2Stream, b: Buffer, start: number, end: number): void {
+  #enqueue(stream: Http2Stream, b: Uint8Array, start: number, end: number): void {
     stream.queue ??= new ByteQueue();
     stream.queue.push(this.#host, b, start, end);
     this.#count(end - start);

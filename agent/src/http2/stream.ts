@@ -82,7 +82,7 @@ export class Http2Stream {
   }
 
   /** [start, end) is sent or copied before this returns. What cannot go out counts in `queued` until onDrained. */
-  sendData(buffer: Buffer, start: number, end: number, last: boolean): void {
+  sendData(buffer: Uint8Array, start: number, end: number, last: boolean): void {
     this.connection?.sendData(this, buffer, start, end, last);
   }
 

@@ -188,7 +188,6 @@ function relay(bodyBytes: number): void {
   const side = new Sink();
   const up = new Sink(undefined, side);
   const options = { ...defaultHttp2Options, settingsTimeoutMs: 0 };
-  const pending: Relay[] = [];
   const upstream = new Http2Connection(up.host, up, 'client', options, privateCounters(), quiet);
   const downstream = new Http2Connection(side.host, side, 'server', options, privateCounters(), {
     ...quiet,
@@ -198,7 +197,6 @@ function relay(bodyBytes: number): void {
       stream.events = down;
       down.other = upstream.open(head, last, back);
       back.other = stream;
-      pending.push(back);
     },
   });
   downstream.start();
