@@ -51,6 +51,12 @@ async function serve(options: ServeOptions): Promise<void> {
   });
 }
 
+/** What an API server said is for the user, not a bug. Known by its name: its module is heavy. */
+function withoutStack(error: unknown): unknown {
+  if (!(error instanceof Error) || error.name !== 'ApiError') return error;
+  return new UserError('KUBE_API', error.message, { cause: error });
+}
+
 async function main(argv: readonly string[]): Promise<void> {
   const options = parseOptions(argv);
   switch (options.command) {
@@ -67,7 +73,8 @@ async function main(argv: readonly string[]): Promise<void> {
 
 try {
   await main(process.argv.slice(2));
-} catch (error) {
+} catch (thrown) {
+  const error = withoutStack(thrown);
   process.stderr.write(`chainmail-ca: ${describeFatal(error)}\n`);
   process.exit(error instanceof UserError && ['USAGE', 'BAD_DURATION'].includes(error.code) ? 2 : 1);
 }
