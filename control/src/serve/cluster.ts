@@ -4,6 +4,7 @@ import { ApiClient, type ClusterAccess, LeaderElection } from '@chainmail/kube/c
 import { type Lifecycle, type Logger, system, systemClock } from '@chainmail/runtime';
 import { kubeSource } from '../source/kube-source.ts';
 import { KubeStatus } from '../status/kube-status.ts';
+import { ReplicaCounts } from '../status/replica-counts.ts';
 import type { SourceFigures } from './metrics-server.ts';
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
@@ -14,19 +15,22 @@ export function openCluster(access: ClusterAccess, life: Lifecycle, log: Logger)
   const client = new ApiClient(access, clock);
   life.onStop('API client', () => client.close());
   const source = kubeSource({ client, clock, log });
+  const replica = process.env['POD_NAME'] || `${os.hostname()}-${process.pid}`;
   let lead = (): void => {};
   const election = new LeaderElection({
     client,
     namespace: system.namespace,
     name: system.controlServiceAccount,
-    identity: process.env['POD_NAME'] || `${os.hostname()}-${process.pid}`,
+    identity: replica,
     clock,
     log,
-    onChange: (leading) => {
-      if (leading) lead();
-    },
+    onChange: () => lead(),
   });
-  const statusSink = new KubeStatus({ client, source, isLeader: () => election.isLeader, clock, log });
+  const replicas = new ReplicaCounts({ client, replica, clock, log, onChange: () => statusSink.again() });
+  const isLeader = (): boolean => election.isLeader;
+  const statusSink: KubeStatus = new KubeStatus({ client, source, isLeader, replicas, clock, log });
+  life.onStop('replicas', () => replicas.close());
+  replicas.start();
   life.onStop('leader election', () => election.stop());
   life.onStop('status', () => statusSink.close());
   election.start();

@@ -7,6 +7,7 @@ import { isRecord, type KubeObject } from '@chainmail/kube';
 import { type ApiClient, isConflict, isNotFound } from '@chainmail/kube/cluster';
 import { Backoff, type Clock, type Logger, messageOf, type Timer } from '@chainmail/runtime';
 import type { KubeSource, Live } from '../source/kube-source.ts';
+import { type Counts, countsOf, type ReplicaCounts } from './replica-counts.ts';
 import { type Condition, type ObjectStatus, reported, type StatusSink } from './status.ts';
 
 export const fieldManager = 'chainmail-control';
@@ -16,6 +17,8 @@ export interface KubeStatusOptions {
   readonly client: Pick<ApiClient, 'apply'>;
   readonly source: Pick<KubeSource, 'live' | 'took'>;
   readonly isLeader: () => boolean;
+  /** Agents of other replicas; absent where there is one replica. */
+  readonly replicas?: Pick<ReplicaCounts, 'tell' | 'others'>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -101,6 +104,36 @@ function policyStatus(live: Live, told: ObjectStatus, nowMs: number): object {
   };
 }
 
+/** Programmed over the agents of all replicas. */
+function programmedBy(total: Counts): Condition {
+  const { agents, acknowledged, rejection } = total;
+  if (rejection !== undefined) return { type: 'Programmed', status: 'False', reason: 'Rejected', message: rejection };
+  if (acknowledged >= agents) {
+    return { type: 'Programmed', status: 'True', reason: 'Programmed', message: `${agents} agents acknowledged` };
+  }
+  const message = `${agents - acknowledged} of ${agents} agents have not acknowledged yet`;
+  return { type: 'Programmed', status: 'False', reason: 'Pending', message };
+}
+
+/** The status as it is with the agents of other replicas. */
+export function withOthers(told: ObjectStatus, others: Counts): ObjectStatus {
+  if (others.agents === 0) return told;
+  const { programmed, conditions } = told.status;
+  const [own] = countsOf([told]).values();
+  const agents = programmed.agents + others.agents;
+  const acknowledged = programmed.acknowledgedCount + others.acknowledged;
+  const rejection = own?.rejection ?? others.rejection;
+  const overall = programmedBy({ generation: 0, agents, acknowledged, rejection });
+  return {
+    ...told,
+    status: {
+      ...told.status,
+      conditions: conditions.map((c) => (c.type === 'Programmed' ? overall : c)),
+      programmed: { ...programmed, agents, acknowledgedCount: acknowledged },
+    },
+  };
+}
+
 /** What the object's status should be. */
 export function desiredStatus(live: Live, told: ObjectStatus, nowMs: number): object {
   return told.kind === 'HTTPRoute' ? routeStatus(live, told, nowMs) : policyStatus(live, told, nowMs);
@@ -132,7 +165,14 @@ export class KubeStatus implements StatusSink {
 
   write(statuses: ReadonlyMap<string, ObjectStatus>): void {
     this.#wanted = statuses;
+    const own = [...statuses.values()].filter((s) => reported.has(s.kind));
+    this.#options.replicas?.tell(countsOf(own), this.#options.isLeader());
     void this.#run();
+  }
+
+  /** Other replicas have told something: the leader writes again where that changes a status. */
+  again(): void {
+    if (this.#options.isLeader()) void this.#run();
   }
 
   close(): void {
@@ -176,11 +216,12 @@ export class KubeStatus implements StatusSink {
   }
 
   /** False when it has to be tried again. */
-  async #put(told: ObjectStatus): Promise<boolean> {
-    const { client, source, clock, log } = this.#options;
-    const { kind, apiVersion } = told;
-    const { namespace = '', name } = told.metadata;
+  async #put(own: ObjectStatus): Promise<boolean> {
+    const { client, source, clock, log, replicas } = this.#options;
+    const { kind, apiVersion } = own;
+    const { namespace = '', name, generation = 0 } = own.metadata;
     const key = `${kind}/${namespace}/${name}`;
+    const told = replicas === undefined ? own : withOthers(own, replicas.others(key, generation));
     const live = source.live(key);
     const base = resources[kind];
     if (live === undefined || base === undefined) return true; // gone meanwhile

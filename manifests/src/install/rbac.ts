@@ -67,6 +67,8 @@ const ownNamespaceRules: Readonly<Record<ProgramName, readonly Rule[]>> = {
   control: [
     rule('coordination.k8s.io', ['leases'], ['create']),
     rule('coordination.k8s.io', ['leases'], ['get', 'update'], 'chainmail-control'),
+    rule('', ['configmaps'], ['create']),
+    rule('', ['configmaps'], [...read, 'patch'], 'chainmail-control-agents'),
   ],
   injector: [],
 };

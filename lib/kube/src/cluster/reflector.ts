@@ -31,7 +31,7 @@ export interface ReflectorFigures {
   readonly lists: number;
   readonly failures: number;
   readonly objects: number;
-  /** The list is being followed now. */
+  /** The list is being followed now, or its kind is not installed. */
   readonly live: boolean;
 }
 
@@ -92,7 +92,12 @@ export class Reflector<T> {
   }
 
   get figures(): ReflectorFigures {
-    return { lists: this.#lists, failures: this.#failures, objects: this.#held.size, live: this.#live };
+    return {
+      lists: this.#lists,
+      failures: this.#failures,
+      objects: this.#held.size,
+      live: this.#live || this.#absentSinceMs !== undefined,
+    };
   }
 
   /** By `namespace/name`, or `name` where there is no namespace. */
