@@ -62,7 +62,7 @@ test('an application that does not answer, or is not there, fails in time', asyn
   const port = await listening(t, net.createServer());
   t.deepEqual(await runProbe({ ...httpGet(port), timeoutMs: 50 }, target), {
     ok: false,
-    status: 503,
+    status: 0,
     detail: 'no answer within 50 ms',
   });
   t.regex((await runProbe(httpGet(1), target)).detail, /ECONNREFUSED/);
@@ -113,4 +113,17 @@ test('only exact paths are served, and only to be read', async (t) => {
   t.is(await get('/ready'), '503 no');
   t.is(await get('/ready', 'POST'), '405 GET only');
   t.is(await get('/constructor'), '404 not found');
+});
+
+test('a lifecycle call that the application does not answer ends without an answer; a probe fails with one', async (t) => {
+  const closed = net.createServer();
+  const port = await listening(t, closed);
+  closed.close();
+  const paths = ['/app-health/app/poststart', '/app-health/app/prestop', '/app-health/app/livez'];
+  const probes = Object.fromEntries(paths.map((path) => [path, httpGet(port)]));
+  const server = await servePages(0, '127.0.0.1', probePages(probes, target));
+  t.teardown(() => server.close());
+  const ask = (path: string) => fetch(`http://127.0.0.1:${server.port}${path}`);
+  for (const path of paths.slice(0, 2)) await t.throwsAsync(ask(path), undefined, path);
+  t.is((await ask('/app-health/app/livez')).status, 503);
 });

@@ -9,6 +9,7 @@ import { type AppProbe, type HttpAppProbe, inboundSource } from '@chainmail/runt
 
 export interface ProbeResult {
   readonly ok: boolean;
+  /** 0 when the application gave no answer. */
   readonly status: number;
   readonly detail: string;
 }
@@ -44,7 +45,7 @@ export async function runProbe(probe: AppProbe, target: ProbeTarget): Promise<Pr
     }
   } catch (error) {
     const detail = signal.aborted ? `no answer within ${probe.timeoutMs} ms` : messageText(error);
-    return { ok: false, status: 503, detail };
+    return { ok: false, status: 0, detail };
   }
 }
 

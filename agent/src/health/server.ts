@@ -13,7 +13,8 @@ export interface PlainResponse {
   readonly body: string;
 }
 
-export type Pages = Readonly<Record<string, () => PlainResponse | Promise<PlainResponse>>>;
+/** null: the connection ends without an answer. */
+export type Pages = Readonly<Record<string, () => PlainResponse | null | Promise<PlainResponse | null>>>;
 
 export interface PageServer {
   readonly port: number;
@@ -47,12 +48,16 @@ async function answer(pages: Pages, request: http.IncomingMessage, response: htt
   const path = (request.url ?? '').split('?')[0] ?? '';
   const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
   const isRead = request.method === 'GET' || request.method === 'HEAD';
-  let result: PlainResponse;
+  let result: PlainResponse | null;
   try {
     if (page === undefined) result = plain(404, 'not found\n');
     else result = isRead ? await page() : plain(405, 'GET only\n');
   } catch (error) {
     result = plain(500, `${messageOf(error)}\n`);
+  }
+  if (result === null) {
+    response.destroy();
+    return;
   }
   response.writeHead(result.status, { 'content-type': result.contentType, 'cache-control': 'no-store' });
   response.end(request.method === 'HEAD' ? '' : result.body);
@@ -62,14 +67,22 @@ export function plain(status: number, body: string): PlainResponse {
   return { status, contentType: textType, body };
 }
 
-/** A page for each probe of the application, at the path that the injector handed out. */
+/**
+ * A page for each probe of the application, at the path that the injector handed out. Of a lifecycle call the kubelet
+ * looks at the connection and not at the status, so that without an answer of the application it gets none from us.
+ */
 export function probePages(probes: AppProbes, target: ProbeTarget): Pages {
   const pages = Object.entries(probes).map(([path, probe]) => [
     path,
-    async (): Promise<PlainResponse> => {
+    async (): Promise<PlainResponse | null> => {
       const { ok, status, detail } = await runProbe(probe, target);
+      if (status === 0 && isLifecycleCall(path)) return null;
       return plain(ok ? 200 : status >= 400 ? status : 503, `${detail}\n`);
     },
   ]);
   return Object.fromEntries(pages) as Pages;
+}
+
+function isLifecycleCall(path: string): boolean {
+  return /\/(poststart|prestop)$/.test(path);
 }
