@@ -77,9 +77,10 @@ function protocolOptions(
 
 function circuitBreakers(c: CircuitSettings): MessageInitShape<typeof CircuitBreakersSchema> {
   const { maxConnections, maxPendingRequests, maxRequests, maxRetries } = c;
+  // A pod of three that goes away turns a third of the requests into retries, until every agent knows of it.
   const retries =
     maxRetries === undefined
-      ? { maxRetries: 4_294_967_295, retryBudget: { budgetPercent: { value: 20 }, minRetryConcurrency: 3 } }
+      ? { maxRetries: 4_294_967_295, retryBudget: { budgetPercent: { value: 50 }, minRetryConcurrency: 10 } }
       : { maxRetries };
   return { thresholds: [{ maxConnections, maxPendingRequests, maxRequests, ...retries }] };
 }

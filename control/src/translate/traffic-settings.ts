@@ -28,7 +28,7 @@ export interface CircuitSettings {
   readonly maxConnections: number;
   readonly maxPendingRequests: number;
   readonly maxRequests: number;
-  /** Undefined: a budget of 20 % of the active requests, at least 3. */
+  /** Undefined: a budget of half the active requests, at least 10. */
   readonly maxRetries: number | undefined;
   readonly maxRequestsPerConnection: number | undefined;
 }
