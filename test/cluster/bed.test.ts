@@ -1,6 +1,9 @@
 /** The bed itself: what the suites rely on. */
+
+import { defaultRegistry } from '@chainmail/images';
 import test from 'ava';
-import { testImages } from './bed/images.ts';
+import { plan } from './bed/address-plan.ts';
+import { nextTag, testImages } from './bed/images.ts';
 import { connect, kinds } from './cluster.ts';
 
 const cluster = connect();
@@ -35,4 +38,19 @@ test('an image without a tag comes from the registry', async (t) => {
     (p) => (p?.['status']?.containerStatuses?.[0]?.imageID ?? '') !== '',
   );
   t.regex(pod?.['status'].containerStatuses[0].imageID, /^chainmail\.dev\/demo@sha256:/);
+});
+
+test('an image is pushed to a registry by a standard tool, and pulled back whole', async (t) => {
+  const ctr = (...args: readonly string[]) => cluster.ctr(['images', ...args]);
+  const name = `${plan.nodeIp}:${plan.registryPort}/pushed/agent:1`;
+  const agent = `${defaultRegistry}/agent:${nextTag}`;
+  for (const step of [
+    ['tag', '--force', agent, name],
+    ['push', '--plain-http', name],
+    ['rm', name],
+    ['pull', '--plain-http', name],
+  ]) {
+    const { code, stdout, stderr } = await ctr(...step);
+    t.is(code, 0, `${step.join(' ')}: ${stdout}${stderr}`);
+  }
 });

@@ -7,9 +7,10 @@
  *   await cluster.api.apply(yaml, ns);
  *   await cluster.available(ns, 'web');
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import { type Kind, KubeApi, type KubeObject } from './kube-api.ts';
 
 export interface CommandResult {
@@ -21,6 +22,29 @@ export interface CommandResult {
 /** What a test framework gives: a place for what must be undone. */
 export interface Teardown {
   readonly teardown: (undo: () => Promise<void> | void) => void;
+}
+
+/** The same for all tests of a file: filled in test.before, run in test.after.always. */
+export class Undo implements Teardown {
+  readonly #steps: (() => Promise<void> | void)[] = [];
+
+  teardown(step: () => Promise<void> | void): void {
+    this.#steps.push(step);
+  }
+
+  async run(): Promise<void> {
+    for (const step of this.#steps.splice(0).reverse()) await step();
+  }
+}
+
+/** A command that runs on in a container until its standard input ends. */
+export interface RunningCommand {
+  /** Lines of standard output so far. */
+  readonly lines: readonly string[];
+  /** The first line, of those there are or come, for which the predicate holds. @throws Error at the deadline */
+  readonly line: (holds: (line: string) => boolean, deadlineMs: number) => Promise<string>;
+  /** Ends its input and waits for it. */
+  readonly finish: () => Promise<readonly string[]>;
 }
 
 const kind = (apiVersion: string, name: string): Kind => ({ apiVersion, kind: name });
@@ -93,6 +117,18 @@ export class Cluster {
     return this.kubectl(['exec', '-n', namespace, pod, '-c', container, '--', ...command]);
   }
 
+  /** A command in a container that goes on while the test does other things. */
+  start(namespace: string, pod: string, container: string, command: readonly string[]): RunningCommand {
+    const kubectl = [`--kubeconfig=${this.kubeconfig}`, 'exec', '-i', '-n', namespace, pod, '-c', container, '--'];
+    const child = spawn(path.join(this.#work, 'bin/kubectl'), [...kubectl, ...command], { stdio: 'pipe' });
+    return follow(child);
+  }
+
+  /** A path on the node as this process sees it; below /var/lib. */
+  nodePath(file: string): string {
+    return path.join(this.#work, 'lib', path.relative('/var/lib', file));
+  }
+
   async logs(namespace: string, pod: string, container: string): Promise<string> {
     const { status, text } = await this.api.raw(
       'GET',
@@ -100,6 +136,11 @@ export class Cluster {
     );
     if (status !== 200) throw new Error(`logs of ${namespace}/${pod} ${container}: ${text}`);
     return text;
+  }
+
+  /** As a user runs it, from the sources. */
+  meshctl(args: readonly string[], stdin = ''): Promise<CommandResult> {
+    return this.run(path.resolve(import.meta.dirname, '../../node_modules/.bin/meshctl'), args, stdin);
   }
 
   /** A command here, with KUBECONFIG set and kubectl on the PATH; never rejects. */
@@ -120,10 +161,53 @@ export class Cluster {
 
   /** Adds an OCI layout or docker archive to the node's images. */
   async importImages(archive: string): Promise<void> {
-    const socket = path.join(this.#work, 'run/containerd/containerd.sock');
-    const { code, stderr } = await this.run('ctr', ['-a', socket, '-n', 'k8s.io', 'images', 'import', archive]);
+    const { code, stderr } = await this.ctr(['images', 'import', archive]);
     if (code !== 0) throw new Error(`ctr images import ${archive}: ${stderr}`);
   }
+
+  /** containerd's own tool, in the namespace of kubelet's images and containers. */
+  ctr(args: readonly string[]): Promise<CommandResult> {
+    const socket = path.join(this.#work, 'run/containerd/containerd.sock');
+    return this.run('ctr', ['-a', socket, '-n', 'k8s.io', ...args]);
+  }
+}
+
+function follow(child: ChildProcessWithoutNullStreams): RunningCommand {
+  const lines: string[] = [];
+  const watchers = new Set<() => void>();
+  let errors = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk) => (errors += chunk));
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    lines.push(line);
+    for (const watch of watchers) watch();
+  });
+  const ended = new Promise<void>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => (code === 0 ? resolve() : reject(new Error(`exit code ${code}: ${errors}`))));
+  });
+  ended.catch(() => {});
+  const line = (holds: (line: string) => boolean, deadlineMs: number): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const timer = setTimeout(() => settle(null), deadlineMs);
+      const settle = (found: string | null): void => {
+        clearTimeout(timer);
+        watchers.delete(look);
+        if (found !== null) resolve(found);
+        else reject(new Error(`no such line in ${deadlineMs} ms: ${lines.slice(-5).join('\n')} ${errors}`));
+      };
+      const look = (): void => {
+        const found = lines.find(holds);
+        if (found !== undefined) settle(found);
+      };
+      watchers.add(look);
+      look();
+    });
+  const finish = async (): Promise<readonly string[]> => {
+    child.stdin.end();
+    await ended;
+    return lines;
+  };
+  return { lines, line, finish };
 }
 
 /** @throws Error outside the bed */

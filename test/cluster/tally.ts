@@ -26,7 +26,8 @@ export async function runTests(patterns: readonly string[]): Promise<Tally> {
   createInterface({ input: child.stdout }).on('line', (line) => {
     const result = /^(ok|not ok) \d+ - (.*?)( # (?:SKIP|TODO).*)?$/.exec(line);
     if (result === null) {
-      if (isFailure && /^\s/.test(line)) console.log(line);
+      // Comments are what a test tells with t.log.
+      if ((isFailure && /^\s/.test(line)) || /^\s+[*#] /.test(line)) console.log(line);
       return;
     }
     isFailure = result[1] !== 'ok';
@@ -35,6 +36,6 @@ export async function runTests(patterns: readonly string[]): Promise<Tally> {
   });
   const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
   // A crash of the runner itself must not look like success.
-  if ((code !== 0 && count.failed === 0) || count.passed === 0) count.failed++;
+  if ((code !== 0 || count.passed === 0) && count.failed === 0) count.failed++;
   return count;
 }

@@ -1,0 +1,35 @@
+/** Requests from inside a pod of the application's image. */
+import type { Cluster } from './cluster.ts';
+
+export interface Answer {
+  /** 0 when there was none. */
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly text: string;
+}
+
+export async function call(
+  cluster: Cluster,
+  from: { readonly namespace: string; readonly pod: string },
+  url: string,
+  method = 'GET',
+): Promise<Answer> {
+  const command = ['node', '/app/call.ts', url, method];
+  const { code, stdout, stderr } = await cluster.exec(from.namespace, from.pod, 'app', command);
+  if (code !== 0) throw new Error(`${from.pod}: ${command.join(' ')}: ${stderr}`);
+  return JSON.parse(stdout);
+}
+
+/** What `load.ts` tells at its end. */
+export interface LoadReport {
+  readonly sent: number;
+  readonly answered: number;
+  readonly failures: readonly string[];
+  /** Ids of the POSTs that were answered with 200. */
+  readonly posted: readonly string[];
+}
+
+export function startLoad(cluster: Cluster, namespace: string, pod: string, url: string, perSecond = 50) {
+  const running = cluster.start(namespace, pod, 'app', ['node', '/app/load.ts', url, String(perSecond)]);
+  return async (): Promise<LoadReport> => JSON.parse((await running.finish()).at(-1) ?? '{}');
+}
