@@ -505,3 +505,20 @@ test('a head larger than a frame goes out in several and comes in again', (t) =>
   t.is(other.log.length, 1);
   t.true((other.log[0]?.length ?? 0) > 36_000);
 });
+
+test('a user that throws costs its connection, and nobody else', (t) => {
+  const rig = server();
+  rig.feed(settings([4, 3]), request(1, 5), request(3, 5));
+  const [first] = rig.streams;
+  if (first !== undefined) rig.answer(first, false);
+  first?.sendData(Buffer.from('abcdef'), 0, 6, false);
+  rig.side.turn();
+  rig.onDrained = () => {
+    throw new Error('a bug');
+  };
+  t.throws(() => rig.feed(windowUpdate(1, 100)), { message: 'a bug' });
+  rig.side.turn();
+  t.deepEqual(rig.log.slice(-3), ['reset 1 0 connection', 'reset 3 0 connection', 'closed local 0 aborted by a bug']);
+  t.is(rig.side.closed, 'close');
+  t.is(rig.count('streams_active'), 0);
+});

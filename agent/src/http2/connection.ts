@@ -351,10 +351,21 @@ export class Http2Connection implements StreamHandler, FrameSink, SenderOwner, K
       if (this.#abandon) this.socket.close();
       else this.socket.closeAfterFlush(closingMs);
     }
+    const faults: unknown[] = [];
     for (const stream of this.#streams.all()) {
-      if (stream.id !== 0) this.#cut(stream, this.#failure, 'connection');
+      try {
+        if (stream.id !== 0) this.#cut(stream, this.#failure, 'connection');
+      } catch (error) {
+        faults.push(error); // a bug of one stream's user must not keep it from the others
+      }
     }
     this.events.onClosed(this, this.#reason, this.#failure, this.#detail);
+    if (faults.length > 0) throw faults[0];
+  }
+
+  /** A callback of ours has thrown at the end of a turn: the connection is given up, the others go on. */
+  onFault(): void {
+    this.#lost('local', 'aborted by a bug');
   }
 
   // ---- what is wrong
@@ -576,7 +587,8 @@ export class Http2Connection implements StreamHandler, FrameSink, SenderOwner, K
     if (refused || selfDependent) {
       if (refused) this.#count('stream_refused_errors', 1);
       this.#sendReset(id, refused ? errorCode.refusedStream : errorCode.protocolError);
-      return this.#ended(true);
+      // Before our SETTINGS have arrived a client may open more than we take.
+      return refused ? 0 : this.#ended(true);
     }
     const { head, assembly } = this.host;
     if (assembly.verdict !== headVerdict.ok) return this.#badHead(id, null);

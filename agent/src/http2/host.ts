@@ -31,6 +31,8 @@ export interface OutChunk {
 /** A connection with output, or with something to be done at the end of the turn. */
 export interface Settled {
   settle(): void;
+  /** It has thrown. */
+  onFault(): void;
 }
 
 export interface Http2HostOptions {
@@ -136,6 +138,7 @@ export class Http2Host {
         } catch (error) {
           // A bug of one connection's user: the others are settled all the same.
           (faults ??= []).push(error);
+          connection.onFault();
         }
       }
       connections.length = 0;

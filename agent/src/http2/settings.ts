@@ -26,7 +26,8 @@ export function firstFrames(role: Role, options: Http2Options): Buffer {
   else values.push([setting.maxConcurrentStreams, options.maxConcurrentStreams]);
   if (role === 'server' && options.allowConnect) values.push([setting.enableConnectProtocol, 1]);
   values.push([setting.initialWindowSize, options.initialStreamWindowSize]);
-  values.push([setting.maxHeaderListSize, options.maxHeaderBytes]);
+  // RFC 9113 counts 32 bytes for each field; our limit does not.
+  values.push([setting.maxHeaderListSize, options.maxHeaderBytes + 32 * options.maxHeaders]);
   const b = Buffer.alloc(frameHeaderBytes + values.length * settingBytes + frameHeaderBytes + 4);
   writeFrameHeader(b, 0, values.length * settingBytes, frameType.settings, 0, 0);
   let p = frameHeaderBytes;
