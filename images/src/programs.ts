@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { nodePath } from './base-layers.ts';
 import { FileTree } from './file-tree.ts';
 import type { Workshop } from './workshop.ts';
 
@@ -11,6 +12,12 @@ export const programs = ['chainmail-agent', 'chainmail-control', 'chainmail-ca',
 export type Program = (typeof programs)[number];
 
 export const programFolder = 'chainmail';
+
+/**
+ * The program by its name, for `kubectl exec` and meshctl: there is no shell in an image, and the entry point is Node
+ * with its flags. The kernel hands over one argument of this line.
+ */
+const starter = `#!${nodePath} --no-warnings\nimport('/${programFolder}/main.js');\n`;
 
 /** The bundle's files below /chainmail, and the flags Node gets. */
 export async function bundled(workshop: Workshop, program: Program): Promise<{ tree: FileTree; flags: string[] }> {
@@ -23,6 +30,7 @@ export async function bundled(workshop: Workshop, program: Program): Promise<{ t
       const text = fs.readFileSync(path.join(dir, file));
       tree.bytes(`${programFolder}/${file}`, text);
     }
+    tree.text(`usr/bin/${program}`, starter, 0o755);
     return { tree, flags: JSON.parse(stdout) };
   } finally {
     fs.rmSync(dir, { recursive: true });

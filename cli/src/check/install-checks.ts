@@ -74,6 +74,10 @@ const webhooksFail: Check<Facts> = {
   },
 };
 
+/** Without the comments around them. */
+const certificatesIn = (pem: string): string =>
+  (pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).join('\n');
+
 const caBundle: Check<Facts> = {
   description: 'the API server trusts the injector',
   hint: 'the injector writes caBundle itself: meshctl logs injector',
@@ -83,9 +87,8 @@ const caBundle: Check<Facts> = {
     const wrong = webhooks.flatMap(({ name, clientConfig }) => {
       const { caBundle: encoded = '' } = clientConfig ?? {};
       if (encoded === '') return [`${name} has no caBundle`];
-      return Buffer.from(encoded, 'base64').toString().trim() === bundle?.trim()
-        ? []
-        : [`${name} has another bundle than the CA`];
+      const same = certificatesIn(Buffer.from(encoded, 'base64').toString()) === certificatesIn(bundle ?? '');
+      return same ? [] : [`${name} has another bundle than the CA`];
     });
     return wrong.length === 0 ? success : failure(wrong.join('\n'));
   },

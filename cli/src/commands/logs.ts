@@ -62,7 +62,7 @@ export default class Logs extends Command {
     ...targetFlags,
     namespace: namespaceFlag,
     container: Flags.string({ char: 'c', description: 'container of the pod; its agent by default' }),
-    follow: Flags.boolean({ char: 'f', description: 'go on with what is written from now on' }),
+    follow: Flags.boolean({ char: 'f', default: false, description: 'go on with what is written from now on' }),
     tail: Flags.integer({ default: 200, min: 0, description: 'how many lines to begin with' }),
   };
 

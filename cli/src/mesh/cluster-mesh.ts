@@ -82,7 +82,13 @@ class ClusterMesh implements MeshClient {
 
   async execAgent(pod: MeshPod, command: readonly string[]): Promise<string> {
     const at = { namespace: pod.namespace, pod: pod.name, container: containers.agent };
-    return execOutput(pod, command, await this.#streams.exec(at, command));
+    const done = await this.#streams.exec(at, command).catch((cause: unknown) => {
+      throw new UserError('AGENT_EXEC', `${command.join(' ')} in ${podLabel(pod)} could not be run`, {
+        hint: `it needs the right to pods/exec: ${messageOf(cause)}`,
+        cause,
+      });
+    });
+    return execOutput(pod, command, done);
   }
 
   async instances(program: MeshProgram): Promise<readonly Instance[]> {

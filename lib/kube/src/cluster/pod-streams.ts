@@ -154,7 +154,8 @@ export class PodStreams {
   ): Promise<http.IncomingMessage> {
     const { server, options } = await this.#credentials.endpoint();
     const url = new URL(`${server.pathname.replace(/\/$/, '')}/api/v1/namespaces/${namespace}/pods/${pod}/log`, server);
-    const query = { container, follow: String(follow), tailLines: String(tailLines) };
+    // An API server takes any word but `false` for true.
+    const query = { container, tailLines: String(tailLines), ...(follow ? { follow: 'true' } : {}) };
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
     const send = url.protocol === 'http:' ? http.request : https.request;
     return new Promise((resolve, reject) => {
