@@ -92,6 +92,7 @@ export class Agent {
         this.#accessLog.attach(ring);
       },
     });
+    this.registry.addSource(() => this.pool.grpcStats());
     this.#workers = this.pool.start();
     // Looked at in serve(); until then a failure must not end the process without a word.
     this.#workers.catch(() => undefined);

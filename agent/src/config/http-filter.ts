@@ -1,4 +1,6 @@
 /** The HTTP filters that are implemented. One file and one line here for each further one. */
+
+import type { FilterConfig as GrpcStats } from '@chainmail/xds/proto/envoy/extensions/filters/http/grpc_stats/v3/config';
 import type { RBAC } from '@chainmail/xds/proto/envoy/extensions/filters/http/rbac/v3/rbac';
 import type { Router } from '@chainmail/xds/proto/envoy/extensions/filters/http/router/v3/router';
 import type { HttpFilter } from '@chainmail/xds/proto/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager';
@@ -29,6 +31,7 @@ export function readHttpFilter(
       spec: readRbacFilter(f, name, statPrefix, context),
       suppressEnvoyHeaders: false,
     })),
+    extension<GrpcStats, CompiledHttpFilter>('envoy.extensions.filters.http.grpc_stats.v3.FilterConfig', readGrpcStats),
     extension<Router, CompiledHttpFilter>('envoy.extensions.filters.http.router.v3.Router', readRouter),
   ];
   return r.extension('typedConfig', config.value, implemented);
@@ -55,4 +58,27 @@ function readRouter(r: MessageReader<Router>): CompiledHttpFilter {
   r.only('respectExpectedRqTimeout', false);
   r.only('suppressGrpcRequestFailureCodeStats', false);
   return { spec: { kind: 'router' }, suppressEnvoyHeaders: r.take('suppressEnvoyHeaders') };
+}
+
+/** The state for other filters and the times of upstreams are not implemented. */
+function readGrpcStats(r: MessageReader<GrpcStats>): CompiledHttpFilter {
+  r.only('emitFilterState', false);
+  r.only('enableUpstreamStats', false);
+  const told = r.take('perMethodStatSpecifier');
+  const replaceDots = r.take('replaceDotsInGrpcServiceName');
+  const spec = { kind: 'grpc_stats', methods: methodsOf(r, told), replaceDots } as const;
+  return { spec, suppressEnvoyHeaders: false };
+}
+
+function methodsOf(r: MessageReader<GrpcStats>, told: GrpcStats['perMethodStatSpecifier']): 'all' | readonly string[] {
+  switch (told.case) {
+    case 'statsForAllMethods':
+      return told.value ? 'all' : [];
+    case 'individualMethodStatsAllowlist':
+      return r.within('individualMethodStatsAllowlist', told.value, (list) =>
+        list.each('services', (s) => s.take('methodNames').map((method) => `/${s.take('name')}/${method}`)).flat(),
+      );
+    case undefined:
+      return [];
+  }
 }

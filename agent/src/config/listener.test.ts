@@ -31,6 +31,33 @@ test('defaults are those of Envoy', (t) => {
   t.like(spec.chains[0]?.terminal, { kind: 'tcp_proxy', idleTimeoutMs: 3_600_000, maxConnectAttempts: 1 });
 });
 
+test('grpc_stats: which methods are told apart, and what of it is refused', (t) => {
+  const filter = (config: Json): Json => ({
+    name: 'g',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.filters.http.grpc_stats.v3.FilterConfig',
+      ...config,
+    },
+  });
+  const read = (config: Json): unknown => {
+    const { spec } = listenerOf(listenerWith([hcm({ http_filters: [filter(config), router] })]));
+    const terminal = spec.chains[0]?.terminal;
+    return terminal?.kind === 'http_connection_manager' ? terminal.filters[0] : null;
+  };
+  t.deepEqual(read({}), { kind: 'grpc_stats', methods: [], replaceDots: false });
+  t.like(read({ stats_for_all_methods: true, replace_dots_in_grpc_service_name: true }), {
+    methods: 'all',
+    replaceDots: true,
+  });
+  const services = [
+    { name: 'a.B', method_names: ['C', 'D'] },
+    { name: 'e', method_names: ['F'] },
+  ];
+  t.like(read({ individual_method_stats_allowlist: { services } }), { methods: ['/a.B/C', '/a.B/D', '/e/F'] });
+  t.throws(() => read({ emit_filter_state: true }), { message: /typed_config\.emit_filter_state/ });
+  t.throws(() => read({ enable_upstream_stats: true }), { message: /typed_config\.enable_upstream_stats/ });
+});
+
 test('an HTTP connection manager with its defaults', (t) => {
   const { spec, inlineRoutes } = listenerOf(listenerWith([hcm()]));
   t.like(spec.chains[0]?.terminal, {
@@ -131,7 +158,7 @@ const refused: readonly (readonly [string, Json, string])[] = [
   [
     'an HTTP filter that is not implemented',
     listenerWith([hcm({ http_filters: [luaFilter, router] })]),
-    `${at}.http_filters[0].typed_config: extension envoy.extensions.filters.http.lua.v3.Lua is not implemented (envoy.extensions.filters.http.rbac.v3.RBAC, envoy.extensions.filters.http.router.v3.Router)`,
+    `${at}.http_filters[0].typed_config: extension envoy.extensions.filters.http.lua.v3.Lua is not implemented (envoy.extensions.filters.http.rbac.v3.RBAC, envoy.extensions.filters.http.grpc_stats.v3.FilterConfig, envoy.extensions.filters.http.router.v3.Router)`,
   ],
   [
     'a disabled filter',

@@ -6,15 +6,18 @@
 
 import type { Head } from '../http1/head.ts';
 import { rejectionOf } from '../http1/rejection.ts';
+import type { GrpcStatsSpec } from '../model/http.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import type { Framing } from './body-framing.ts';
 import { Deadlines } from './deadlines.ts';
 import type { Downstream, ExchangeEnd } from './downstream.ts';
 import { ExchangeRecord } from './exchange-record.ts';
-import { grpcStatusOf, statusWorth } from './grpc-status.ts';
+import { type GrpcCallCounts, MessageCounter } from './grpc-calls.ts';
+import { grpcStatusOf, noGrpcStatus, statusWorth } from './grpc-status.ts';
 import { applyEdits, type HeaderEdits } from './header-mutations.ts';
 import { buildLocalReply, type LocalReply } from './local-reply.ts';
 import type { Manager } from './manager.ts';
+import { isGrpcContentType } from './request.ts';
 import { Router } from './router.ts';
 import { statusText } from './status-text.ts';
 import type { UpstreamFacts } from './upstream-facts.ts';
@@ -34,6 +37,12 @@ export class Exchange extends ExchangeRecord {
   #upgraded = false;
   ended = true;
   hostRewritten = false;
+  /** Where this call is counted, or null. */
+  #calls: GrpcCallCounts | null = null;
+  readonly #asked = new MessageCounter();
+  readonly #answered = new MessageCounter();
+  /** The answer is made of messages. */
+  #answersCall = false;
   /** Cookies that the answer hands out. */
   readonly setCookies: string[] = [];
 
@@ -55,6 +64,7 @@ export class Exchange extends ExchangeRecord {
     this.#upgraded = false;
     this.ended = false;
     this.requestTrailers = null;
+    this.#calls = null;
     if (this.setCookies.length > 0) this.setCookies.length = 0;
     this.responseHead.reset();
     this.router.reset();
@@ -105,7 +115,7 @@ export class Exchange extends ExchangeRecord {
       edit: edits === null ? edit : () => this.#editReply(edit, edits, reply.status),
     });
     this.status = responseHead.status;
-    if (this.isParsed && this.view.isGrpc) this.grpcStatus = grpcStatusOf(responseHead, null);
+    if (this.isParsed && this.view.isGrpc) this.#noteGrpcStatus(grpcStatusOf(responseHead, null));
     this.responseStarted = true;
     const bytes = Buffer.from(body);
     this.bytesSent += bytes.length;
@@ -153,6 +163,11 @@ export class Exchange extends ExchangeRecord {
     this.responseStarted = true;
     this.responseDurationMs = this.elapsedMs;
     this.bytesSent += end - start;
+    if (this.#calls !== null) {
+      const type = responseHead.get('content-type');
+      this.#answersCall = responseHead.status === 200 && type !== null && isGrpcContentType(type);
+      this.#countResponseMessages(this.#calls, start, end);
+    }
     downstream.settleClose(this.#closeAsked);
     downstream.sendHead(responseHead, framing, start, end, last, this.router.responseTrailers);
     if (last) this.responseTxDurationMs = this.elapsedMs;
@@ -161,6 +176,7 @@ export class Exchange extends ExchangeRecord {
   /** Sends body bytes of the read buffer. */
   sendData(start: number, end: number, last: boolean): void {
     this.bytesSent += end - start;
+    if (this.#calls !== null) this.#countResponseMessages(this.#calls, start, end);
     this.downstream.sendData(start, end, last, this.router.responseTrailers);
     if (last) this.responseTxDurationMs = this.elapsedMs;
   }
@@ -168,8 +184,34 @@ export class Exchange extends ExchangeRecord {
   /** The answer is complete: notes its grpc-status. The HTTP status that it counts as. */
   settleGrpcStatus(): number {
     if (!this.view.isGrpc) return this.status;
-    this.grpcStatus = grpcStatusOf(this.responseHead, this.router.responseTrailers);
+    this.#noteGrpcStatus(grpcStatusOf(this.responseHead, this.router.responseTrailers));
     return statusWorth(this.grpcStatus, this.status);
+  }
+
+  #noteGrpcStatus(status: number): void {
+    this.grpcStatus = status;
+    if (this.#calls !== null && status !== noGrpcStatus) this.#calls.ended(status);
+  }
+
+  /** grpc_stats: this is a call to the cluster if it is one of gRPC, with the first of its body in the read buffer. */
+  countCall(spec: GrpcStatsSpec, cluster: string, start: number, end: number): void {
+    if (!this.view.isGrpc) return;
+    this.#calls = this.manager.shared.grpcCalls.of(spec, cluster, this.view.pathOnly);
+    this.#asked.reset();
+    this.#answered.reset();
+    this.countRequestMessages(start, end);
+  }
+
+  countRequestMessages(start: number, end: number): void {
+    if (this.#calls === null || start === end) return;
+    this.#calls.requestMessages += this.#asked.count(this.#runtime.readBuffer, start, end);
+    this.#calls.changed = true;
+  }
+
+  #countResponseMessages(calls: GrpcCallCounts, start: number, end: number): void {
+    if (!this.#answersCall) return;
+    calls.responseMessages += this.#answered.count(this.#runtime.readBuffer, start, end);
+    calls.changed = true;
   }
 
   responseTrailer(name: string): string | null {

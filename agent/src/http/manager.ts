@@ -5,7 +5,7 @@ import type { HeadLimits } from '../http1/parse-head.ts';
 import type { Http2Counters } from '../http2/counters.ts';
 import { defaultHttp2Options, type Http2Options } from '../http2/options.ts';
 import { compileFormat } from '../log/format.ts';
-import type { HttpConnectionManagerSpec } from '../model/http.ts';
+import type { GrpcStatsSpec, HttpConnectionManagerSpec } from '../model/http.ts';
 import { readHeadroom } from '../net/stream.ts';
 import { type CompiledRbac, compileRbac } from '../policy/rbac.ts';
 import { http2Stat, httpHistogram, httpStat, observe, rbacStat } from '../stats/layout.ts';
@@ -60,6 +60,8 @@ export class Manager {
   readonly userAgent: UserAgent | null;
   readonly via: string;
   readonly localReplies: LocalReplies | null;
+  /** Null where gRPC calls are not counted by method. */
+  readonly grpcStats: GrpcStatsSpec | null;
   readonly at = httpStat.at;
   /** What took the place of this configuration while its connections go on. */
   successor: Manager | null = null;
@@ -96,6 +98,7 @@ export class Manager {
     this.userAgent = spec.userAgent ? compileUserAgent(spec.userAgent) : null;
     this.via = spec.via ?? '';
     this.localReplies = spec.localReplies ? new LocalReplies(spec.localReplies, formatOf, runtime.random) : null;
+    this.grpcStats = spec.filters.find((f) => f.kind === 'grpc_stats') ?? null;
     this.http2 = spec.http2 ?? {
       ...defaultHttp2Options,
       maxHeaderBytes: spec.maxRequestHeadersBytes,

@@ -132,6 +132,7 @@ export class Router implements UpstreamUser, PickContext {
     }
     this.#cluster = cluster;
     this.facts.clusterName = cluster.name;
+    if (x.manager.grpcStats !== null) x.countCall(x.manager.grpcStats, cluster.name, start, end);
     const { info } = x.downstream;
     if (cluster.spec.type === 'original_dst') this.destination = { ip: info.localIp, port: info.localPort };
     if (route.hash !== null) this.hash = route.hash(x);
@@ -203,6 +204,7 @@ export class Router implements UpstreamUser, PickContext {
   /** More of the request's body, in the read buffer. */
   requestData(start: number, end: number, last: boolean): void {
     if (last) this.#onRequestDone();
+    this.#exchange.countRequestMessages(start, end);
     if (!this.#sender.data(start, end, last) || !last) return;
     if (!this.isTunnel) this.#startTryTimeout();
     else if (this.#answerEnded) this.#finish();

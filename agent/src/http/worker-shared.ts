@@ -2,6 +2,7 @@
 
 import { type StaticHeader, staticHeader } from '../http1/head.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
+import { GrpcCallTable } from './grpc-calls.ts';
 
 const initialScratch = 32_768;
 /** A head beyond this is rare, and its buffer is not kept. */
@@ -9,6 +10,7 @@ const largestScratch = 262_144;
 const cachedServiceTimes = 512;
 
 export class WorkerShared {
+  readonly grpcCalls = new GrpcCallTable();
   readonly #runtime: WorkerRuntime;
   #scratch: Buffer = Buffer.allocUnsafeSlow(initialScratch);
   #dateSecond = -1;

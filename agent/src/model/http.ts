@@ -107,6 +107,12 @@ export type IpDetectionSpec =
       readonly rejectStatus: number;
     };
 
+/** Which gRPC methods statistics tell apart: all, or those of this list as `/service/method`. */
+export interface GrpcStatsSpec {
+  readonly methods: 'all' | readonly string[];
+  readonly replaceDots: boolean;
+}
+
 export type HttpFilterSpec =
   | {
       readonly kind: 'rbac';
@@ -115,6 +121,7 @@ export type HttpFilterSpec =
       readonly rules: RbacSpec | null;
       readonly shadowRules: RbacSpec | null;
     }
+  | ({ readonly kind: 'grpc_stats' } & GrpcStatsSpec)
   | { readonly kind: 'router' };
 
 export interface RouteConfigSpec {

@@ -31,6 +31,7 @@ export type FromWorker =
   | { readonly type: 'applied'; readonly id: number; readonly errors: readonly string[] }
   | { readonly type: 'hosts'; readonly id: number; readonly clusters: readonly ClusterHosts[] }
   | { readonly type: 'edges'; readonly edges: readonly EdgeCount[] }
+  | { readonly type: 'grpc-calls'; readonly calls: readonly GrpcCallCount[] }
   /** The ring of log lines is half full. */
   | { readonly type: 'log-pressure' }
   | {
@@ -70,6 +71,17 @@ export interface HostState {
   readonly rqError: number;
   readonly rqTimeout: number;
   readonly ejections: number;
+}
+
+/** gRPC calls of a cluster's method since the worker's start; the worker sends those that changed about once a second. */
+export interface GrpcCallCount {
+  readonly cluster: string;
+  /** '' for both where methods are not told apart. */
+  readonly service: string;
+  readonly method: string;
+  readonly requestMessages: number;
+  readonly responseMessages: number;
+  readonly statuses: readonly (readonly [status: number, calls: number])[];
 }
 
 /** Who talked to whom over which transport: the worker sends its totals about once a second while they change. */

@@ -1,7 +1,7 @@
 /** The numbers of the registry under Envoy's names: one list that every rendering shares. */
 import { type BlockSort, blockSorts, type Label } from './blocks.ts';
 import { codeSlots, histogramBuckets, type SlotKind } from './layout.ts';
-import type { StatBlock, StatRegistry } from './registry.ts';
+import type { MainStat, StatBlock, StatRegistry } from './registry.ts';
 
 interface Named {
   /** Envoy's full name, `cluster.a.upstream_rq_200`. */
@@ -29,7 +29,11 @@ export type Metric = NumberMetric | HistogramMetric;
 /** Every metric of the registry, blocks in the order they were made. */
 export function* metricsOf(registry: StatRegistry): Iterable<Metric> {
   for (const block of registry.blocks()) yield* metricsOfBlock(registry, block);
-  for (const stat of registry.mainStats()) yield { ...stat, family: prometheusName(stat.name), labels: [] };
+  for (const stat of registry.mainStats()) yield named(stat);
+}
+
+function named({ name, kind, value, family = name, labels = [] }: MainStat): NumberMetric {
+  return { name, kind, value, family: prometheusName(family), labels };
 }
 
 function* metricsOfBlock(registry: StatRegistry, block: StatBlock): Iterable<Metric> {

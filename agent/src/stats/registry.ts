@@ -4,7 +4,7 @@
  * requests of a removed cluster. Invariant: a block handed out anew reads zero in every worker.
  */
 import { type Clock, UserError } from '@chainmail/runtime';
-import { type BlockKind, blockSorts } from './blocks.ts';
+import { type BlockKind, blockSorts, type Label } from './blocks.ts';
 import { slotCount, workerStat, workerStatBase } from './layout.ts';
 
 /** How long a freed block rests; longer than any drain. */
@@ -26,6 +26,9 @@ export interface MainStat {
   readonly name: string;
   readonly kind: 'counter' | 'gauge';
   readonly value: number;
+  /** For Prometheus, where parts of the name are labels. */
+  readonly family?: string;
+  readonly labels?: readonly Label[];
 }
 
 export class StatRegistry {

@@ -8,7 +8,9 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { Backoff, type Clock, type Logger, systemClock } from '@chainmail/runtime';
 import { createRing } from '../log/ring.ts';
 import type { ClusterHosts, ConfigUpdate, EdgeCount, FromWorker, ToWorker } from '../model/update.ts';
+import { GrpcCallSums, grpcStats } from '../stats/grpc-calls.ts';
 import { slotCount } from '../stats/layout.ts';
+import type { MainStat } from '../stats/registry.ts';
 import { closeDescriptor, openWake, wake } from '../sys/wake.ts';
 import { ConfigState } from './config-state.ts';
 import { ConnectionCensus } from './connection-census.ts';
@@ -59,6 +61,7 @@ interface Waiting {
 class WorkerHost {
   readonly memory: WorkerMemory;
   edges: readonly EdgeCount[] = [];
+  readonly grpcCalls = new GrpcCallSums();
   readonly #options: WorkerPoolOptions;
   readonly #config: ConfigState;
   readonly #clock: Clock;
@@ -135,6 +138,9 @@ class WorkerHost {
       case 'edges':
         this.edges = message.edges;
         return;
+      case 'grpc-calls':
+        this.grpcCalls.take(message.calls);
+        return;
       case 'log-pressure':
         this.#options.onLogPressure?.();
         return;
@@ -153,6 +159,7 @@ class WorkerHost {
     ConnectionCensus.forget(this.#census, this.memory.index);
     this.#options.onCrash?.(this.memory);
     this.edges = this.edges.map((e) => ({ ...e, active: 0 }));
+    this.grpcCalls.workerEnded();
     for (const { failed } of this.#waiting.values()) failed(problem);
     this.#waiting.clear();
     if (this.#stopping) return;
@@ -271,6 +278,11 @@ export class WorkerPool {
   async hosts(): Promise<readonly (readonly ClusterHosts[])[]> {
     const answers = await Promise.allSettled(this.#hosts.map((h) => h.hosts()));
     return answers.flatMap((a) => (a.status === 'fulfilled' ? [a.value] : []));
+  }
+
+  /** gRPC calls by method, where they are counted; about a second old at most. */
+  grpcStats(): Iterable<MainStat> {
+    return grpcStats(this.#hosts.map((h) => h.grpcCalls));
   }
 
   /** The edges of all workers, about a second old at most. */

@@ -3,6 +3,7 @@
  * returns to Node's own event loop until it is told to exit.
  */
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { workerShared } from '../http/worker-shared.ts';
 import { createAccessLogWriter } from '../log/access-log.ts';
 import type { ConfigUpdate, FromWorker, ToWorker } from '../model/update.ts';
 import { Loop } from '../net/loop.ts';
@@ -53,9 +54,14 @@ function main(start: WorkerStart): void {
     }
   };
   loop.add(wakeFd, { onEvents: takeMessages }, libc.epoll.in);
+  const postCalls = (): void => {
+    const calls = workerShared(engine).grpcCalls.takeChanges();
+    if (calls.length > 0) post({ type: 'grpc-calls', calls });
+  };
   const postEdges = (): void => {
     const edges = engine.edges.takeChanges();
     if (edges !== null) post({ type: 'edges', edges });
+    postCalls();
     loop.after(edgeIntervalMs, postEdges);
   };
   loop.after(edgeIntervalMs, postEdges);
@@ -67,6 +73,7 @@ function main(start: WorkerStart): void {
   }
   const last = engine.edges.takeChanges();
   if (last !== null) post({ type: 'edges', edges: last });
+  postCalls();
   engine.close();
   loop.close();
   port.close();
