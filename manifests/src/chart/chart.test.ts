@@ -34,12 +34,12 @@ function evaluated(template: string, values: InstallValues): string {
       .replaceAll(/\{\{ toJson \.Values \| quote \}\}/g, () => JSON.stringify(JSON.stringify(values)))
       .replaceAll(/\{\{ toJson \.Values\.(\S+) \}\}/g, (_, path: string) => json(path));
   const settings = expressions(
-    /\{\{- define "chainmail.settings" -\}\}\n([\s\S]*?)\{\{ end -\}\}\n/.exec(template)?.[1] ?? '',
+    /\{\{ define "chainmail.settings" -\}\}\n([\s\S]*?)\{\{ end \}\}\n/.exec(template)?.[1] ?? '',
   );
   const hash = createHash('sha256').update(settings).digest('hex').slice(0, 16);
   return expressions(
     template
-      .replace(/\{\{- define [\s\S]*?\{\{ end -\}\}\n/, '')
+      .replace(/\{\{ define [\s\S]*?\{\{ end \}\}\n/, '')
       .replace(/\{\{- if ne [\s\S]*?\{\{- end \}\}\n/, '')
       .replaceAll(
         / *\{\{- range \.Values\.networkPolicies\.apiServerPorts \}\}\n([\s\S]*?) *\{\{- end \}\}\n/g,

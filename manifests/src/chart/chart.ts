@@ -57,7 +57,7 @@ function template(object: InstallObject): string {
   const settings = data?.['values.yaml'];
   if (settings === undefined) return replaceMarks(loops(asYaml(object)), expression).replace(hashLine, hashTemplate);
   const { data: _, ...rest } = object;
-  const defined = `{{- define "${settingsName}" -}}\n${replaceMarks(settings, expression).trimEnd()}\n{{ end -}}\n`;
+  const defined = `{{ define "${settingsName}" -}}\n${replaceMarks(settings, expression).trimEnd()}\n{{ end }}\n`;
   return `${defined}${asYaml(rest)}data:\n  values.yaml: {{ include "${settingsName}" . | quote }}\n`;
 }
 

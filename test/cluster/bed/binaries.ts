@@ -1,6 +1,7 @@
 /**
  * The Go programs of the bed, built once and kept outside the tree: etcd and Kubernetes in one binary, CoreDNS, and
- * init. A binary is found again by the content of its module, the Go version and the flags it was built with.
+ * init; podinfo, and Helm's engine for our chart. A binary is found again by the content of its module, the Go version
+ * and the flags it was built with.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -8,7 +9,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
-const modules = ['kubetest', 'coredns', 'init', 'podinfo'] as const;
+const modules = ['kubetest', 'coredns', 'init', 'podinfo', 'chart'] as const;
 export type GoModule = (typeof modules)[number];
 export type Binaries = Readonly<Record<GoModule, string>>;
 
@@ -46,7 +47,8 @@ export async function buildBinaries(go: string, say: (text: string) => void): Pr
   return Object.fromEntries(built) as unknown as Binaries;
 }
 
-async function binary(name: GoModule, go: string, say: (text: string) => void): Promise<string> {
+/** One of them, from the cache if it is there. */
+export async function binary(name: GoModule, go: string, say: (text: string) => void): Promise<string> {
   const dir = path.join(source, name);
   const flags = ['-trimpath', '-ldflags', linkFlags(name)];
   const hash = createHash('sha256').update(JSON.stringify([go, flags]));
