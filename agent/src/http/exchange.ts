@@ -264,6 +264,8 @@ export class Exchange extends ExchangeRecord {
     if (this.#upgraded) manager.count(manager.at.downstream_cx_upgrades_active, -1);
     if (end === 'aborted') manager.count(manager.at.downstream_rq_tx_reset);
     if (this.status > 0) manager.countResponse(this.status, this.durationMs);
+    if (this.status < 500 && statusWorth(this.grpcStatus, 0) >= 500)
+      manager.count(manager.at.downstream_rq_grpc_failure);
     this.#countEdge();
     if (manager.spec.accessLog.length > 0) this.#runtime.logAccess(manager.spec.accessLog, this);
     downstream.exchangeDone(end);

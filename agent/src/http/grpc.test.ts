@@ -16,6 +16,21 @@ const inTrailers = (...fields: string[]): string =>
 const alone = (...fields: string[]): string =>
   `HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\n${fields.map((f) => `${f}\r\n`).join('')}content-length: 0\r\n\r\n`;
 
+test('a call that failed under a 200 is counted, for whoever shows success rates', (t) => {
+  const failures = (request: string, answer: string): number => {
+    const w = new FakeWorker();
+    w.client().feed(request);
+    w.upstream(0).feed(answer);
+    return w.http('downstream_rq_grpc_failure');
+  };
+  t.is(failures(call, inTrailers('grpc-status: 13')), 1);
+  t.is(failures(call, alone('grpc-status: 14')), 1);
+  t.is(failures(call, inTrailers('grpc-status: 5')), 0);
+  t.is(failures(call, inTrailers('grpc-status: 0')), 0);
+  t.is(failures(call, 'HTTP/1.1 503 X\r\ncontent-length: 0\r\n\r\n'), 0);
+  t.is(failures(ask('text/plain'), alone('grpc-status: 14')), 0);
+});
+
 /** One call with one answer: what the host was charged with. */
 function charged(request: string, answer: string): 'success' | 'error' {
   const w = new FakeWorker();

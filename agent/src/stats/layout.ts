@@ -92,6 +92,8 @@ export const httpStat = block({
   downstream_rq_3xx: 'counter',
   downstream_rq_4xx: 'counter',
   downstream_rq_5xx: 'counter',
+  /** gRPC calls that failed though HTTP says otherwise. */
+  downstream_rq_grpc_failure: 'counter',
   downstream_rq_timeout: 'counter',
   downstream_rq_idle_timeout: 'counter',
   downstream_rq_header_timeout: 'counter',

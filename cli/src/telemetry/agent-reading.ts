@@ -6,6 +6,8 @@ export interface AgentReading {
   readonly atMs: number;
   /** Responses by class: index 2 is 2xx. */
   readonly responses: readonly number[];
+  /** gRPC calls that failed with an HTTP status of success. */
+  readonly grpcFailures: number;
   readonly latency: Buckets;
   readonly activeConnections: number;
 }
@@ -22,6 +24,11 @@ function responsesByClass(samples: readonly Sample[]): number[] {
   return classes;
 }
 
+/** 0 where there is none: an Envoy has no such number of gRPC. */
+function sumOf(samples: readonly Sample[], name: string): number {
+  return samples.filter((s) => s.name === name && isInbound(s)).reduce((sum, s) => sum + s.value, 0);
+}
+
 /** Parses a page of /stats/prometheus, of our agent or of an Envoy. */
 export function readAgent(page: string, atMs: number): AgentReading {
   const samples = parsePrometheus(page);
@@ -32,12 +39,12 @@ export function readAgent(page: string, atMs: number): AgentReading {
     const le = s.labels['le'] === '+Inf' ? Number.POSITIVE_INFINITY : Number(s.labels['le']);
     byPrefix.set(prefix, [...(byPrefix.get(prefix) ?? []), { le, count: s.value }]);
   }
-  const active = samples.filter((s) => s.name === 'envoy_http_downstream_cx_active' && isInbound(s));
   return {
     atMs,
     responses: responsesByClass(samples),
+    grpcFailures: sumOf(samples, 'envoy_http_downstream_rq_grpc_failure'),
     latency: addBuckets([...byPrefix.values()]),
-    activeConnections: active.reduce((sum, s) => sum + s.value, 0),
+    activeConnections: sumOf(samples, 'envoy_http_downstream_cx_active'),
   };
 }
 
@@ -54,10 +61,11 @@ export function windowBetween(before: AgentReading, now: AgentReading): AgentWin
   const restarted = now.responses.some((n, i) => n < (before.responses[i] ?? 0));
   const delta = now.responses.map((n, i) => (restarted ? n : n - (before.responses[i] ?? 0)));
   const requests = delta.reduce((a, b) => a + b, 0);
+  const grpcFailures = restarted ? now.grpcFailures : now.grpcFailures - before.grpcFailures;
   return {
     seconds: Math.max(0.001, (now.atMs - before.atMs) / 1000),
     requests,
-    successes: requests - (delta[5] ?? 0),
+    successes: requests - (delta[5] ?? 0) - grpcFailures,
     latency: subtractBuckets(now.latency, before.latency),
     activeConnections: now.activeConnections,
   };

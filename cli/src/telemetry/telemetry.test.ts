@@ -51,6 +51,15 @@ test('a window counts inbound requests only and starts from zero after a restart
   t.deepEqual(subtractBuckets([{ le: 1, count: 2 }], [{ le: 1, count: 9 }]), [{ le: 1, count: 2 }]);
 });
 
+test('a gRPC call that failed is no success, whatever HTTP says', (t) => {
+  const failed = (n: number): string =>
+    `${page(100 + n, 0)}envoy_http_downstream_rq_grpc_failure{envoy_http_conn_manager_prefix="inbound_8080"} ${n}\n` +
+    `envoy_http_downstream_rq_grpc_failure{envoy_http_conn_manager_prefix="outbound"} 999\n`;
+  const window = windowBetween(readAgent(failed(10), 0), readAgent(failed(40), 1000));
+  t.is(window.requests, 30);
+  t.is(window.successes, 0);
+});
+
 test('pods of a workload add up; one without agent counts as unmeshed, one unreadable as a problem', (t) => {
   const window = windowBetween(readAgent(page(0, 0), 0), readAgent(page(80, 20), 1000));
   const rows = statRows([
