@@ -197,7 +197,7 @@ export class Http2Connection implements StreamHandler, FrameSink, SenderOwner, K
     stream.id = id;
     stream.connection = this;
     stream.openedMs = this.host.clock.nowMs;
-    stream.sendWindow = this.#sender.initialWindow;
+    stream.spent = 0;
     stream.receiveWindow = this.#streamWindow;
     this.#streams.add(stream);
     this.#slots[this.#activeSlot] = (this.#slots[this.#activeSlot] as number) + 1;
@@ -814,7 +814,7 @@ export class Http2Connection implements StreamHandler, FrameSink, SenderOwner, K
     else if (id === setting.maxConcurrentStreams) this.#peerMaxStreams = value;
     else if (id === setting.enableConnectProtocol) this.peerAllowsConnect = value === 1;
     else if (id === setting.initialWindowSize) {
-      if (!this.#sender.setInitialWindow(value, this.#streams.all())) return errorCode.flowControlError;
+      if (!this.#sender.setInitialWindow(value, this.#streams)) return errorCode.flowControlError;
     }
     return 0;
   }

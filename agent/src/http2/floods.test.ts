@@ -185,3 +185,14 @@ test('a server cannot flood a client either', (t) => {
   rig.feed(frame(1, 4, 1, literals([':status', '200'])), data(1, 0, ''), data(1, 0, ''));
   t.true(isCalmed(rig));
 });
+
+test('a window that is changed a hundred thousand times costs nothing for each stream', (t) => {
+  const rig = server();
+  for (let i = 0; i < 1000; i++) rig.feed(request(1 + 2 * i, 5));
+  const started = process.cpuUsage();
+  const many = settings(...Array.from({ length: 2700 }, (_, i): [number, number] => [4, 1000 + i]));
+  for (let i = 0; i < 40; i++) rig.feed(many);
+  const { user } = process.cpuUsage(started);
+  t.false(rig.connection.closed);
+  t.true(user < 500_000, `${user} us`);
+});

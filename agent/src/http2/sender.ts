@@ -21,6 +21,7 @@ import { chunkBytes, type Http2Host } from './host.ts';
 import { encodedBound, HpackEncoder } from './hpack-encoder.ts';
 import type { Http2Options } from './options.ts';
 import type { Http2Stream } from './stream.ts';
+import type { StreamTable } from './stream-table.ts';
 
 export type SentKind = 'request' | 'response' | 'trailers';
 
@@ -41,6 +42,8 @@ export class Sender {
   /** What the peer lets us send on the connection, and on a new stream. */
   #window = defaultWindow;
   initialWindow = defaultWindow;
+  /** At least what any open stream was given beyond what it has sent. */
+  #largestCredit = 0;
   #ready: Http2Stream[] = [];
   #turn: Http2Stream[] = [];
 
@@ -106,11 +109,11 @@ export class Sender {
     const { out } = this;
     let p = start;
     while (p < end) {
-      const allowed = Math.min(stream.sendWindow, this.#window, end - p);
+      const allowed = Math.min(this.initialWindow - stream.spent, this.#window, end - p);
       if (allowed <= 0) break;
       const n = out.data(stream.id, b, p, p + allowed);
       if (n === 0) break;
-      stream.sendWindow -= n;
+      stream.spent += n;
       this.#window -= n;
       p += n;
     }
@@ -215,17 +218,22 @@ export class Sender {
   }
 
   growStream(stream: Http2Stream, bytes: number): boolean {
-    stream.sendWindow += bytes;
+    stream.spent -= bytes;
     if (stream.ready) this.#owner.touch();
-    return stream.sendWindow <= maxWindow;
+    if (-stream.spent > this.#largestCredit) this.#largestCredit = -stream.spent;
+    return this.initialWindow - stream.spent <= maxWindow;
   }
 
-  /** SETTINGS_INITIAL_WINDOW_SIZE applies to open streams too; false when a window overflows. */
-  setInitialWindow(size: number, streams: readonly Http2Stream[]): boolean {
-    const change = size - this.initialWindow;
+  /**
+   * SETTINGS_INITIAL_WINDOW_SIZE applies to open streams too; false when a window overflows. Those are looked at only
+   * when that may be.
+   */
+  setInitialWindow(size: number, streams: StreamTable): boolean {
     this.initialWindow = size;
-    let ok = true;
-    for (const stream of streams) if (!this.growStream(stream, change)) ok = false;
-    return ok;
+    if (this.waiting) this.#owner.touch();
+    if (size + this.#largestCredit <= maxWindow) return true;
+    this.#largestCredit = 0;
+    for (const { spent } of streams.all()) this.#largestCredit = Math.max(this.#largestCredit, -spent);
+    return size + this.#largestCredit <= maxWindow;
   }
 }

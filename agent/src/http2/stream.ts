@@ -51,8 +51,11 @@ export class Http2Stream {
   headReceived = false;
 
   // What follows is the connection's.
-  /** What the peer lets us send; negative after it has made its windows smaller. */
-  sendWindow = 0;
+  /**
+   * What we sent less what the peer gave back. Its initial window less this is what we may send, so that a change of
+   * the initial window costs nothing for each stream; negative after it was made smaller.
+   */
+  spent = 0;
   /** What the peer may still send, and what of it was used up and not given back yet. */
   receiveWindow = 0;
   unacknowledged = 0;
