@@ -61,6 +61,17 @@ function checkHead(head: Head): void {
   }
 }
 
+function lineOf(h: Head): string {
+  const target = h.text(h.targetStart, h.targetEnd);
+  const query = h.queryStart - h.targetStart;
+  return `${h.methodName()} ${h.schemeName()} ${target} ${query} ${h.pathMarks} ${h.status} ${h.contentLength} ${h.expectContinue}`;
+}
+
+function same(a: Head, b: Head): boolean {
+  const masks = a.seenLow === b.seenLow && a.seenHigh === b.seenHigh;
+  return masks && lineOf(a) === lineOf(b) && fieldsOf(a).join('\n') === fieldsOf(b).join('\n');
+}
+
 /** What a good head says must survive our encoder and a decoder at its other end, twice. */
 function roundTrip(
   head: Head,
@@ -74,9 +85,7 @@ function roundTrip(
     must(end <= to.length - slack, 'the bound holds');
     const back = decode(decoder, Buffer.from(to.subarray(0, end)), kind);
     must(back.ok && back.verdict === headVerdict.ok, `what was accepted is accepted again, not ${back.verdict}`);
-    const line = (h: Head): string =>
-      `${h.methodName()} ${h.schemeName()} ${h.text(h.targetStart, h.targetEnd)} ${h.pathMarks} ${h.status} ${h.contentLength}`;
-    must(line(head) === line(back.head), `the first line is the same: ${line(head)} and ${line(back.head)}`);
+    must(lineOf(head) === lineOf(back.head), `the first line is the same: ${lineOf(head)} and ${lineOf(back.head)}`);
     const sorted = (h: Head): string =>
       fieldsOf(h)
         .filter((f) => !f.startsWith('host:') || kind === 'request')
@@ -89,11 +98,15 @@ function roundTrip(
 function hpack(input: Buffer): void {
   const kind = kinds[(input[0] ?? 0) & 3] ?? 'request';
   const decoder = new HpackDecoder();
+  const forgetful = new HpackDecoder(false);
   const encoder = new HpackEncoder((input[0] ?? 0) > 127 ? 200 : 4096);
   const other = new HpackDecoder();
   for (const block of blocksOf(input.subarray(1))) {
     const { ok, verdict, head } = decode(decoder, block, kind);
+    const fresh = decode(forgetful, block, kind);
+    must(ok === fresh.ok && verdict === fresh.verdict, 'a memo decides nothing');
     if (!ok) return;
+    must(verdict !== headVerdict.ok || same(head, fresh.head), 'a memo is what was read');
     if (kind === 'ignored') {
       must(head.count === 0 && head.used === 0, 'nothing is kept of what is ignored');
     } else if (verdict === headVerdict.ok) {
@@ -177,6 +190,7 @@ export const http2Targets: readonly Target[] = [
       '/http2/hpack-encoder.ts',
       '/http2/head-assembly.ts',
       '/http2/field-table.ts',
+      '/http2/head-memo.ts',
       '/http2/huffman.ts',
       '/http2/words.ts',
     ],
@@ -194,6 +208,8 @@ export const http2Targets: readonly Target[] = [
       ':protocol\x09websocket',
       '\xbe',
       '\xff\x01',
+      '\x05\x82\x86\x84\xbe\xbf\x05\x82\x86\x84\xbe\xbf\x05\x82\x86\x84\xbe\xbf',
+      '\x04\x88\xbe\xbf\xc0\x04\x88\xbe\xbf\xc0\x04\x88\xbe\xbf\xc0',
     ],
     maxBytes: 512,
     run: hpack,

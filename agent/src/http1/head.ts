@@ -244,6 +244,16 @@ export class Head {
     else this.seenHigh |= 1 << (token - 32);
   }
 
+  /** Takes fields with their ids that a head with the same bytes had. */
+  restoreFields(fields: Int32Array, ids: Float64Array): void {
+    while (this.fields.length < fields.length) this.#growFields();
+    this.fields.set(fields);
+    while (this.ids.length < ids.length) this.#growIds();
+    for (let i = 0; i < ids.length; i++) this.ids[i] = ids[i] as number;
+    this.count = ids.length;
+    this.idCount = ids.length;
+  }
+
   #growIds(): void {
     const grown = new Float64Array(Math.max(initialFields, this.ids.length * 2));
     grown.set(this.ids);

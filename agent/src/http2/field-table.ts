@@ -22,6 +22,8 @@ export class FieldTable {
   count = 0;
   size = 0;
   maxSize: number;
+  /** Changes whenever an index may mean something else. */
+  version = 0;
   #start = 0;
   #end = 0;
   /** Four numbers for each slot: line, length of the name, length of the value, token. */
@@ -46,6 +48,7 @@ export class FieldTable {
   /** Changes the limit and drops what no longer fits. */
   resize(maxSize: number): void {
     this.maxSize = maxSize;
+    this.version++;
     this.#evictTo(maxSize);
   }
 
@@ -74,6 +77,7 @@ export class FieldTable {
     token: number,
   ): number {
     const size = nameLength + valueLength + entryOverhead;
+    this.version++;
     this.#evictTo(size > this.maxSize ? 0 : this.maxSize - size);
     if (size > this.maxSize) return 0;
     const length = nameLength + valueLength + 4;

@@ -8,6 +8,7 @@ import { tokenLower } from '../http1/character-classes.ts';
 import { fieldStride, Head, removedToken, scheme } from '../http1/head.ts';
 import { findMethod, hashStep, method, token } from '../http1/known-headers.ts';
 import { type HeadLimits, isHost, isWord, noteContentLength, targetMarks } from '../http1/parse-head.ts';
+import type { AssemblyState, HeadMemo } from './head-memo.ts';
 import { firstPseudo, fixedStatus, pseudo } from './static-table.ts';
 
 export type HeadKind = 'request' | 'response' | 'trailers' | 'ignored';
@@ -82,6 +83,30 @@ export class HeadAssembly {
     this.#crumbs = 0;
     this.#regular = false;
     this.#discard = kind === 'ignored';
+  }
+
+  /** Whether what has been read so far may be kept, to be read again by resume. */
+  get isGood(): boolean {
+    return !this.#discard;
+  }
+
+  keepState(state: AssemblyState): void {
+    state.size = this.#size;
+    state.fields = this.#fields;
+    state.seen = this.#seen;
+    state.crumbs = this.#crumbs;
+    state.regular = this.#regular;
+  }
+
+  /** Goes on behind the fields of a memo. */
+  resume(memo: HeadMemo): void {
+    memo.restore(this.head);
+    const { state } = memo;
+    this.#size = state.size;
+    this.#fields = state.fields;
+    this.#seen = state.seen;
+    this.#crumbs = state.crumbs;
+    this.#regular = state.regular;
   }
 
   /**

@@ -9,6 +9,7 @@ import type { Head } from '../http1/head.ts';
 import { findHeader } from '../http1/known-headers.ts';
 import { entryInts, FieldTable } from './field-table.ts';
 import type { HeadAssembly } from './head-assembly.ts';
+import { HeadMemo } from './head-memo.ts';
 import { decodedBound, huffmanDecode, lastDecodeBad } from './huffman.ts';
 import {
   isFixed,
@@ -21,13 +22,16 @@ import {
   staticView,
   valueLength,
 } from './static-table.ts';
-import { copyWords, mayHaveControls, slack } from './words.ts';
+import { copyWords, hashWords, mayHaveControls, slack } from './words.ts';
 
 /** The size that a table has before SETTINGS say otherwise. */
 export const initialTableSize = 4096;
 /** Lengths and indexes above this are refused: 28 bits. */
 const maxShift = 21;
 const neverIndexed = -1;
+/** A memo is worth it from so many indexes on; a connection keeps so many. */
+const fewestIndexes = 4;
+const memoSlots = 4;
 
 /** Name bytes: lower-case tchar (RFC 9113 section 8.2.1). */
 const nameByte: Uint8Array = Uint8Array.from({ length: 256 }, (_, c) => (tokenLower[c] === c && c !== 0 ? 1 : 0));
@@ -42,6 +46,15 @@ export class HpackDecoder {
   #number = 0;
   #next = 0;
   #bad = false;
+  readonly #remembers: boolean;
+  #memos: HeadMemo[] | null = null;
+  /** The hash of what each slot was asked for last: a memo is made for what comes twice. */
+  readonly #seen = new Int32Array(memoSlots);
+
+  /** `remembers`: whether what repeats is taken from memos, which changes nothing but the time. */
+  constructor(remembers = true) {
+    this.#remembers = remembers;
+  }
 
   /** The peer has acknowledged our SETTINGS_HEADER_TABLE_SIZE. */
   setLimit(size: number): void {
@@ -59,6 +72,45 @@ export class HpackDecoder {
       p = this.#next;
     }
     if (this.#mustShrink) return false;
+    return this.#fields(b, view, this.#indexes(b, view, p, end, assembly), end, assembly);
+  }
+
+  /**
+   * Takes the indexed fields that a block begins with from a memo, when the same were seen twice before with the same
+   * tables; where the others begin.
+   */
+  #indexes(b: Buffer, view: DataView, start: number, end: number, assembly: HeadAssembly): number {
+    let p = start;
+    while (p < end && (b[p] as number) >= 128 && b[p] !== 255) p++;
+    const length = p - start;
+    if (length < fewestIndexes || !this.#remembers || !assembly.isGood) return start;
+    const { kind } = assembly;
+    const hash = hashWords(view, start, p, kind.length);
+    const slot = (hash >>> 8) & (memoSlots - 1);
+    const { version } = this.#table;
+    const memo = this.#memos?.[slot];
+    if (memo?.matches(kind, hash, version, view, start, length)) {
+      assembly.resume(memo);
+      return p;
+    }
+    if (this.#seen[slot] !== hash) {
+      this.#seen[slot] = hash;
+      return start;
+    }
+    if (!this.#fields(b, view, start, p, assembly)) return start;
+    if (assembly.isGood) this.#remember(slot, hash, view, start, length, assembly);
+    return p;
+  }
+
+  #remember(slot: number, hash: number, view: DataView, start: number, length: number, assembly: HeadAssembly): void {
+    this.#memos ??= Array.from({ length: memoSlots }, () => new HeadMemo());
+    const memo = this.#memos[slot] as HeadMemo;
+    memo.keep(assembly.head, assembly.kind, hash, this.#table.version, view, start, length);
+    assembly.keepState(memo.state);
+  }
+
+  #fields(b: Buffer, view: DataView, start: number, end: number, assembly: HeadAssembly): boolean {
+    let p = start;
     while (p < end) {
       const first = b[p] as number;
       if (first >= 128) {

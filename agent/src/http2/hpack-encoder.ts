@@ -187,7 +187,9 @@ export class HpackEncoder {
     if (index < 0) return at;
     const { bytes, view, fields } = head;
     const f = index * fieldStride;
-    const id = index < head.idCount ? (head.ids[index] as number) : 0;
+    const known = index < head.idCount ? (head.ids[index] as number) : 0;
+    // The static table has a `host` as well, which is not this.
+    const id = known > staticCount || known === nameIndex.authority ? known : Math.min(known, 0);
     return this.#pseudo(
       nameIndex.authority,
       10,

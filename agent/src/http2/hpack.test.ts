@@ -412,3 +412,38 @@ test('secrets are never indexed, nor what came so', (t) => {
     t.true(block.includes(Buffer.from([0x10, 1, 120, 1, 121])));
   }
 });
+
+test('blocks that begin alike are read from memos: what follows differs, and so does the meaning of the indexes', (t) => {
+  const [decoder, plain] = [new HpackDecoder(), new HpackDecoder(false)];
+  const limits = { maxBytes: 2000, maxHeaders: 12 };
+  const insert = (name: string, value: string): Buffer =>
+    Buffer.concat([Buffer.from([0x40]), literals([name, value]).subarray(1)]);
+  const start = hex('828684 4101 61');
+  const run = hex('828684 be bf c0');
+  const blocks: Buffer[] = [Buffer.concat([start, insert('x', 'y'), insert('content-length', '5')])];
+  for (let i = 0; i < 8; i++) {
+    for (let k = 0; k < 4; k++) blocks.push(Buffer.concat([run, literals(['x-unique', String(k)], ['cookie', 'a=b'])]));
+    blocks.push(run, Buffer.concat([run, hex('c0')]), Buffer.concat([run, Buffer.alloc(20, 0xc0)]));
+    blocks.push(
+      Buffer.concat([hex('828684'), insert(':authority', `h${i}`), insert(i % 2 === 0 ? 'te' : 'x', 'trailers')]),
+    );
+    if (i === 5) blocks.push(Buffer.concat([hex('20 3fe11f'), start, insert('a', 'b'), insert('c', 'd')]));
+  }
+  for (const kind of ['request', 'trailers', 'request', 'ignored', 'request'] as const) {
+    for (const [i, block] of blocks.entries()) {
+      const [one, two] = [decodeBlock(decoder, block, kind, limits), decodeBlock(plain, block, kind, limits)];
+      t.deepEqual([one.ok, one.verdict], [two.ok, two.verdict], `${kind} ${i}`);
+      if (one.verdict !== 0) continue;
+      t.deepEqual(fieldsOf(one.head), fieldsOf(two.head), `${kind} ${i}`);
+      t.is(requestLine(one.head), requestLine(two.head));
+      t.is(one.head.contentLength, two.head.contentLength);
+    }
+  }
+});
+
+test('an empty host out of the static table becomes :authority', (t) => {
+  const { head } = decodeBlock(new HpackDecoder(), hex('828684 a6'));
+  t.deepEqual(fieldsOf(head), ['host: ']);
+  const back = decodeBlock(new HpackDecoder(), encode(new HpackEncoder(4096), head));
+  t.deepEqual([back.verdict, ...fieldsOf(back.head)], [headVerdict.ok, 'host: ']);
+});
