@@ -24,6 +24,9 @@ export type JsonObject = { readonly [key: string]: Json };
 
 export interface Group {
   readonly name: string;
+  /** What the client and the upstream speak; HTTP/1.1 unless said. */
+  readonly client?: 'http2';
+  readonly server?: 'http2';
   /** Fields of the connection manager beside stat_prefix and route configuration. */
   readonly manager?: JsonObject;
   readonly filters?: readonly Json[];

@@ -57,6 +57,7 @@ export function managerOf(group: Group): JsonObject {
 export interface Ports {
   readonly admin: number;
   readonly upstream: number;
+  readonly http2: number;
   readonly dead: number;
   readonly listen: (group: string) => number;
 }
@@ -71,9 +72,10 @@ export function configuration(groups: readonly Group[], ports: Ports): JsonObjec
         filter_chains: [{ filters: [{ name: 'hcm', typed_config: managerOf(g) }] }],
       })),
       clusters: [
-        ...groups.map((g) =>
-          cluster(upstreamOf(g.name), ports.upstream, { ...hostsOf(g, ports.upstream), ...g.cluster }),
-        ),
+        ...groups.map((g) => {
+          const port = g.server === 'http2' ? ports.http2 : ports.upstream;
+          return cluster(upstreamOf(g.name), port, { ...hostsOf(g, port), ...g.cluster });
+        }),
         cluster(deadCluster, ports.dead),
       ],
     },

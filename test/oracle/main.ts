@@ -10,6 +10,7 @@ import type { Case, Group } from './case.ts';
 import { balancingGroups } from './cases/balancing.ts';
 import { grpcGroups } from './cases/grpc.ts';
 import { headerGroups } from './cases/headers.ts';
+import { http2Groups } from './cases/http2.ts';
 import { inputGroups } from './cases/input.ts';
 import { refused } from './cases/refused.ts';
 import { retryGroups } from './cases/retries.ts';
@@ -17,6 +18,7 @@ import { routingGroups } from './cases/routing.ts';
 import { settingGroups } from './cases/settings.ts';
 import { tunnelGroups } from './cases/tunnels.ts';
 import { type Findings, findings, parts } from './compare.ts';
+import { askHttp2 } from './http2.ts';
 import { Judge } from './judge.ts';
 import { Candidate, commandOf } from './proxy.ts';
 import { checkRefused } from './refusal.ts';
@@ -30,6 +32,7 @@ const all: readonly Group[] = [
   ...settingGroups,
   ...balancingGroups,
   ...tunnelGroups,
+  ...http2Groups,
 ];
 const [filter = ''] = process.argv.slice(2);
 const groups = filter === '' ? all : all.filter((g) => filter.split(',').includes(g.name));
@@ -38,7 +41,8 @@ const groups = filter === '' ? all : all.filter((g) => filter.split(',').include
 async function run(proxy: Candidate, group: Group): Promise<ReadonlyMap<string, Findings>> {
   const one = async (test: Case): Promise<readonly [string, Findings]> => {
     const key = `${group.name}/${test.name}`;
-    const outcome = await ask(proxy.port(group.name), test, key);
+    const send = group.client === 'http2' ? askHttp2 : ask;
+    const outcome = await send(proxy.port(group.name), test, key);
     return [key, findings(outcome, proxy.upstream.seen(key))];
   };
   return new Map(await Promise.all(group.cases.map(one)));

@@ -106,7 +106,13 @@ export class Candidate {
     const ports = new Map(groups.map((g, i) => [g.name, rest[i] ?? 0]));
     const listen = (group: string): number => ports.get(group) ?? 0;
     const file = path.join(dir, `${name}.json`);
-    const config = configuration(groups, { admin, dead, upstream: await upstream.listen(), listen });
+    const config = configuration(groups, {
+      admin,
+      dead,
+      upstream: await upstream.listen(),
+      http2: await upstream.listenHttp2(),
+      listen,
+    });
     fs.writeFileSync(file, JSON.stringify(config, null, 1));
     const command = commandOf(name, file);
     if ('missing' in command) throw new Error(command.missing);

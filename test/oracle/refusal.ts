@@ -25,7 +25,7 @@ function validate(name: ProxyName, file: string): Promise<Verdict> {
 
 export async function checkRefused(refused: Refused, dir: string, judge: Judge): Promise<void> {
   const file = path.join(dir, `${refused.name}.json`);
-  const ports = { admin: 0, upstream: 1, dead: 1, listen: () => 1 };
+  const ports = { admin: 0, upstream: 1, http2: 1, dead: 1, listen: () => 1 };
   fs.writeFileSync(file, JSON.stringify(configuration([{ ...refused, cases: [] }], ports)));
   const [agent, envoy] = await Promise.all([validate('agent', file), validate('envoy', file)]);
   judge.check(`${refused.name}: Envoy accepts it`, envoy.accepted, envoy.said);

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { type Answer, type Case, plain } from './case.ts';
+import { Http2Upstream } from './http2.ts';
 import { type Message, takeRequest } from './message.ts';
 
 export const caseHeader = 'x-case';
@@ -18,9 +19,11 @@ export class Upstream {
   readonly #seen = new Map<string, Message[]>();
   readonly #servers: readonly net.Server[];
   readonly #sockets = new Set<net.Socket>();
+  readonly #http2: Http2Upstream;
 
   constructor(cases: readonly (readonly [key: string, test: Case])[]) {
     this.#cases = new Map(cases);
+    this.#http2 = new Http2Upstream(this.#cases, this.#seen);
     this.#servers = addresses.map(() => net.createServer((socket) => this.#serve(socket)));
   }
 
@@ -35,7 +38,16 @@ export class Upstream {
     return port;
   }
 
+  /** Of groups whose upstream speaks HTTP/2. */
+  async listenHttp2(): Promise<number> {
+    const { server } = this.#http2;
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return (server.address() as net.AddressInfo).port;
+  }
+
   close(): void {
+    this.#http2.close();
     for (const s of this.#sockets) s.destroy();
     for (const server of this.#servers) server.close();
   }

@@ -647,7 +647,8 @@ export class Http2Connection implements StreamHandler, FrameSink, SenderOwner, K
     const { id } = stream;
     if (!endStream) return this.#malformed(id, stream);
     if (stream.bodyLeft > 0) return this.#streamError(stream, errorCode.protocolError);
-    this.#count('trailers', 1);
+    // Of requests, as in Envoy.
+    if (this.role === 'server') this.#count('trailers', 1);
     stream.remoteClosed = true;
     stream.events.onTrailers(stream, this.host.head);
     this.#maybeDone(stream, id);
