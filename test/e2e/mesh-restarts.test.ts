@@ -89,7 +89,16 @@ test.serial('a rolling restart under load loses nothing and repeats no POST', as
   t.deepEqual(repeatedPosts(), []);
 });
 
+/** A pod that is ready is not known to the client's agent at the same moment. */
+const allAnswer = (): Promise<boolean> =>
+  eventually('every pod answers the client', async () => {
+    const answers = await mesh.from('alpha/client', 'http', { url: 'http://roll/', times: 20 });
+    const seen = new Set(answers.map((a) => (a.status === 200 ? echoOf(a).pod : '')));
+    return (await mesh.pods('alpha/roll')).every((p) => seen.has(p.name)) || undefined;
+  });
+
 test.serial('a pod whose application is killed is left alone until it is back', async (t) => {
+  await allAnswer();
   const [victim] = await mesh.pods('alpha/roll');
   const ref = { namespace: 'alpha', pod: victim?.name ?? '' };
   const report = await underLoad(async () => {

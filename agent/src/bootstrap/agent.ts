@@ -3,7 +3,7 @@
  * of the start. Invariant: the workers are started before anything is parsed, and nothing listens before it is checked.
  */
 import fs from 'node:fs';
-import { type Clock, type Logger, messageOf, systemClock, UserError } from '@chainmail/runtime';
+import { type Clock, clientFeatures, type Logger, messageOf, systemClock, UserError } from '@chainmail/runtime';
 import type { Node } from '@chainmail/xds/proto/envoy/config/core/v3/base';
 import type { AdminContext } from '../admin/commands.ts';
 import type { AdminServer } from '../admin/server.ts';
@@ -308,8 +308,8 @@ function ownNode(node: Node | undefined): Node {
   const self: Partial<Node> = {
     userAgentName: 'chainmail-agent',
     userAgentVersionType: { case: 'userAgentVersion', value: version },
-    // The server must not wait for an Envoy's features; HTTP/2 to upstreams is not among ours.
-    clientFeatures: [],
+    // The server must not wait for an Envoy's features.
+    clientFeatures: [clientFeatures.http2],
   };
   const given: Partial<Node> = node ?? { $typeName: 'envoy.config.core.v3.Node' };
   return { ...given, ...self } as Node;

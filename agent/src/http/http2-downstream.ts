@@ -76,11 +76,16 @@ export class Http2Downstream implements Http2ConnectionEvents, ConnectionDeadlin
       own.count(own.at.downstream_cx_max_requests_reached);
       this.#drain();
     } else if (manager !== own) this.#drain();
+    else this.#drainWithListener();
     this.#streams.take().begin(this, manager, stream, this.#exchanges.take(), last);
   }
 
   /** A final head is about to go out. */
   onAnswer(): void {
+    this.#drainWithListener();
+  }
+
+  #drainWithListener(): void {
     const manager = this.#manager;
     if (this.#draining || !manager.draining) return;
     manager.count(manager.at.downstream_cx_drain_close);

@@ -25,6 +25,7 @@ export type Settled =
 const ok: Settled = { kind: 'ok' };
 const badConnection: Settled = { kind: 'rejected', code: rejected.badConnectionHeader };
 const underscore: Settled = { kind: 'rejected', code: rejected.underscore };
+const fragment: Settled = { kind: 'rejected', code: rejected.fragment };
 const badPath: Settled = { kind: 'rejected', code: rejected.badPath };
 
 /** Edits the head of a request that was just parsed. upgrade: it asks for a protocol that is not h2c. */
@@ -125,6 +126,7 @@ function keepTrailersOnly(head: Head): void {
 
 function settlePath(request: Request, manager: Manager): Settled {
   const { head } = request;
+  if ((head.pathMarks & pathMark.fragment) !== 0) return fragment;
   const suspects = manager.pathMarks & head.pathMarks;
   if (suspects === 0 || head.bytes[head.targetStart] !== 47) return ok;
   const before = request.path;
