@@ -1,8 +1,7 @@
 /** One case against one proxy: sends its bytes and tells what came back and what became of the connection. */
 import net from 'node:net';
-import type { Case } from './case.ts';
+import { type Case, caseHeader } from './case.ts';
 import { type Message, takeResponse } from './message.ts';
-import { caseHeader } from './upstream.ts';
 
 export interface Outcome {
   readonly responses: readonly Message[];

@@ -3,6 +3,9 @@
 /** What the upstream does with a request: sends bytes, or ends the connection in some way. */
 export type Answer = string | { readonly ending: 'fin' | 'reset' | 'hang'; readonly first?: string };
 
+/** Names the case in what a proxy passes on. */
+export const caseHeader = 'x-case';
+
 export interface Case {
   readonly name: string;
   /** Raw bytes; `\n` stands for CRLF. `@` is replaced by the header line that names the case, with its line end. */

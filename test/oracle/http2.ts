@@ -1,9 +1,8 @@
 /** HTTP/2 at either end of a proxy under test, with Node's own codec; messages in the form of message.ts. */
 import http2 from 'node:http2';
 import type { Outcome } from './ask.ts';
-import { type Answer, type Case, plain } from './case.ts';
+import { type Answer, type Case, caseHeader, plain } from './case.ts';
 import type { Message } from './message.ts';
-import { caseHeader } from './upstream.ts';
 
 type Fields = Message['headers'];
 

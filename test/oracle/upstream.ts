@@ -1,11 +1,10 @@
 /** The server behind a proxy under test: records each request byte by byte and answers as its case says. */
 import { once } from 'node:events';
 import net from 'node:net';
-import { type Answer, type Case, plain } from './case.ts';
+import { type Answer, type Case, caseHeader, plain } from './case.ts';
 import { Http2Upstream } from './http2.ts';
 import { type Message, takeRequest } from './message.ts';
 
-export const caseHeader = 'x-case';
 /** Told by the upstream alone, so that what a proxy adds is seen behind it. */
 const unknown = 'without a case';
 
