@@ -305,6 +305,7 @@ const refused: readonly (readonly [string, Pod, RegExp])[] = [
     podOf({}, {}, { 'chainmail.dev/exclude-outbound-cidrs': '10.0.0.1/8' }),
     /'10\.0\.0\.1\/8' has bits set/,
   ],
+  ['DNS capture', podOf({}, {}, { 'chainmail.dev/capture-dns': 'yes' }), /capture-dns: 'yes' is neither enabled nor/],
   [
     'a resource',
     podOf({}, {}, { 'chainmail.dev/agent-cpu-limit': 'lots' }),
@@ -404,6 +405,7 @@ test('annotations of the pod change its agent', (t) => {
         'chainmail.dev/exclude-inbound-ports': '9100, 22',
         'chainmail.dev/exclude-outbound-ports': '25',
         'chainmail.dev/exclude-outbound-cidrs': '10.0.0.0/8,fd00::/8',
+        'chainmail.dev/capture-dns': 'enabled',
       },
     ),
   );
@@ -417,6 +419,7 @@ test('annotations of the pod change its agent', (t) => {
     '25',
     '--exclude-outbound-cidrs',
     '10.0.0.0/8,fd00::/8',
+    '--capture-dns',
   ]);
 });
 

@@ -43,7 +43,7 @@ export function initContainer(values: AgentValues, overrides: Overrides): Contai
     name: containers.init,
     image: values.image,
     imagePullPolicy: values.imagePullPolicy,
-    args: ['init', ...overrides.initArgs],
+    args: ['init', ...overrides.exclusions, ...overrides.dnsArgs],
     ...resourcesOf(overrides),
     ...containerDefaults,
     securityContext: {
@@ -139,7 +139,7 @@ function settingsEnv(values: AgentValues, overrides: Overrides, spec: PodSpec, p
     [agentEnv.concurrency, overrides.concurrency === 0 ? '' : String(overrides.concurrency)],
     [agentEnv.logLevel, overrides.logLevel],
     [agentEnv.drainSeconds, String(Math.max(0, grace - exitSeconds))],
-    [agentEnv.exclusions, overrides.initArgs.join(' ')],
+    [agentEnv.exclusions, overrides.exclusions.join(' ')],
     [agentEnv.appProbes, formatAppProbes(probes)],
   ];
   return settings.filter(([, value]) => value !== '').map(([name, value]) => ({ name, value }));

@@ -8,8 +8,9 @@ import { type AgentLogLevel, type AgentValues, agentLogLevels } from './values.t
 export interface Overrides {
   readonly concurrency: number;
   readonly logLevel: AgentLogLevel;
-  /** Arguments of mesh-init behind `init`. */
-  readonly initArgs: readonly string[];
+  /** Arguments of mesh-init behind `init`: what it leaves alone, and whether it captures DNS. */
+  readonly exclusions: readonly string[];
+  readonly dnsArgs: readonly string[];
   /** undefined: the agent shares what the pod as a whole has. */
   readonly resources: Resources | undefined;
   readonly notes: readonly string[];
@@ -22,7 +23,8 @@ export function readOverrides(pod: Pod, values: AgentValues): Overrides {
   return {
     concurrency: concurrency(all, values),
     logLevel: logLevel(all, values),
-    initArgs: initArgs(all),
+    exclusions: exclusions(all),
+    dnsArgs: dnsArgs(all),
     resources,
     notes,
   };
@@ -51,7 +53,7 @@ function logLevel(all: Annotations, values: AgentValues): AgentLogLevel {
   return level;
 }
 
-function initArgs(all: Annotations): readonly string[] {
+function exclusions(all: Annotations): readonly string[] {
   const inbound = portArgs(all, annotations.excludeInboundPorts, '--exclude-inbound-ports');
   const own = inbound.ports.find((p) => p >= reservedPorts.first && p <= reservedPorts.last);
   if (own !== undefined) throw invalid(annotations.excludeInboundPorts, String(own), 'is a port of the agent itself');
@@ -62,6 +64,13 @@ function initArgs(all: Annotations): readonly string[] {
   );
   const cidrArgs = cidrs.length === 0 ? [] : ['--exclude-outbound-cidrs', cidrs.map((c) => c.text).join(',')];
   return [...inbound.args, ...outbound.args, ...cidrArgs];
+}
+
+function dnsArgs(all: Annotations): readonly string[] {
+  const value = all[annotations.captureDns] ?? 'disabled';
+  if (value === 'disabled') return [];
+  if (value === 'enabled') return ['--capture-dns'];
+  throw invalid(annotations.captureDns, value, 'is neither enabled nor disabled');
 }
 
 function portArgs(all: Annotations, name: string, flag: string) {

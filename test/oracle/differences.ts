@@ -75,6 +75,21 @@ const tunnels: readonly Difference[] = [
   },
 ];
 
+const dns: readonly Difference[] = [
+  {
+    cases: /^dns\/in capitals$/,
+    parts: ['response'],
+    agent: /^10\.96\.0\.1 40$/,
+    documented: 'a name of the table in capitals',
+  },
+  {
+    cases: /^dns\/another name$/,
+    parts: ['response'],
+    agent: /^192\.0\.2\.7 7$/,
+    documented: 'answers of resolvers',
+  },
+];
+
 const forwarding: readonly Difference[] = [
   {
     cases: /^plain\/expect 100-continue$/,
@@ -227,6 +242,7 @@ const statistics: readonly Difference[] = [
 export const differences: readonly Difference[] = [
   ...requests,
   ...tunnels,
+  ...dns,
   ...forwarding,
   ...replies,
   ...http2,

@@ -18,6 +18,7 @@ import { routingGroups } from './cases/routing.ts';
 import { settingGroups } from './cases/settings.ts';
 import { tunnelGroups } from './cases/tunnels.ts';
 import { type Findings, findings, parts } from './compare.ts';
+import { compareDns } from './dns.ts';
 import { askHttp2 } from './http2.ts';
 import { Judge } from './judge.ts';
 import { Candidate, commandOf } from './proxy.ts';
@@ -79,6 +80,7 @@ async function main(): Promise<number> {
     // The agent's numbers of gRPC methods come from its workers once a second.
     await new Promise((done) => setTimeout(done, 1200));
     judge.statistics(groups, await agent.stats(), await oracle.stats());
+    if (filter === '' || filter === 'dns') await compareDns(dir, judge);
     if (filter === '') for (const r of refused) await checkRefused(r, dir, judge);
     return judge.report(filter === '');
   } finally {

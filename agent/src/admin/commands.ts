@@ -91,7 +91,7 @@ function statsOf(registry: StatRegistry, query: URLSearchParams): AdminResponse 
 }
 
 function listenersResponse({ live }: AdminContext, query: URLSearchParams): AdminResponse {
-  const listeners = [...live.held.listeners.values()];
+  const listeners = [...live.held.listeners.values(), ...live.dnsListeners];
   if (query.get('format') !== 'json') {
     return text(listeners.flatMap((l) => l.addresses.map((a) => `${l.name}::${addressText(a)}\n`)).join(''));
   }

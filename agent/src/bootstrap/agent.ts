@@ -9,8 +9,10 @@ import type { AdminContext } from '../admin/commands.ts';
 import type { AdminServer } from '../admin/server.ts';
 import type { AdminAddress, CompiledBootstrap } from '../config/bootstrap.ts';
 import type { DnsSpec } from '../config/cluster.ts';
+import type { DnsProxies } from '../dns/dns-proxies.ts';
 import type { MeshIdentity } from '../identity/mesh-identity.ts';
 import { AccessLogDrain } from '../log/drain.ts';
+import type { DnsListenerSpec } from '../model/dns.ts';
 import type { ConfigUpdate } from '../model/update.ts';
 import { workerStat, workerStatBase } from '../stats/layout.ts';
 import { StatRegistry } from '../stats/registry.ts';
@@ -55,6 +57,8 @@ export class Agent {
   #quit: () => void = () => undefined;
   #live: LiveConfig | null = null;
   #dns: DnsClusters | null = null;
+  #dnsProxies: Promise<DnsProxies> | null = null;
+  #dnsListeners: readonly DnsListenerSpec[] = [];
   #ads: AdsClient | null = null;
   #identity: MeshIdentity | null = null;
   readonly #idleMemory: IdleMemory;
@@ -229,6 +233,7 @@ export class Agent {
     this.secretFiles.stop();
     this.#ads?.stop();
     this.#dns?.stop();
+    void this.#dnsProxies?.then((proxies) => proxies.stop());
     this.#identity?.stop();
     await this.#workers.catch(() => undefined);
     await this.pool.stop();
@@ -254,6 +259,7 @@ export class Agent {
   #onChange(): void {
     const live = this.#live;
     if (live === null) return;
+    this.#serveDns(live.dnsListeners);
     if (live.isInitialised && this.#applying === 0 && this.#startErrors.length === 0) this.state.opened();
     if (this.#applying === 0) this.registry.retain(blocksInUse(live));
     const names = new Map<string, DnsSpec>();
@@ -262,6 +268,33 @@ export class Agent {
       if (source?.kind === 'dns' && !live.isOwn(name)) names.set(name, source.dns);
     }
     this.#dns?.sync(names);
+  }
+
+  /** Loaded where there is something to serve. What is being opened counts as a change that is being applied. */
+  #serveDns(listeners: readonly DnsListenerSpec[]): void {
+    const before = this.#dnsListeners;
+    if (listeners.length === before.length && listeners.every((spec, i) => spec === before[i])) return;
+    this.#dnsListeners = listeners;
+    this.#dnsProxies ??= this.#loadDnsProxies();
+    this.#applying++;
+    void this.#dnsProxies
+      .then((proxies) => (this.state.isStopping ? undefined : proxies.sync(listeners)))
+      .catch((error) => this.#setup.log.error({ reason: messageOf(error) }, 'DNS listeners are not served'))
+      .finally(() => {
+        this.#applying--;
+        this.#onChange();
+      });
+  }
+
+  async #loadDnsProxies(): Promise<DnsProxies> {
+    const { DnsProxies: Proxies } = await import('../dns/dns-proxies.ts');
+    const proxies = new Proxies({
+      clock: this.#clock,
+      log: this.#setup.log,
+      readResolvConf: () => readText(resolvConf),
+    });
+    this.registry.addSource(() => proxies.stats());
+    return proxies;
   }
 
   #statSources(live: LiveConfig): Parameters<typeof mainStats>[0] {
@@ -299,6 +332,17 @@ export class Agent {
       },
       quit: () => this.#quit(),
     };
+  }
+}
+
+const resolvConf = '/etc/resolv.conf';
+
+/** '' when there is no such file. */
+function readText(file: string): string {
+  try {
+    return fs.readFileSync(file, 'utf8');
+  } catch {
+    return '';
   }
 }
 

@@ -45,7 +45,7 @@ export function* mainStats(sources: MainStatSources): Iterable<MainStat> {
   );
   yield gauge('cluster_manager.active_clusters', live.held.clusters.size);
   yield gauge('cluster_manager.warming_clusters', live.warming.clusters);
-  yield gauge('listener_manager.total_listeners_active', live.held.listeners.size);
+  yield gauge('listener_manager.total_listeners_active', live.held.listeners.size + live.dnsListeners.length);
   yield gauge('listener_manager.total_listeners_warming', live.warming.listeners);
   yield { name: 'access_logs.main_dropped', kind: 'counter', value: sources.logDropped() };
   yield* sources.ads()?.values() ?? [];

@@ -63,7 +63,8 @@ export async function runSidecar(options: ServeOptions, env: NodeJS.ProcessEnv):
 
 /** Each exclusion is traffic without identity and policy: it is logged at the start and stays visible as a number. */
 function tellHoles(agent: Agent, { exclusions }: SidecarSettings, log: ReturnType<typeof createProcessLog>['log']) {
-  const { excludeInboundPorts, excludeOutboundPorts, excludeOutboundCidrs } = parseInitCommand(exclusions).options;
+  const { options } = parseInitCommand(exclusions, () => '');
+  const { excludeInboundPorts, excludeOutboundPorts, excludeOutboundCidrs } = options;
   const cidrs = excludeOutboundCidrs.map((c) => c.text);
   const gauge = (name: string, value: number) => ({ name: `interception.${name}`, kind: 'gauge' as const, value });
   agent.registry.addSource(() => [

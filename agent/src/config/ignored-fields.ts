@@ -55,6 +55,11 @@ export const ignoredFields: Readonly<Record<string, Reasons>> = {
     max_connections_to_accept_per_socket_event: 'the work of a turn of the loop is bounded in its own way',
   },
   'envoy.config.listener.v3.ListenerFilter': { name: extensionName },
+  'envoy.data.dns.v3.DnsTable': { known_suffixes: 'deprecated: the table says what is known' },
+  'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig': {
+    dns_resolver_options: 'the client decides about TCP; its question is passed on as it is',
+    udp_max_queries: 'each question has a socket of its own',
+  },
   'envoy.config.listener.v3.Filter': { name: extensionName },
   'envoy.config.listener.v3.FilterChain': { metadata: informational },
   'envoy.config.accesslog.v3.AccessLog': { name: extensionName },

@@ -277,3 +277,105 @@ test('subsets behind tcp_proxy: what a weighted cluster asks for goes over what 
   );
   t.deepEqual(clustersOf({ cluster: 'a' }), [{ name: 'a', weight: 1 }]);
 });
+
+const dnsFilterType = 'type.googleapis.com/envoy.extensions.filters.udp.dns_filter.v3.DnsFilterConfig';
+const udpAddress = (ip: string, port = 15053): Json => ({
+  socket_address: { protocol: 'UDP', address: ip, port_value: port },
+});
+const dnsListener = (config: Json, more: Json = {}): Json => ({
+  name: 'dns',
+  address: udpAddress('127.0.0.1'),
+  listener_filters: [{ name: 'dns', typed_config: { '@type': dnsFilterType, stat_prefix: 'p', ...config } }],
+  ...more,
+});
+const dnsTable = (domains: readonly Json[], more: Json = {}): Json => ({
+  server_config: { inline_dns_table: { virtual_domains: domains, ...more } },
+});
+const list = (...addresses: readonly string[]): Json => ({ address_list: { address: addresses } });
+
+test('a DNS listener: the table, the defaults of Envoy, resolvers of the system or given ones', (t) => {
+  const { dns, spec } = listenerOf(
+    dnsListener(
+      {
+        ...dnsTable([
+          { name: 'Web.Shop.svc.', endpoint: list('10.0.0.1', 'FD00::0001') },
+          { name: '*.below', endpoint: list('10.0.0.2'), answer_ttl: '60s' },
+        ]),
+        client_config: { resolver_timeout: '2s' },
+      },
+      { additional_addresses: [{ address: udpAddress('::1') }], udp_listener_config: {} },
+    ),
+  );
+  t.deepEqual(dns, {
+    name: 'dns',
+    addresses: [
+      { ip: '127.0.0.1', port: 15053 },
+      { ip: '::1', port: 15053 },
+    ],
+    statPrefix: 'p',
+    domains: [
+      { name: 'web.shop.svc', ttlS: 300, addresses: ['10.0.0.1', 'fd00::1'] },
+      { name: '*.below', ttlS: 60, addresses: ['10.0.0.2'] },
+    ],
+    forward: { resolvers: null, timeoutMs: 2000, maxPending: 256, retries: 3 },
+  });
+  t.deepEqual([spec.name, spec.chains, spec.defaultChain], ['dns', [], null]);
+  t.is(listenerOf(dnsListener(dnsTable([]))).dns?.forward, null);
+  const resolver = {
+    name: 'r',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig',
+      resolvers: [{ socket_address: { address: '10.96.0.10', port_value: 53 } }],
+    },
+  };
+  const given = dnsListener({ client_config: { typed_dns_resolver_config: resolver, max_pending_lookups: 7 } });
+  t.like(listenerOf(given).dns?.forward, { resolvers: [{ ip: '10.96.0.10', port: 53 }], maxPending: 7 });
+});
+
+const filterPath = 'listener_filters[0].typed_config';
+const domainPath = `${filterPath}.server_config.inline_dns_table.virtual_domains`;
+const refusedDns: readonly (readonly [string, Json, string])[] = [
+  [
+    'another filter',
+    { ...dnsListener({}), listener_filters: [] },
+    'listener_filters: a UDP listener must have exactly',
+  ],
+  ['chains', dnsListener({}, { filter_chains: [{}] }), 'filter_chains: not implemented'],
+  [
+    'a cluster as endpoint',
+    dnsListener(dnsTable([{ name: 'a', endpoint: { cluster_name: 'c' } }])),
+    `${domainPath}[0].endpoint.cluster_name: only address_list is implemented`,
+  ],
+  [
+    'a table in a file',
+    dnsListener({ server_config: { external_dns_table: { filename: '/x' } } }),
+    `${filterPath}.server_config.external_dns_table: only inline_dns_table is implemented`,
+  ],
+  [
+    'a name twice',
+    dnsListener(dnsTable(['a', 'A.'].map((name) => ({ name, endpoint: list('10.0.0.1') })))),
+    `${domainPath}: [1] has the same name as [0]: a`,
+  ],
+  [
+    'a malformed name',
+    dnsListener(dnsTable([{ name: 'a..b', endpoint: list('10.0.0.1') }])),
+    `${domainPath}[0].name: malformed name: a..b`,
+  ],
+  [
+    'a malformed address',
+    dnsListener(dnsTable([{ name: 'a', endpoint: list('10.0.0.256') }])),
+    `${domainPath}[0].endpoint.address_list.address: [0]: malformed IP address: 10.0.0.256`,
+  ],
+  [
+    'two protocols',
+    dnsListener({}, { additional_addresses: [{ address }] }),
+    'additional_addresses[0].address.socket_address.protocol: all addresses of a listener must have one protocol',
+  ],
+];
+
+for (const [what, json, message] of refusedDns) {
+  test(`a DNS listener with ${what} is refused by path and name`, (t) => {
+    const error = t.throws(() => listenerOf(json));
+    t.true(error?.message.startsWith(message), error?.message);
+  });
+}

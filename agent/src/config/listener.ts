@@ -6,9 +6,12 @@ import type { HttpInspector } from '@chainmail/xds/proto/envoy/extensions/filter
 import type { OriginalDst } from '@chainmail/xds/proto/envoy/extensions/filters/listener/original_dst/v3/original_dst';
 import type { ProxyProtocol } from '@chainmail/xds/proto/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol';
 import type { TlsInspector } from '@chainmail/xds/proto/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector';
+import type { DnsListenerSpec } from '../model/dns.ts';
 import type { AddressSpec, FilterChainSpec, ListenerSpec, ProxyProtocolSpec } from '../model/listener.ts';
+import { workerStatBase } from '../stats/layout.ts';
 import { addressText, readIpAddress } from './address.ts';
 import type { CompileContext } from './compile-context.ts';
+import { isUdp, readDnsListener } from './dns-filter.ts';
 import { readFilterChain } from './filter-chain.ts';
 import { extension, type MessageReader, readMessage } from './message-reader.ts';
 
@@ -19,10 +22,38 @@ const defaultBacklog = 4096;
 
 const directions = { UNSPECIFIED: 'unspecified', INBOUND: 'inbound', OUTBOUND: 'outbound' } as const;
 
-/** @throws FieldError for what is wrong or not implemented */
-export function compileListener(message: Listener, path: string, context: CompileContext): ListenerSpec {
-  return readMessage(message, path, (r: MessageReader<Listener>) => readListener(r, context));
+export interface CompiledListener {
+  readonly spec: ListenerSpec;
+  /** Of a listener that the main thread serves: the spec has no chains then, and workers do not get it. */
+  readonly dns: DnsListenerSpec | null;
 }
+
+/** @throws FieldError for what is wrong or not implemented */
+export function compileListener(message: Listener, path: string, context: CompileContext): CompiledListener {
+  return readMessage(message, path, (r: MessageReader<Listener>) =>
+    isUdp(message) ? dnsListener(r) : { spec: readListener(r, context), dns: null },
+  );
+}
+
+function dnsListener(r: MessageReader<Listener>): CompiledListener {
+  const dns = readDnsListener(r, r.take('name') || randomUUID());
+  const { name, addresses, statPrefix } = dns;
+  return { spec: { ...withoutChains, name, addresses, statPrefix }, dns };
+}
+
+const withoutChains: Omit<ListenerSpec, 'name' | 'addresses' | 'statPrefix'> = {
+  stats: workerStatBase,
+  direction: 'unspecified',
+  originalDst: false,
+  tlsInspector: false,
+  httpInspector: false,
+  listenerFiltersTimeoutMs: 0,
+  continueOnListenerFiltersTimeout: false,
+  bufferLimitBytes: 0,
+  backlog: 0,
+  chains: [],
+  defaultChain: null,
+};
 
 function readListener(r: MessageReader<Listener>, context: CompileContext): ListenerSpec {
   refuseOtherBehaviour(r);

@@ -3,16 +3,14 @@ import type { Cluster } from '@chainmail/xds/proto/envoy/config/cluster/v3/clust
 import type { Listener } from '@chainmail/xds/proto/envoy/config/listener/v3/listener';
 import type { RouteConfiguration } from '@chainmail/xds/proto/envoy/config/route/v3/route';
 import type { RouteConfigSpec } from '../model/http.ts';
-import type { ListenerSpec } from '../model/listener.ts';
 import type { SecretSpec } from '../model/tls.ts';
 import { type CompiledCluster, compileCluster } from './cluster.ts';
 import { CompileContext, type CompileEnvironment, type Reference } from './compile-context.ts';
-import { compileListener } from './listener.ts';
+import { type CompiledListener, compileListener } from './listener.ts';
 import { type MessageReader, readMessage } from './message-reader.ts';
 import { readRouteConfig } from './route-config.ts';
 
-export interface ListenerResource {
-  readonly spec: ListenerSpec;
+export interface ListenerResource extends CompiledListener {
   readonly secrets: readonly SecretSpec[];
   readonly inlineRoutes: readonly RouteConfigSpec[];
   /** Route configurations that must arrive by RDS, each once. */
@@ -28,9 +26,15 @@ export interface ClusterResource extends CompiledCluster {
 /** @throws FieldError */
 export function listenerResource(message: Listener, path: string, env: CompileEnvironment): ListenerResource {
   const context = new CompileContext(env);
-  const spec = compileListener(message, path, context);
+  const compiled = compileListener(message, path, context);
   const { secrets, inlineRoutes, rds, clusters } = context;
-  return { spec, secrets: [...secrets.values()], inlineRoutes, rds: [...new Set(rds.map((r) => r.name))], clusters };
+  return {
+    ...compiled,
+    secrets: [...secrets.values()],
+    inlineRoutes,
+    rds: [...new Set(rds.map((r) => r.name))],
+    clusters,
+  };
 }
 
 /** @throws FieldError */

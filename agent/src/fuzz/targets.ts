@@ -3,6 +3,7 @@
  * when a property is broken; an error that the parser documents is an answer like any other.
  */
 import { DerError, readCertificate, verifySvid } from '@chainmail/pki/verify';
+import { buildAnswer, parseQuery, readAnswer } from '../dns/message.ts';
 import { ChunkedDecoder } from '../http1/chunked-decoder.ts';
 import { Head } from '../http1/head.ts';
 import { parseRequestHead, parseResponseHead } from '../http1/parse-head.ts';
@@ -114,6 +115,35 @@ function isCertificate(input: Buffer): boolean {
   }
 }
 
+/** A question that was read is answered within what the client takes, and the answer belongs to the question. */
+function dnsQuestion(input: Buffer): void {
+  const parsed = parseQuery(input);
+  if (parsed.kind !== 'query') return;
+  const { query } = parsed;
+  must(query.questionEnd <= input.length && query.name.length <= 2 * 255, 'a question lies inside its message');
+  for (const [count, overUdp] of [
+    [0, true],
+    [3, true],
+    [200, true],
+    [200, false],
+  ] as const) {
+    const addresses = Array.from({ length: count }, () => Buffer.from([10, 0, 0, 1]));
+    const answer = buildAnswer(input, query, { code: 0, addresses, ttlS: 30, authoritative: true }, overUdp);
+    must(!overUdp || answer.length <= query.maxBytes, `${answer.length} bytes over UDP for ${query.maxBytes}`);
+    const facts = readAnswer(answer, input, query.questionEnd, query.id);
+    must(facts !== null && (facts.truncated || facts.answers === count), 'our own answer is one');
+  }
+}
+
+/** What a resolver sends is an answer to this question or to none. */
+function dnsAnswer(input: Buffer): void {
+  const asked = Buffer.from('\0\x07\x01\0\0\x01\0\0\0\0\0\0\x03web\x04shop\0\0\x01\0\x01', 'latin1');
+  const facts = readAnswer(input, asked, asked.length, 7);
+  if (facts === null) return;
+  must(input.readUInt16BE(0) === 7 && (input[2] ?? 0) >= 0x80, 'an answer has the id');
+  must(facts.code !== 0 || input.length >= asked.length, 'an answer without an error has the question');
+}
+
 export const targets: readonly Target[] = [
   ...http2Targets,
   {
@@ -212,6 +242,27 @@ export const targets: readonly Target[] = [
         if (whole.end !== 'rejected') must(split.data === whole.data, `other data when split at ${at}`);
       }
     },
+  },
+  {
+    name: 'dns-question',
+    sources: ['/dns/message.ts'],
+    words: [
+      '\0\x01\x01\0\0\x01\0\0\0\0\0\0',
+      '\x03web',
+      '\0\0\x01\0\x01',
+      '\0\0\x1c\0\x01',
+      '\0\0\x29\x10\0',
+      '\xc0\x0c',
+    ],
+    maxBytes: 512,
+    run: dnsQuestion,
+  },
+  {
+    name: 'dns-answer',
+    sources: ['/dns/message.ts'],
+    words: ['\0\x07\x81\x80\0\x01\0\x01\0\0\0\0', '\x03web\x04shop\0', '\0\x01\0\x01', '\xc0\x0c'],
+    maxBytes: 512,
+    run: dnsAnswer,
   },
   {
     name: 'svid',

@@ -2,6 +2,7 @@
  * Interception: `chainmail-agent init` makes this network namespace hand its TCP traffic to the agent, and `cleanup`
  * takes that back. Fails closed: whatever goes wrong ends with a non-zero exit code, so the application never starts.
  */
+import fs from 'node:fs';
 import { createLogger, describeFatal, type Logger, UserError } from '@chainmail/runtime';
 import { applyRules, removeRules } from './apply.ts';
 import { type RunCommand, runCommand } from './command.ts';
@@ -16,7 +17,7 @@ const allFamilies: readonly Family[] = ['v4', 'v6'];
 /** The `init` command. @returns the exit code: 0, 1 when it failed, 2 on misuse; nothing is applied on misuse */
 export function runInit(args: readonly string[]): Promise<number> {
   return reporting('mesh-init', async (log) => {
-    const { help, options } = parseInitCommand(args);
+    const { help, options } = parseInitCommand(args, () => fs.readFileSync('/etc/resolv.conf', 'utf8'));
     if (help) process.stdout.write(initUsage);
     else await intercept(runCommand, options, log);
   });

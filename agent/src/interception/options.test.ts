@@ -1,8 +1,12 @@
 import test from 'ava';
 import { parseCleanupCommand, parseInitCommand } from './options.ts';
 
+const noResolvConf = (): string => {
+  throw new Error('resolv.conf is looked at for DNS capture only');
+};
+
 test('no flags: nothing is excluded, no DNS capture', (t) => {
-  t.deepEqual(parseInitCommand([]), {
+  t.deepEqual(parseInitCommand([], noResolvConf), {
     help: false,
     options: { excludeInboundPorts: [], excludeOutboundPorts: [], excludeOutboundCidrs: [], resolvers: [] },
   });
@@ -16,7 +20,7 @@ test('exclusions', (t) => {
     '--exclude-outbound-cidrs',
     '10.0.0.0/8,fd00::/8',
   ];
-  t.like(parseInitCommand(args).options, {
+  t.like(parseInitCommand(args, noResolvConf).options, {
     excludeInboundPorts: [22, 9100],
     excludeOutboundPorts: [25],
     excludeOutboundCidrs: [
@@ -38,11 +42,20 @@ for (const [args, code, message] of [
   [['positional'], 'USAGE', /positional/],
 ] as const) {
   test(`refused by name: ${args.join(' ')}`, (t) => {
-    t.throws(() => parseInitCommand(args), { code, message });
+    t.throws(() => parseInitCommand(args, noResolvConf), { code, message });
   });
 }
 
 test('cleanup takes no flags', (t) => {
   t.false(parseCleanupCommand([]).help);
   t.throws(() => parseCleanupCommand(['--all']), { code: 'USAGE', message: /--all/ });
+});
+
+test('DNS capture: the resolvers of resolv.conf, each once; none is refused', (t) => {
+  const of = (text: string) => parseInitCommand(['--capture-dns'], () => text).options.resolvers;
+  t.deepEqual(of('nameserver 10.96.0.10\nnameserver fd00::a\nnameserver 10.96.0.10\n'), ['10.96.0.10', 'fd00::a']);
+  t.like(
+    t.throws(() => of('search x\n')),
+    { code: 'RESOLVERS_MISSING' },
+  );
 });

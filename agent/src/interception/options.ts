@@ -1,6 +1,7 @@
 /** The command line of `chainmail-agent init`: what interception leaves alone. Refused by name before anything is applied. */
 import { parseArgs } from 'node:util';
 import { type CidrRange, messageOf, parseCidrList, parsePortList, reservedPorts, UserError } from '@chainmail/runtime';
+import { parseResolvConf } from '../dns/resolv-conf.ts';
 
 export interface InterceptionOptions {
   readonly excludeInboundPorts: readonly number[];
@@ -21,6 +22,7 @@ Programs this network namespace so that the agent takes over its TCP traffic, fo
   --exclude-inbound-ports A,B    ports whose inbound connections go straight to the application
   --exclude-outbound-ports A,B   ports to which outbound connections go out directly
   --exclude-outbound-cidrs A,B   networks to which outbound connections go out directly
+  --capture-dns                  questions to the resolvers of /etc/resolv.conf go to the agent
   -h, --help                     this text
 `;
 
@@ -30,8 +32,11 @@ Takes everything that init programmed out of this network namespace.
   -h, --help   this text
 `;
 
-/** @throws UserError USAGE or EXCLUSION_INVALID, naming the flag and the entry */
-export function parseInitCommand(args: readonly string[]): InitCommand {
+/**
+ * readResolvConf: the text of /etc/resolv.conf, asked for with --capture-dns only.
+ * @throws UserError USAGE, EXCLUSION_INVALID or RESOLVERS_MISSING, naming the flag and the entry
+ */
+export function parseInitCommand(args: readonly string[], readResolvConf: () => string): InitCommand {
   const values = parse(args);
   return {
     help: values.help ?? false,
@@ -39,7 +44,7 @@ export function parseInitCommand(args: readonly string[]): InitCommand {
       excludeInboundPorts: inboundPorts(values['exclude-inbound-ports'] ?? ''),
       excludeOutboundPorts: parsePortList(values['exclude-outbound-ports'] ?? '', '--exclude-outbound-ports'),
       excludeOutboundCidrs: parseCidrList(values['exclude-outbound-cidrs'] ?? '', '--exclude-outbound-cidrs'),
-      resolvers: [],
+      resolvers: values['capture-dns'] === true ? resolversOf(readResolvConf()) : [],
     },
   };
 }
@@ -62,12 +67,22 @@ function parse(args: readonly string[]) {
         'exclude-inbound-ports': { type: 'string' },
         'exclude-outbound-ports': { type: 'string' },
         'exclude-outbound-cidrs': { type: 'string' },
+        'capture-dns': { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
     }).values;
   } catch (error) {
     throw new UserError('USAGE', messageOf(error), { hint: initUsage });
   }
+}
+
+/** Without one nothing would be captured, and nobody would know. */
+function resolversOf(text: string): readonly string[] {
+  const { resolvers } = parseResolvConf(text);
+  if (resolvers.length > 0) return [...new Set(resolvers)];
+  throw new UserError('RESOLVERS_MISSING', '--capture-dns: /etc/resolv.conf names no resolver', {
+    hint: 'leave the flag (annotation chainmail.dev/capture-dns) out for pods that look no names up',
+  });
 }
 
 /** An agent port that inbound interception passed by would be open to the network without policy. */

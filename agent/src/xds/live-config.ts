@@ -19,6 +19,7 @@ import {
   routeResource,
 } from '../config/resources.ts';
 import type { EndpointSpec, EndpointsSpec } from '../model/cluster.ts';
+import type { DnsListenerSpec } from '../model/dns.ts';
 import type { RouteConfigSpec } from '../model/http.ts';
 import type { SecretSpec } from '../model/tls.ts';
 import type { ConfigUpdate } from '../model/update.ts';
@@ -277,13 +278,18 @@ export class LiveConfig {
     this.#options.onChange?.();
   }
 
+  /** Listeners that the main thread serves. */
+  get dnsListeners(): readonly DnsListenerSpec[] {
+    return activeOf(this.listeners).flatMap(({ dns }) => (dns === null ? [] : [dns]));
+  }
+
   isOwn(cluster: string): boolean {
     return this.#options.ownClusters.has(cluster);
   }
 
   #desired(): Desired {
     const clusters = activeOf(this.clusters).filter((c) => !this.isOwn(c.spec.name));
-    const listeners = activeOf(this.listeners);
+    const listeners = activeOf(this.listeners).filter((l) => l.dns === null);
     const inline = [...clusters, ...listeners].flatMap((r) => r.secrets).map((s) => [s.name, this.#known(s)] as const);
     const rds = new Set(listeners.flatMap((l) => l.rds));
     const routes = [...this.routes].filter(([name]) => rds.has(name)).map(([, entry]) => entry.compiled);

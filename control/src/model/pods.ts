@@ -48,5 +48,6 @@ export function meshPod(pod: Pod, namespace: Namespace | undefined): MeshPod | u
     meshed: !onHostNetwork && agents.some((c) => c.name === containers.agent),
     ready: isReady(pod),
     uses: usesOf(pod, namespace),
+    capturesDns: pod.metadata.annotations?.[annotations.captureDns] === 'enabled',
   };
 }

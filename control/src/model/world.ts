@@ -24,6 +24,8 @@ export interface MeshPod {
   readonly ready: boolean;
   /** Namespaces it says it calls; undefined means all. */
   readonly uses: readonly string[] | undefined;
+  /** Its agent answers for the names of the mesh. */
+  readonly capturesDns: boolean;
 }
 
 export interface MeshServicePort {

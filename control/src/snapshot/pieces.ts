@@ -1,4 +1,5 @@
 /** World and pod in, resources out. What is the same for many agents is apart from what is a pod's own. */
+import { xdsNames } from '@chainmail/runtime';
 import {
   directCluster,
   inboundCluster,
@@ -7,12 +8,14 @@ import {
   passthroughCluster,
   serviceCluster,
 } from '../emit/clusters.ts';
+import { dnsListener } from '../emit/dns-listener.ts';
 import { loadAssignment } from '../emit/endpoints.ts';
 import { inboundListener } from '../emit/inbound-listener.ts';
 import { outboundListener } from '../emit/outbound-listener.ts';
 import { routeConfiguration } from '../emit/routes.ts';
 import type { Http2Use } from '../model/http2-use.ts';
 import type { MeshPod, MeshService, World } from '../model/world.ts';
+import { dnsModel } from '../translate/dns-model.ts';
 import { inboundModel } from '../translate/inbound-model.ts';
 import {
   directClusters,
@@ -30,20 +33,28 @@ import type { Piece } from './piece.ts';
 /** What callers share: the namespaces they use, and their own namespace where it has routes of its own. */
 export interface Audience extends Sight {
   readonly callerNamespace: string;
+  readonly capturesDns: boolean;
 }
 
 /** Equal keys mean equal shared pieces, in one world. */
 export function audienceKey(world: World, audience: Audience): string {
-  const { uses, http2, callerNamespace } = audience;
+  const { uses, http2, callerNamespace, capturesDns } = audience;
   const special = world.routes.some((r) => r.metadata.namespace === callerNamespace);
-  return JSON.stringify([uses ?? '*', http2, special ? callerNamespace : '']);
+  return JSON.stringify([uses ?? '*', http2, special ? callerNamespace : '', capturesDns]);
 }
 
 export const audienceOf = (pod: MeshPod, http2: Http2Use): Audience => ({
   uses: pod.uses,
   http2,
   callerNamespace: pod.namespace,
+  capturesDns: pod.capturesDns,
 });
+
+function dnsPieces(world: World, { uses, capturesDns }: Audience): Piece[] {
+  if (!capturesDns) return [];
+  const model = dnsModel(world, uses);
+  return [{ type: 'listener', name: xdsNames.dnsListener, model, make: () => dnsListener(model) }];
+}
 
 function clusterPieces(world: World, service: MeshService, sight: Sight): Piece[] {
   return serviceClusters(world, service, sight).map((model) => ({
@@ -91,6 +102,7 @@ export function sharedPieces(world: World, audience: Audience): Piece[] {
     ...services.flatMap((s) => [...clusterPieces(world, s, audience), ...endpointPieces(world, s)]),
     ...direct.map((model): Piece => ({ type: 'cluster', name: model.name, model, make: () => directCluster(model) })),
     { type: 'listener', name: 'outbound', model: outbound, make: () => outboundListener(outbound) },
+    ...dnsPieces(world, audience),
     ...routes.map(
       (model): Piece => ({ type: 'route', name: model.name, model, make: () => routeConfiguration(model) }),
     ),

@@ -39,6 +39,8 @@ export const annotations = {
   excludeInboundPorts: 'chainmail.dev/exclude-inbound-ports',
   excludeOutboundPorts: 'chainmail.dev/exclude-outbound-ports',
   excludeOutboundCidrs: 'chainmail.dev/exclude-outbound-cidrs',
+  /** `enabled`: names are looked up through the agent, which knows those of the mesh itself. */
+  captureDns: 'chainmail.dev/capture-dns',
   concurrency: 'chainmail.dev/concurrency',
   logLevel: 'chainmail.dev/log-level',
   /** On a namespace or pod: the namespaces whose Services its agents may call, comma-separated; absent means all. */
@@ -108,6 +110,7 @@ export const xdsNames = {
   trustBundleSecret: 'trust-bundle',
   outboundListener: 'outbound',
   inboundListener: 'inbound',
+  dnsListener: 'dns',
   /** ALPN of mesh traffic, told from an application's own TLS where PERMISSIVE allows both. */
   meshAlpn: 'chainmail',
 } as const;
