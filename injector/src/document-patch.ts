@@ -71,13 +71,22 @@ function patchYaml(text: string, patch: readonly PatchOperation[]): string {
   const document = parseDocument(text, { merge: true });
   const plain = hasAliases(document) ? withoutAliases(document) : document;
   for (const operation of patch) applyToNodes(plain, operation);
-  const indent = Math.max(2, /^( +)[^\s#-]/m.exec(text)?.[1]?.length ?? 2);
+  const indent = indentOf(text);
   return plain.toString({
     lineWidth: 0,
     indent,
     indentSeq: indentsSequences(text),
     flowCollectionPadding: padsFlow(text),
   });
+}
+
+/** How much deeper than its key a map stands in this text: 2 where it has none to tell. */
+function indentOf(text: string): number {
+  const keyWithMap = /^( *(?:- +)*)[^\s#-][^\n]*:[ \t]*(?:#[^\n]*)?\r?\n( +)[^\s#-]/gm;
+  for (const [, before = '', inside = ''] of text.matchAll(keyWithMap)) {
+    if (inside.length > before.length) return Math.max(2, inside.length - before.length);
+  }
+  return 2;
 }
 
 /** Whether `- item` stands deeper than its key, as this text has it; Kubernetes' own tools do not indent it. */

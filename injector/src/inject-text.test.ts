@@ -223,3 +223,23 @@ test('broken YAML is refused with its line in the whole text', (t) => {
   t.throws(() => inject('a: 1\n---\nb: 1\nc: [\n'), { code: 'MANIFEST_INVALID', message: /^line [45]: / });
   t.throws(() => inject('a: 1\na: 2\n'), { code: 'MANIFEST_INVALID', message: /^line 2: / });
 });
+
+test('a List whose items are indented comes back from uninject as it was', (t) => {
+  const text = `# a comment
+apiVersion: v1
+kind: List
+items:
+  - apiVersion: apps/v1
+    kind: StatefulSet # keep
+    metadata: {name: db}
+    spec:
+      template:
+        spec:
+          containers:
+            - name: a # app
+              image: x
+`;
+  const injected = injectText(text, { values: defaultValues }).text;
+  t.regex(injected, /^ {12}- name: mesh-agent$/m);
+  t.is(uninjectText(injected).text, text);
+});

@@ -45,7 +45,7 @@ export interface AgentValues {
 }
 
 export const defaultValues: AgentValues = {
-  image: 'chainmail-agent:0.1.0',
+  image: 'chainmail.dev/agent:0.1.0',
   imagePullPolicy: 'IfNotPresent',
   trustDomain: defaultTrustDomain,
   controlAddress: `${system.controlServiceAccount}.${system.namespace}.svc:${ports.control}`,

@@ -125,3 +125,18 @@ test('the injector reads the settings an installation gives it', (t) => {
   t.like(read, { image: 'chainmail.dev/agent:0.1.0', concurrency: 2, certificateTtlSeconds: 0 });
   t.deepEqual(read.resources, { requests: { cpu: '100m', memory: '64Mi' }, limits: { cpu: '1', memory: '1Gi' } });
 });
+
+test('golden: what install says of an empty cluster, a second time, and of a change', async (t) => {
+  const { api } = await server(t);
+  const said: string[] = [];
+  const say = (line: string): void => void said.push(line);
+  const again = renderInstall(installValues({ control: { replicas: 3 }, agent: { logLevel: 'debug' } }));
+  for (const wanted of [objects, objects, again]) {
+    said.push('---');
+    for (const stage of stages(wanted)) await applyStage(api, stage, {}, say);
+  }
+  const file = path.join(import.meta.dirname, 'testdata/install.golden.txt');
+  const text = `${said.join('\n')}\n`;
+  if (process.env['UPDATE_GOLDEN'] === '1') fs.writeFileSync(file, text);
+  t.is(text, fs.readFileSync(file, 'utf8'));
+});
