@@ -22,7 +22,7 @@ import { blocksInUse } from '../xds/blocks-in-use.ts';
 import { DnsClusters } from '../xds/dns-clusters.ts';
 import { LiveConfig } from '../xds/live-config.ts';
 import { drainConnections, type StopTiming } from './graceful-stop.ts';
-import { IdleMemory } from './idle-memory.ts';
+import { IdleMemory, processMemory } from './idle-memory.ts';
 import { mainStats } from './main-stats.ts';
 import { SecretFiles } from './secret-files.ts';
 import { ServerState } from './server-state.ts';
@@ -75,7 +75,10 @@ export class Agent {
       clock: this.#clock,
       onChange: (secrets) => this.#live?.setSecrets(secrets),
     });
-    this.#idleMemory = new IdleMemory(this.#clock);
+    this.#idleMemory = new IdleMemory(
+      this.#clock,
+      processMemory(() => this.pool.collect()),
+    );
     this.state = new ServerState(this.#clock.now());
     this.registry = new StatRegistry(this.#clock);
     this.#accessLog = new AccessLogDrain(this.#clock, {

@@ -5,19 +5,22 @@
  */
 import type { Clock, Timer } from '@chainmail/runtime';
 import { holdsDescriptors, releaseDescriptors } from '@chainmail/xds';
-import { forgetColdCode, trimHeap } from '../sys/heap.ts';
+import { anonymousBytes, forgetColdCode, trimHeap } from '../sys/heap.ts';
 
 const quietMs = 3_000;
-const lookEveryMs = 10_000;
+const lookEveryMs = 5_000;
 /** Less is not worth walking malloc's lists, some milliseconds in which an allocation of a worker waits. */
 const grownBytes = 4 * 1024 * 1024;
 
 /** What it acts on; the process, except in tests. */
 export interface MemoryHold {
-  residentBytes(): number;
+  /** Memory that no file stands behind; what a trim cannot give back of it is in use. */
+  anonymousBytes(): number;
   /** Something asked for a descriptor since the last release: an acknowledgement or /config_dump, say. */
   holdsConfiguration(): boolean;
   releaseConfiguration(): void;
+  /** Collects garbage in the workers: some milliseconds of each. */
+  collect(): void;
   trim(): void;
 }
 
@@ -26,10 +29,12 @@ export class IdleMemory {
   readonly #hold: MemoryHold;
   #quiet: Timer | null = null;
   #look: Timer | null = null;
-  /** Size at the first look after a trim: by then what is still in use has come back. */
-  #usualBytes: number | null = 0;
+  /** Growth has ended since: once more then, for what the compilers touched meanwhile. */
+  #settling = false;
+  /** Size after the last trim; before the first one, which follows the first configuration, nothing is too much. */
+  #usualBytes = Number.POSITIVE_INFINITY;
 
-  constructor(clock: Clock, hold: MemoryHold = processMemory) {
+  constructor(clock: Clock, hold: MemoryHold) {
     this.#clock = clock;
     this.#hold = hold;
     this.#lookAgain();
@@ -41,6 +46,7 @@ export class IdleMemory {
     this.#quiet = this.#clock.after(quietMs, () => {
       this.#quiet = null;
       this.#hold.releaseConfiguration();
+      this.#hold.collect();
       this.#trim();
     });
   }
@@ -53,36 +59,37 @@ export class IdleMemory {
   #lookAgain(): void {
     this.#look = this.#clock.after(lookEveryMs, () => {
       if (this.#quiet === null && this.#hold.holdsConfiguration()) this.touched();
-      const bytes = this.#hold.residentBytes();
-      if (this.#usualBytes === null) this.#usualBytes = bytes;
-      else if (bytes > this.#usualBytes + grownBytes) this.#trim();
+      const grown = this.#hold.anonymousBytes() > this.#usualBytes + grownBytes;
+      if (this.#settling && !grown) this.#hold.collect();
+      if (grown || this.#settling) this.#trim();
+      this.#settling = grown;
       this.#lookAgain();
     });
   }
 
   #trim(): void {
     this.#hold.trim();
-    this.#usualBytes = null;
+    this.#usualBytes = this.#hold.anonymousBytes();
   }
 }
 
-const processMemory: MemoryHold = {
-  residentBytes() {
-    try {
-      return process.memoryUsage.rss();
-    } catch {
-      return 0; // read from a file, and a flooded process may have no descriptor left for it
-    }
-  },
-  holdsConfiguration: holdsDescriptors,
-  releaseConfiguration() {
-    releaseDescriptors();
-    // There when Node runs with --expose-gc, as the command does; V8 alone would wait for an allocation that never comes.
-    const collect = (globalThis as { gc?: (options: { type: string; flavor: string }) => void }).gc;
-    collect?.({ type: 'major', flavor: 'last-resort' });
-  },
-  trim() {
-    trimHeap();
-    forgetColdCode();
-  },
-};
+/** There when Node runs with --expose-gc, as the command does; V8 alone would wait for an allocation that never comes. */
+const collect = (globalThis as { gc?: (options: { type: string; flavor?: string }) => void }).gc;
+
+/** collectWorkers: has the workers collect what their start and the configuration left behind. */
+export function processMemory(collectWorkers: () => void): MemoryHold {
+  return {
+    anonymousBytes,
+    holdsConfiguration: holdsDescriptors,
+    releaseConfiguration() {
+      releaseDescriptors();
+      collect?.({ type: 'major', flavor: 'last-resort' });
+    },
+    collect: collectWorkers,
+    trim() {
+      forgetColdCode();
+      collect?.({ type: 'minor' }); // what reading about ourselves took
+      trimHeap();
+    },
+  };
+}

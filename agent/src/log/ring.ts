@@ -5,7 +5,7 @@
 
 /** Lines are never longer: the ring keeps this much free in one piece before it takes one. */
 export const maxLineBytes = 32_768;
-export const defaultRingBytes = 1_048_576;
+export const defaultRingBytes = 524_288;
 
 const controlBytes = 64;
 const headerBytes = 8;

@@ -23,6 +23,8 @@ export type ToWorker =
   /** Stops accepting. */
   | { readonly type: 'stop-listeners'; readonly direction: 'inbound' | 'all' }
   | { readonly type: 'query-hosts'; readonly id: number }
+  /** Collect garbage: no configuration has come for a while. */
+  | { readonly type: 'collect' }
   | { readonly type: 'exit' };
 
 export type FromWorker =

@@ -12,31 +12,85 @@ export function trimHeap(): void {
   }
 }
 
+/** Anonymous memory of this process, from /proc; 0 where it cannot be read (a flooded process has no descriptor left). */
+export function anonymousBytes(): number {
+  try {
+    const kb = /^RssAnon:\s+(\d+) kB$/m.exec(fs.readFileSync('/proc/self/status', 'latin1'))?.[1];
+    return kb === undefined ? 0 : Number(kb) * 1024;
+  } catch {
+    return 0;
+  }
+}
+
 export interface Mapping {
   readonly start: bigint;
   readonly end: bigint;
 }
 
-/** The executable mappings of a file in the text of /proc/PID/maps: never written, so that the file has all of them. */
-export function codeMappings(maps: string, file: string): readonly Mapping[] {
+/**
+ * Segments that an ELF file (64 bit, little endian) wants loaded and not writable, by virtual address, and whether the
+ * addresses are final. Constants lie in one; what the linker fills in and protects later lies in a writable one.
+ */
+export function readOnlySegments(elf: Buffer): { readonly fixed: boolean; readonly segments: readonly Mapping[] } {
+  const isElf = elf.length >= 64 && elf.readUInt32BE(0) === 0x7f45_4c46 && elf[4] === 2 && elf[5] === 1;
+  if (!isElf) return { fixed: true, segments: [] };
+  const segments: Mapping[] = [];
+  const [table, size, count] = [Number(elf.readBigUInt64LE(32)), elf.readUInt16LE(54), elf.readUInt16LE(56)];
+  for (let at = table; at < table + size * count && at + 56 <= elf.length; at += size) {
+    const loaded = elf.readUInt32LE(at) === 1; // PT_LOAD
+    const writable = (elf.readUInt32LE(at + 4) & 2) !== 0;
+    const start = elf.readBigUInt64LE(at + 16);
+    if (loaded && !writable) segments.push({ start, end: start + elf.readBigUInt64LE(at + 40) });
+  }
+  return { fixed: elf.readUInt16LE(16) === 2, segments };
+}
+
+const pageMask = 0xfffn;
+
+/**
+ * The mappings of a program in the text of /proc/PID/maps whose pages the file has all of: code, and constants in the
+ * segments that were never writable.
+ */
+export function cleanMappings(maps: string, file: string, elf: Buffer): readonly Mapping[] {
+  const { fixed, segments } = readOnlySegments(elf);
+  let base: bigint | null = fixed ? 0n : null;
   return maps.split('\n').flatMap((line) => {
-    const m = /^([0-9a-f]+)-([0-9a-f]+) r-xp \S+ \S+ \d+ +(\/.*)$/.exec(line);
-    return m === null || m[3] !== file ? [] : [{ start: BigInt(`0x${m[1]}`), end: BigInt(`0x${m[2]}`) }];
+    const m = /^([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) \S+ \d+ +(\/.*)$/.exec(line);
+    if (m === null || m[5] !== file) return [];
+    const [start, end] = [BigInt(`0x${m[1]}`), BigInt(`0x${m[2]}`)];
+    base ??= start - BigInt(`0x${m[4]}`);
+    const from = start - base;
+    const constant = segments.some(
+      (s) => from >= (s.start & ~pageMask) && end - start + from <= ((s.end + pageMask) & ~pageMask),
+    );
+    return m[3] === 'r-xp' || (m[3] === 'r--p' && constant) ? [{ start, end }] : [];
   });
 }
 
 const dontNeed = 4n; // MADV_DONTNEED
 
 /**
- * Takes the pages of Node's own code out of this process's page table; what is still used comes back from the page
- * cache at the next touch (under a microsecond for 64 KB). Half of it only serves the start.
+ * Takes the pages of Node's own code and constants out of this process's page table; what is still used comes back from
+ * the page cache at the next touch (under a microsecond for 64 KB). Half of it only serves the start.
  */
 export function forgetColdCode(): void {
-  let maps: string;
   try {
-    maps = fs.readFileSync('/proc/self/maps', 'latin1');
+    const maps = fs.readFileSync('/proc/self/maps', 'latin1');
+    for (const { start, end } of cleanMappings(maps, process.execPath, elfHeader())) {
+      libc.madvise(start, end - start, dontNeed);
+    }
   } catch {
-    return; // no descriptor is free, say: a process that is flooded keeps its pages and lives
+    // no descriptor is free, say: a process that is flooded keeps its pages and lives
   }
-  for (const { start, end } of codeMappings(maps, process.execPath)) libc.madvise(start, end - start, dontNeed);
+}
+
+/** The ELF header and the program headers behind it. */
+function elfHeader(): Buffer {
+  const header = Buffer.alloc(4096);
+  const fd = fs.openSync(process.execPath, 'r');
+  try {
+    return header.subarray(0, fs.readSync(fd, header, 0, header.length, 0));
+  } finally {
+    fs.closeSync(fd);
+  }
 }

@@ -38,7 +38,7 @@ export interface WorkerMemory {
 }
 
 /** Young generation: garbage is scarce on the hot path, and a small one keeps the anonymous memory low. */
-const limits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 512, stackSizeMb: 4 };
+const limits = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 512, stackSizeMb: 4 };
 const exitWaitMs = 3000;
 /** Descriptors above are not cleaned up after a crash; the kernel's usual limit is the same number. */
 const maxFds = 1 << 20;
@@ -268,6 +268,11 @@ export class WorkerPool {
 
   drain(direction: 'inbound' | 'all', deadlineMs: number): void {
     for (const h of this.#hosts) h.send({ type: 'drain', direction, deadlineMs });
+  }
+
+  /** Garbage is collected now: some milliseconds in which a worker does nothing else. */
+  collect(): void {
+    for (const h of this.#hosts) h.send({ type: 'collect' });
   }
 
   stopListeners(direction: 'inbound' | 'all'): void {

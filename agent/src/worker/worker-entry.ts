@@ -31,6 +31,7 @@ export interface WorkerStart {
 }
 
 const edgeIntervalMs = 1000;
+const wholeHeap = { type: 'major', flavor: 'last-resort' };
 
 function main(start: WorkerStart): void {
   const { port, wakeFd } = start;
@@ -93,6 +94,9 @@ function obey(engine: Engine, message: ToWorker, post: (m: FromWorker) => void):
       return true;
     case 'query-hosts':
       post({ type: 'hosts', id: message.id, clusters: engine.hosts() });
+      return true;
+    case 'collect':
+      (globalThis as { gc?: (options: { type: string; flavor: string }) => void }).gc?.(wholeHeap);
       return true;
     case 'exit':
       return false;
