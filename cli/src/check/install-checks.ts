@@ -87,8 +87,8 @@ const caBundle: Check<Facts> = {
     const wrong = webhooks.flatMap(({ name, clientConfig }) => {
       const { caBundle: encoded = '' } = clientConfig ?? {};
       if (encoded === '') return [`${name} has no caBundle`];
-      const same = certificatesIn(Buffer.from(encoded, 'base64').toString()) === certificatesIn(bundle ?? '');
-      return same ? [] : [`${name} has another bundle than the CA`];
+      const there = certificatesIn(Buffer.from(encoded, 'base64').toString());
+      return there !== '' && there === certificatesIn(bundle ?? '') ? [] : [`${name} has another bundle than the CA`];
     });
     return wrong.length === 0 ? success : failure(wrong.join('\n'));
   },
