@@ -139,6 +139,7 @@ function settingsEnv(values: AgentValues, overrides: Overrides, spec: PodSpec, p
     [agentEnv.concurrency, overrides.concurrency === 0 ? '' : String(overrides.concurrency)],
     [agentEnv.logLevel, overrides.logLevel],
     [agentEnv.drainSeconds, String(Math.max(0, grace - exitSeconds))],
+    [agentEnv.proveInterception, 'true'],
     [agentEnv.exclusions, overrides.exclusions.join(' ')],
     [agentEnv.appProbes, formatAppProbes(probes)],
   ];

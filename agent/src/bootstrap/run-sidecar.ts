@@ -5,7 +5,9 @@ import { messageOf, ports, systemClock } from '@chainmail/runtime';
 import { compileBootstrap } from '../config/bootstrap.ts';
 import { probeTarget } from '../health/app-probe.ts';
 import { plain, probePages, servePages } from '../health/server.ts';
+import { proveInbound } from '../interception/inbound-proof.ts';
 import { parseInitCommand } from '../interception/options.ts';
+import type { Holes } from '../interception/proof-targets.ts';
 import type { SecretSpec } from '../model/tls.ts';
 import { renderStats } from '../stats/render.ts';
 import { Agent } from './agent.ts';
@@ -29,7 +31,11 @@ export async function runSidecar(options: ServeOptions, env: NodeJS.ProcessEnv):
   const concurrency = options.concurrency || settings.concurrency;
   const drainMs = settings.drainSeconds * 1_000;
   const agent = new Agent({ log, concurrency, drainMs, commandLine: commandLine({ ...options, concurrency }) });
-  tellHoles(agent, settings, log);
+  const { options: holes } = parseInitCommand(settings.exclusions, () => '');
+  tellHoles(agent, holes, log);
+  if (settings.proveInterception) {
+    for (const proof of await proveInbound(settings.podIps, holes)) log.info(proof, `interception ${proof.outcome}`);
+  }
   // Ask for the certificate while the rest is being parsed; its secrets go in when there is a place for them.
   let held: readonly SecretSpec[] = [];
   let take = (secrets: readonly SecretSpec[]): void => {
@@ -62,9 +68,8 @@ export async function runSidecar(options: ServeOptions, env: NodeJS.ProcessEnv):
 }
 
 /** Each exclusion is traffic without identity and policy: it is logged at the start and stays visible as a number. */
-function tellHoles(agent: Agent, { exclusions }: SidecarSettings, log: ReturnType<typeof createProcessLog>['log']) {
-  const { options } = parseInitCommand(exclusions, () => '');
-  const { excludeInboundPorts, excludeOutboundPorts, excludeOutboundCidrs } = options;
+function tellHoles(agent: Agent, holes: Holes, log: ReturnType<typeof createProcessLog>['log']): void {
+  const { excludeInboundPorts, excludeOutboundPorts, excludeOutboundCidrs } = holes;
   const cidrs = excludeOutboundCidrs.map((c) => c.text);
   const gauge = (name: string, value: number) => ({ name: `interception.${name}`, kind: 'gauge' as const, value });
   agent.registry.addSource(() => [
@@ -72,7 +77,7 @@ function tellHoles(agent: Agent, { exclusions }: SidecarSettings, log: ReturnTyp
     gauge('excluded_outbound_ports', excludeOutboundPorts.length),
     gauge('excluded_outbound_cidrs', cidrs.length),
   ]);
-  if (exclusions.length === 0) return;
+  if (excludeInboundPorts.length + excludeOutboundPorts.length + cidrs.length === 0) return;
   log.warn({ excludeInboundPorts, excludeOutboundPorts, excludeOutboundCidrs: cidrs }, 'traffic outside of the mesh');
 }
 

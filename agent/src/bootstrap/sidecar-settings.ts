@@ -17,6 +17,7 @@ export interface SidecarSettings {
   readonly logLevel: string;
   readonly drainSeconds: number;
   readonly appProbes: AppProbes;
+  readonly proveInterception: boolean;
   /** Arguments of mesh-init: what its rules leave alone. */
   readonly exclusions: readonly string[];
   readonly tokenPath: string;
@@ -48,6 +49,7 @@ export function sidecarSettings(env: Env): SidecarSettings {
     concurrency: number(env, agentEnv.concurrency, 1, maxConcurrency) ?? 1,
     logLevel: env[agentEnv.logLevel] || 'info',
     drainSeconds: number(env, agentEnv.drainSeconds, 0, maxDrainSeconds) ?? defaultDrainSeconds,
+    proveInterception: env[agentEnv.proveInterception] === 'true',
     exclusions: (env[agentEnv.exclusions] ?? '').split(' ').filter((a) => a !== ''),
     appProbes: parseAppProbes(env[agentEnv.appProbes] || '{}'),
     tokenPath: podPaths.token,

@@ -46,7 +46,7 @@ export async function intercept(run: RunCommand, options: InterceptionOptions, l
   const { backends } = await applyRules(run, families, options);
   for (const { family, program } of backends) log.info({ family, program }, 'rules applied');
   const provable = isLoopbackWhole ? families : families.filter((f) => f === 'v4');
-  for (const check of await proveInterception(provable)) log.info(check, `interception ${check.outcome}`);
+  for (const check of await proveInterception(provable, options)) log.info(check, `interception ${check.outcome}`);
 }
 
 /** Each exclusion is traffic without identity and policy. */

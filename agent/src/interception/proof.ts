@@ -7,6 +7,7 @@ import net from 'node:net';
 import os from 'node:os';
 import { agentUid, inboundSource, messageOf, ports, UserError } from '@chainmail/runtime';
 import { originalDestination } from '../sys/tcp.ts';
+import { type Holes, proofAddress, proofPort } from './proof-targets.ts';
 import type { Family } from './rules.ts';
 
 export interface Check {
@@ -16,9 +17,6 @@ export interface Check {
   readonly reason: string;
 }
 
-/** Documentation networks (RFC 5737, RFC 3849): nothing answers there, so only a captured dial gets the token. */
-const unroutable: Readonly<Record<Family, string>> = { v4: '192.0.2.1', v6: '2001:db8::1' };
-const dialPort = 9;
 const dialDeadlineMs = 2000;
 
 const listenAddresses: Readonly<Record<Family, { readonly outbound: string; readonly inbound: string }>> = {
@@ -27,9 +25,9 @@ const listenAddresses: Readonly<Record<Family, { readonly outbound: string; read
 };
 
 /** @throws UserError INTERCEPTION_UNPROVEN when a captured connection did not arrive */
-export async function proveInterception(families: readonly Family[]): Promise<readonly Check[]> {
+export async function proveInterception(families: readonly Family[], holes: Holes): Promise<readonly Check[]> {
   const checks: Check[] = [];
-  for (const family of families) checks.push(await proveOutbound(family), await proveInbound(family));
+  for (const family of families) checks.push(await proveOutbound(family, holes), await proveInbound(family, holes));
   const failed = checks.find((c) => c.outcome === 'failed');
   if (failed === undefined) return checks;
   throw new UserError(
@@ -39,30 +37,36 @@ export async function proveInterception(families: readonly Family[]): Promise<re
   );
 }
 
-async function proveOutbound(family: Family): Promise<Check> {
+async function proveOutbound(family: Family, holes: Holes): Promise<Check> {
   const check = { family, direction: 'outbound' } as const;
-  const target = unroutable[family];
+  const [target, dialPort] = [proofAddress(family, holes), proofPort(holes)];
+  if (target === undefined || dialPort === undefined) return { ...check, outcome: 'skipped', reason: allExcluded };
   return withToken(family, listenAddresses[family].outbound, ports.agentOutbound, async (token) => {
     const answer = await dial(target, dialPort);
     if (answer.kind === 'unreachable') return { ...check, outcome: 'skipped', reason: `no route to ${target}` };
-    return { ...check, ...judge(answer, token, target) };
+    return { ...check, ...judge(answer, token, target, dialPort) };
   });
 }
 
+const allExcluded = 'every address or port to dial is excluded';
+
 /** As the agent's uid to an address of this pod, which goes the way of a call from outside. */
-async function proveInbound(family: Family): Promise<Check> {
+async function proveInbound(family: Family, holes: Holes): Promise<Check> {
   const check = { family, direction: 'inbound' } as const;
+  const dialPort = proofPort(holes);
+  if (dialPort === undefined) return { ...check, outcome: 'skipped', reason: allExcluded };
   const own = ownAddress(family);
   if (own === undefined) return { ...check, outcome: 'skipped', reason: `the pod has no IP${family} address` };
   return withToken(family, listenAddresses[family].inbound, ports.agentInbound, async (token) => {
     const answer = await asAgent(() => dial(own, dialPort));
-    if (answer === undefined) return { ...check, outcome: 'skipped', reason: 'no capability SETUID' };
-    return { ...check, ...judge(answer, token, own) };
+    if (answer === undefined)
+      return { ...check, outcome: 'skipped', reason: 'no capability SETUID: the agent does it' };
+    return { ...check, ...judge(answer, token, own, dialPort) };
   });
 }
 
 /** The token says which process answered; the original destination, that the agent will know where to go on. */
-function judge(answer: Answer, token: string, target: string): Pick<Check, 'outcome' | 'reason'> {
+function judge(answer: Answer, token: string, target: string, dialPort: number): Pick<Check, 'outcome' | 'reason'> {
   if (answer.kind !== 'text') return { outcome: 'failed', reason: `${target}: ${answer.text}` };
   const [gotToken, ip, port] = answer.text.split(' ');
   if (gotToken !== token) return { outcome: 'failed', reason: `${target}: another process answered` };

@@ -138,6 +138,8 @@ export const agentEnv = {
   concurrency: 'CHAINMAIL_CONCURRENCY',
   logLevel: 'CHAINMAIL_LOG_LEVEL',
   drainSeconds: 'CHAINMAIL_DRAIN_SECONDS',
+  /** `true` where mesh-init has run before: the agent proves that inbound traffic comes to it before it serves. */
+  proveInterception: 'CHAINMAIL_PROVE_INTERCEPTION',
   /** What interception leaves alone, as the arguments of mesh-init: the agent logs and counts the holes. */
   exclusions: 'CHAINMAIL_EXCLUSIONS',
   /** The application's own probes, which the agent serves on its health port; JSON of app-probes.ts. */
