@@ -257,3 +257,34 @@ test.serial('init fails where a rule of others keeps traffic from the agent', (t
   t.is(result.code, 1);
   t.regex(result.stderr, /IPv4: outbound traffic does not reach the agent.*INTERCEPTION_UNPROVEN/s);
 });
+
+/** The agent as it is started in a pod: under its uid, told by its environment that mesh-init has run. */
+function sidecar(network: PodNetwork, podIps: string): Outcome {
+  const environment = {
+    ...{ POD_NAME: 'web-1', POD_NAMESPACE: 'shop', SERVICE_ACCOUNT: 'web', CHAINMAIL_TRUST_DOMAIN: 'cluster.local' },
+    ...{ POD_IP: podIps.split(',')[0] ?? '', POD_IPS: podIps, CHAINMAIL_PROVE_INTERCEPTION: 'true' },
+    ...{ CHAINMAIL_CONTROL_ADDRESS: '127.0.0.1:1', CHAINMAIL_CA_ADDRESS: '127.0.0.1:1' },
+  };
+  const settings = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+  const asAgent = ['--reuid', String(agentUid), '--regid', String(agentUid), '--clear-groups'];
+  return network.run(network.pod, 'setpriv', [...asAgent, 'env', ...settings, agentProgram, 'sidecar']);
+}
+
+test.serial('an agent that inbound traffic passes by does not start', (t) => {
+  const network = new PodNetwork('proof');
+  t.teardown(() => network.close());
+  network.run(network.pod, 'ip', ['link', 'set', 'lo', 'up']);
+  const { code, stderr } = sidecar(network, addresses.IPv4.pod);
+  t.is(code, 1);
+  t.regex(stderr, /inbound traffic to 10\.201\.0\.2 does not reach the agent.*\[INTERCEPTION_UNPROVEN\]/);
+});
+
+test.serial('a pod that excludes what the proof would dial is proven by something else', (t) => {
+  const network = new PodNetwork('proof');
+  t.teardown(() => network.close());
+  const excluded = ['--exclude-outbound-ports', '9', '--exclude-outbound-cidrs', '192.0.2.0/24,2001:db8::/48'];
+  const { code, stderr } = agent(network, ['init', ...excluded]);
+  t.is(code, 0, stderr);
+  t.regex(stderr, /198\.51\.100\.1 port 13.*interception proven/);
+  t.regex(stderr, /2001:db8:ffff::1 port 13.*interception proven/);
+});
