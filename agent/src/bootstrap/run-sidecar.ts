@@ -33,9 +33,8 @@ export async function runSidecar(options: ServeOptions, env: NodeJS.ProcessEnv):
   const agent = new Agent({ log, concurrency, drainMs, commandLine: commandLine({ ...options, concurrency }) });
   const { options: holes } = parseInitCommand(settings.exclusions, () => '');
   tellHoles(agent, holes, log);
-  if (settings.proveInterception) {
-    for (const proof of await proveInbound(settings.podIps, holes)) log.info(proof, `interception ${proof.outcome}`);
-  }
+  const proofs = settings.proveInterception ? proveInbound(settings.podIps, holes) : Promise.resolve([]);
+  proofs.catch(() => {}); // awaited below, once the certificate is under way
   // Ask for the certificate while the rest is being parsed; its secrets go in when there is a place for them.
   let held: readonly SecretSpec[] = [];
   let take = (secrets: readonly SecretSpec[]): void => {
@@ -49,6 +48,7 @@ export async function runSidecar(options: ServeOptions, env: NodeJS.ProcessEnv):
       readFile: (file) => fs.readFileSync(file),
       hasIdentity: true,
     });
+    for (const proof of await proofs) log.info(proof, `interception ${proof.outcome}`);
     await agent.serve(bootstrap, identity);
     take = (secrets) => agent.live.setSecrets(secrets);
     if (held.length > 0) take(held);
