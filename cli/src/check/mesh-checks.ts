@@ -1,9 +1,8 @@
 /** Identities, agents and policies: is the mesh doing what it is for? */
-import { customResourceDefinitions } from '@chainmail/manifests';
-import { containers, labels } from '@chainmail/runtime';
+import { customResourceDefinitions, type InstallObject } from '@chainmail/manifests';
+import { apiVersion, containers, labels } from '@chainmail/runtime';
 import { listAll } from '../cluster/apply.ts';
 import { injectedPods, named, podName } from '../cluster/injected-pods.ts';
-import { isPlaced, listPath } from '../cluster/paths.ts';
 import type { PodObject } from '../cluster/rollout.ts';
 import { spell } from '../mesh/certificate-rows.ts';
 import { podLabel } from '../mesh/mesh-client.ts';
@@ -128,23 +127,23 @@ interface Policy {
   };
 }
 
+/** Of one of our kinds, whatever it is called. */
+async function refusedOf(facts: Facts, definition: InstallObject): Promise<readonly string[]> {
+  const { kind, plural } = (
+    definition['spec'] as { readonly names: { readonly kind: string; readonly plural: string } }
+  ).names;
+  return (await listAll(facts.api, `/apis/${apiVersion}/${plural}`)).flatMap((o) => {
+    const refused = (o as Policy).status?.conditions?.find((c) => c.type === 'Accepted' && c.status === 'False');
+    const { namespace = '', name = '' } = o.metadata;
+    return refused === undefined ? [] : [`${kind} ${namespace}/${name}: ${refused.message ?? ''}`];
+  });
+}
+
 const policies: Check<Facts> = {
   description: 'every policy is accepted',
   hint: 'the message says what to write instead; until then the last good state, or a denial, is in force',
   ask: async (facts) => {
-    const kinds = customResourceDefinitions().map((d) => (d['spec'] as { names: { kind: string } }).names.kind);
-    const lists = await Promise.all(
-      kinds.filter(isPlaced).map(async (kind) =>
-        (await listAll(facts.api, listPath(kind))).flatMap((o) => {
-          const refused = (o as Policy).status?.conditions?.find((c) => c.type === 'Accepted' && c.status === 'False');
-          return refused === undefined
-            ? []
-            : [
-                `${kind} ${podLabel({ namespace: o.metadata.namespace ?? '', name: o.metadata.name ?? '' })}: ${refused.message ?? ''}`,
-              ];
-        }),
-      ),
-    );
+    const lists = await Promise.all(customResourceDefinitions().map((d) => refusedOf(facts, d)));
     return lists.flat().length === 0 ? success : warning(told(lists.flat()));
   },
 };

@@ -18,20 +18,15 @@ export interface Surroundings {
 
 const here = (): Surroundings => ({ env: process.env, home: os.homedir(), exists: fs.existsSync });
 
-/** undefined when there is none. Pure. @throws UserError KUBECONFIG_SEVERAL */
+/** undefined when there is none. Pure. */
 export function clusterAccess(flags: ClusterFlags, at: Surroundings = here()): ClusterAccess | undefined {
   const { context } = flags;
   if (flags.kubeconfig !== undefined) return { kubeconfig: flags.kubeconfig, context };
-  const listed = (at.env['KUBECONFIG'] ?? '').split(path.delimiter).filter((f) => f !== '');
-  const there = listed.length > 1 ? listed.filter(at.exists) : listed;
-  if (there.length > 1) {
-    throw new UserError('KUBECONFIG_SEVERAL', `KUBECONFIG names several files: ${there.join(', ')}`, {
-      hint: 'choose one with --kubeconfig FILE',
-    });
-  }
-  if (there[0] !== undefined) return { kubeconfig: there[0], context };
+  const listed = at.env['KUBECONFIG'] ?? '';
+  const files = listed.split(path.delimiter).filter((f) => f !== '');
+  if (files.length === 1 || files.some(at.exists)) return { kubeconfig: listed, context };
   const usual = path.join(at.home, '.kube/config');
-  if (listed.length === 0 && at.exists(usual)) return { kubeconfig: usual, context };
+  if (files.length === 0 && at.exists(usual)) return { kubeconfig: usual, context };
   if (at.env['KUBERNETES_SERVICE_HOST'] !== undefined && context === undefined) return {};
   return undefined;
 }

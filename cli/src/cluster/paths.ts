@@ -1,6 +1,5 @@
 /** Where an API server keeps objects of a kind. Pure. */
 import type { KubeObject } from '@chainmail/kube';
-import { apiVersion } from '@chainmail/runtime';
 
 interface Place {
   readonly apiVersion: string;
@@ -32,9 +31,6 @@ export const places = {
   RoleBinding: namespaced(rbac, 'rolebindings'),
   MutatingWebhookConfiguration: global('admissionregistration.k8s.io/v1', 'mutatingwebhookconfigurations'),
   CustomResourceDefinition: global('apiextensions.k8s.io/v1', 'customresourcedefinitions'),
-  MeshPolicy: namespaced(apiVersion, 'meshpolicies'),
-  SecurityPolicy: namespaced(apiVersion, 'securitypolicies'),
-  BackendTrafficPolicy: namespaced(apiVersion, 'backendtrafficpolicies'),
 } as const satisfies Readonly<Record<string, Place>>;
 
 export type PlacedKind = keyof typeof places;

@@ -4,13 +4,14 @@
  */
 import fs from 'node:fs';
 import type https from 'node:https';
+import path from 'node:path';
 import { messageOf, UserError } from '@chainmail/runtime';
 import { KubeConfig } from '@kubernetes/client-node';
 
 export interface ClusterAccess {
-  /** A kubeconfig file; absent takes the pod's service account. */
+  /** A kubeconfig file, or several as in KUBECONFIG; absent takes the pod's service account. */
   readonly kubeconfig?: string | undefined;
-  /** A context of that file; absent takes its current one. */
+  /** A context of it; absent takes its current one. */
   readonly context?: string | undefined;
 }
 
@@ -28,7 +29,7 @@ function inCluster(): KubeConfig {
   return config;
 }
 
-function fromFile(file: string, context: string | undefined): KubeConfig {
+function loaded(file: string): KubeConfig {
   const config = new KubeConfig();
   try {
     if (!fs.statSync(file).isFile()) throw new Error('not a file');
@@ -36,11 +37,32 @@ function fromFile(file: string, context: string | undefined): KubeConfig {
   } catch (cause) {
     throw new UserError('KUBE_CREDENTIALS', `cannot use the kubeconfig ${file}: ${messageOf(cause)}`, { cause });
   }
+  return config;
+}
+
+/** Several files as kubectl reads them: those that are there, and of what has one name the first. */
+function merged(files: readonly string[]): KubeConfig {
+  const there = files.length > 1 ? files.filter((f) => fs.existsSync(f)) : files;
+  const [first = loaded(files[0] ?? ''), ...others] = there.map(loaded);
+  for (const other of others) {
+    const unseen = <T extends { readonly name: string }>(all: readonly T[], known: readonly T[]): readonly T[] =>
+      all.filter((o) => !known.some((k) => k.name === o.name));
+    first.clusters = [...first.clusters, ...unseen(other.clusters, first.clusters)];
+    first.users = [...first.users, ...unseen(other.users, first.users)];
+    first.contexts = [...first.contexts, ...unseen(other.contexts, first.contexts)];
+    if (!first.getCurrentContext()) first.setCurrentContext(other.getCurrentContext());
+  }
+  return first;
+}
+
+function fromFiles(list: string, context: string | undefined): KubeConfig {
+  const files = list.split(path.delimiter).filter((f) => f !== '');
+  const config = merged(files);
   if (context !== undefined) config.setCurrentContext(context);
   if (config.getCurrentCluster() === null) {
     const names = config.getContexts().map((c) => c.name);
     const wanted = config.getCurrentContext() || 'no current context';
-    throw new UserError('KUBE_CREDENTIALS', `${file}: ${wanted} names no cluster`, {
+    throw new UserError('KUBE_CREDENTIALS', `${list}: ${wanted} names no cluster`, {
       hint: names.length === 0 ? 'the file has no contexts' : `its contexts are ${names.join(', ')}`,
     });
   }
@@ -98,6 +120,6 @@ export class Credentials {
 
   #load(): KubeConfig {
     const { kubeconfig, context } = this.#access;
-    return kubeconfig === undefined ? inCluster() : fromFile(kubeconfig, context);
+    return kubeconfig === undefined ? inCluster() : fromFiles(kubeconfig, context);
   }
 }
