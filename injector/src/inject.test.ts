@@ -69,7 +69,7 @@ test('without native sidecars the agent is the first container and holds the oth
   );
   const agent = container(after, 'mesh-agent');
   t.is(agent['restartPolicy'], undefined);
-  t.deepEqual(agent.lifecycle?.postStart?.['exec'], { command: ['/usr/bin/node', '/chainmail/main.js', 'wait'] });
+  t.deepEqual(agent.lifecycle?.postStart?.['exec'], { command: ['chainmail-agent', 'wait'] });
   t.regex(result.report.warnings.join('\n'), /does not complete.*\n.*init containers run outside of the mesh/);
 });
 

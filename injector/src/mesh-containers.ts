@@ -6,7 +6,6 @@
 import path from 'node:path';
 import {
   type AppProbes,
-  agentCommand,
   agentEnv,
   agentUid,
   containers,
@@ -57,7 +56,7 @@ export function initContainer(values: AgentValues, overrides: Overrides): Contai
 }
 
 /** Without native sidecars the kubelet starts the next container when the hook of this one has ended. */
-const hold = { lifecycle: { postStart: { exec: { command: [...agentCommand, 'wait'] } } } };
+const hold = { lifecycle: { postStart: { exec: { command: ['chainmail-agent', 'wait'] } } } };
 
 /** A native sidecar: ready before the containers behind it start, stopped after the application, no bar to a Job's end. */
 export function agentContainer(values: AgentValues, overrides: Overrides, spec: PodSpec, probes: AppProbes): Container {

@@ -66,9 +66,6 @@ export const system = {
 /** Container names the injector adds. */
 export const containers = { init: 'mesh-init', agent: 'mesh-agent' } as const;
 
-/** How the agent's image runs its program, where a command of its own is needed beside the entry point. */
-export const agentCommand = ['/usr/bin/node', '/chainmail/main.js'] as const;
-
 /** Volumes the injector adds; only the agent's container mounts them. */
 export const volumes = {
   token: 'chainmail-token',
