@@ -522,3 +522,17 @@ test('a user that throws costs its connection, and nobody else', (t) => {
   t.is(rig.side.closed, 'close');
   t.is(rig.count('streams_active'), 0);
 });
+
+test('a body need not be a Buffer, sent or queued', (t) => {
+  const rig = server();
+  rig.feed(settings([4, 100]), request(1, 5));
+  const [stream] = rig.streams;
+  if (stream !== undefined) rig.answer(stream, false);
+  const body = Uint8Array.from({ length: 2000 }, (_, i) => i);
+  stream?.sendData(body, 1, 2000, true);
+  rig.side.turn();
+  rig.feed(windowUpdate(1, 5000));
+  t.deepEqual(rig.frames(), ['settings ack', 'headers 1 1', 'data 1 100', 'data 1 1899 end']);
+  const bytes = Buffer.concat(rig.side.sent);
+  t.true(bytes.subarray(bytes.length - 1899).equals(body.subarray(101)));
+});

@@ -243,7 +243,7 @@ export class FrameReader {
     const length = this.#blockLength + to - from;
     if (length > this.#maxBlock) return errorCode.enhanceYourCalm;
     if (this.#block === null || this.#block.length < length + slack) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(1024, length * 2));
+      const grown = Buffer.allocUnsafeSlow(Math.max(1024, Math.min(length * 2, this.#maxBlock)) + slack);
       this.#block?.copy(grown, 0, 0, this.#blockLength);
       this.#block = grown;
     }
