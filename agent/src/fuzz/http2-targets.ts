@@ -1,5 +1,6 @@
 /** What must hold for every byte that comes on an HTTP/2 connection, and for every header block. */
 import { Head } from '../http1/head.ts';
+import { slack, viewOf } from '../http1/words.ts';
 import { clientPreface } from '../http2/frame.ts';
 import { HeadAssembly, headVerdict } from '../http2/head-assembly.ts';
 import { HpackDecoder } from '../http2/hpack-decoder.ts';
@@ -8,7 +9,6 @@ import type { Role } from '../http2/settings.ts';
 import { fieldsOf } from '../http2/testing/hpack.ts';
 import { Rig, settings } from '../http2/testing/raw.ts';
 import { Side } from '../http2/testing/wire.ts';
-import { slack, viewOf } from '../http2/words.ts';
 import type { Target } from './targets.ts';
 
 function must(holds: boolean, what: string): void {
@@ -192,7 +192,7 @@ export const http2Targets: readonly Target[] = [
       '/http2/field-table.ts',
       '/http2/head-memo.ts',
       '/http2/huffman.ts',
-      '/http2/words.ts',
+      '/http1/words.ts',
     ],
     words: [
       '\0\x06\x82\x86\x84\x41\x01a',

@@ -5,6 +5,7 @@
  * text that is added later lies behind it in the same buffer, laid out as `name: value CRLF`.
  */
 import { type HeaderName, methodText, tokenOf } from './known-headers.ts';
+import { copyWords, slack, viewOf } from './words.ts';
 
 /** Layout of one field in `fields`. `line` is the end of a line that can be copied as it is, else 0. */
 export const fieldAt = { token: 0, name: 1, nameEnd: 2, value: 3, valueEnd: 4, line: 5 } as const;
@@ -34,9 +35,6 @@ interface Latin1Buffer {
 
 type HeadBuffer = Buffer & Latin1Buffer;
 
-/** Bytes behind the used part that copies by words may touch (http2/words.ts). */
-const slackBytes = 8;
-
 const allocate = (bytes: number): HeadBuffer => Buffer.allocUnsafeSlow(bytes) as unknown as HeadBuffer;
 
 const initialBytes = 1024;
@@ -48,12 +46,32 @@ const noIds = new Float64Array(0);
 export interface StaticHeader {
   readonly token: number;
   readonly line: Uint8Array;
+  /** The line with slack behind it. */
+  readonly view: DataView;
   readonly nameLength: number;
+  /** As in Head.ids. */
+  readonly id: number;
+}
+
+/** The static table of HPACK has the ids below. */
+let nextFieldId = 64;
+
+/** An id for Head.ids that this thread has not used yet. */
+export function newFieldId(): number {
+  return nextFieldId++;
 }
 
 /** Encodes `name: value CRLF` for Head.addStatic. The name must be lower case. */
 export function staticHeader(name: string, value: string): StaticHeader {
-  return { token: tokenOf(name), line: Buffer.from(`${name}: ${value}\r\n`, 'latin1'), nameLength: name.length };
+  const text = `${name}: ${value}\r\n`;
+  const padded = Buffer.from(text + ' '.repeat(slack), 'latin1');
+  return {
+    token: tokenOf(name),
+    line: padded.subarray(0, text.length),
+    view: viewOf(padded),
+    nameLength: name.length,
+    id: newFieldId(),
+  };
 }
 
 export class Head {
@@ -407,18 +425,20 @@ export class Head {
   }
 
   addStatic(header: StaticHeader): void {
-    const { nameLength } = header;
+    const { nameLength, token } = header;
     const start = this.#writeStatic(header);
-    this.push(header.token, start, start + nameLength, start + nameLength + 2, this.used - 2, this.used);
+    const { used } = this;
+    // Ids are of the first fields without a gap.
+    if (this.idCount < this.count) this.push(token, start, start + nameLength, start + nameLength + 2, used - 2, used);
+    else this.pushWithId(header.id, token, start, start + nameLength, start + nameLength + 2, used - 2, used);
   }
 
   #writeStatic(header: StaticHeader): number {
-    const { line } = header;
-    this.#reserve(line.length);
+    const { length } = header.line;
+    this.#reserve(length);
     const start = this.used;
-    const to = this.bytes;
-    for (let i = 0; i < line.length; i++) to[start + i] = line[i] as number;
-    this.used = start + line.length;
+    copyWords(header.view, 0, this.view, start, length);
+    this.used = start + length;
     return start;
   }
 
@@ -444,7 +464,7 @@ export class Head {
       return;
     }
     const start = this.#writeStatic(header);
-    if (index < this.idCount) this.ids[index] = 0;
+    if (index < this.idCount) this.ids[index] = header.id;
     const at = index * fieldStride;
     const f = this.fields;
     f[at + 1] = start;
@@ -489,7 +509,7 @@ export class Head {
   }
 
   #reserve(more: number): void {
-    const needed = this.used + more + slackBytes;
+    const needed = this.used + more + slack;
     if (needed <= this.bytes.length) return;
     const grown = allocate(Math.max(this.bytes.length * 2, needed));
     this.bytes.copy(grown, 0, 0, this.used);

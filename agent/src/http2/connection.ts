@@ -7,6 +7,7 @@
 import type { Head } from '../http1/head.ts';
 import { method } from '../http1/known-headers.ts';
 import type { HeadLimits } from '../http1/parse-head.ts';
+import { viewOf } from '../http1/words.ts';
 import {
   type CloseReason,
   readCapacity,
@@ -40,7 +41,6 @@ import { Sender, type SenderOwner } from './sender.ts';
 import { checkSetting, firstFrames, type Role, settingBytes, settingId, settingValue } from './settings.ts';
 import { type Http2Stream, type Http2StreamEvents, ignoringEvents, type ResetCause } from './stream.ts';
 import { StreamTable } from './stream-table.ts';
-import { viewOf } from './words.ts';
 
 export interface Http2ConnectionEvents {
   /** Clients: TCP and TLS are up. */

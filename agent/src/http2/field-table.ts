@@ -4,15 +4,13 @@
  * [start, end) of `bytes`. Memory grows with what is in it, so that an idle connection pays little.
  */
 
-import { copyWords, slack, viewOf } from './words.ts';
+import { newFieldId } from '../http1/head.ts';
+import { copyWords, slack, viewOf } from '../http1/words.ts';
 
 const entryOverhead = 32;
 export const entryInts = 4;
 const smallestEntries = 16;
 const smallestBytes = 512;
-
-/** Ids are never used twice in a thread, so that equal ids mean equal bytes. The static table has 1 to 61. */
-let nextId = 64;
 
 export class FieldTable {
   bytes: Buffer = Buffer.alloc(0);
@@ -99,7 +97,7 @@ export class FieldTable {
     this.entries[e + 1] = nameLength;
     this.entries[e + 2] = valueLength;
     this.entries[e + 3] = token;
-    const id = nextId++;
+    const id = newFieldId();
     this.ids[slot] = id;
     this.inserted++;
     this.count++;

@@ -4,8 +4,8 @@
  * Invariant: holds at most one incomplete frame (16 KiB) and one header block.
  */
 
+import { slack } from '../http1/words.ts';
 import { defaultFrameBytes, errorCode, flag, frameHeaderBytes, frameType, readUint31 } from './frame.ts';
-import { slack } from './words.ts';
 
 /** Frames with END_HEADERS missing are joined up to this many, more only where larger heads are allowed. */
 const fewContinuations = 64;

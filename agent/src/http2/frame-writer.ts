@@ -3,10 +3,11 @@
  * DATA of one stream becomes one frame, and END_STREAM is set in a frame that is still here.
  * Invariant: a chunk is held only while there is something in it; frames are counted until the socket has taken them.
  */
+
+import { copyWords } from '../http1/words.ts';
 import type { Stream } from '../net/stream.ts';
 import { defaultFrameBytes, flag, frameHeaderBytes, frameType, writeFrameHeader, writeUint32 } from './frame.ts';
 import { chunkBytes, type Http2Host, type OutChunk } from './host.ts';
-import { copyWords } from './words.ts';
 
 /** Above this a native call is cheaper than a loop. */
 const longCopy = 256;

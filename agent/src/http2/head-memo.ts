@@ -5,8 +5,8 @@
  */
 import type { Head } from '../http1/head.ts';
 import { fieldStride } from '../http1/head.ts';
+import { copyWords, equalWords, slack, viewOf } from '../http1/words.ts';
 import type { HeadKind } from './head-assembly.ts';
-import { copyWords, equalWords, slack, viewOf } from './words.ts';
 
 /** What the assembly has to remember besides the head. */
 export interface AssemblyState {

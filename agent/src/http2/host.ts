@@ -5,10 +5,10 @@
  * Invariant: every connection that appended something is settled once, at the end of the turn.
  */
 import { Head } from '../http1/head.ts';
+import { viewOf } from '../http1/words.ts';
 import type { LoopClock, Timers } from '../worker/runtime.ts';
 import { HeadAssembly } from './head-assembly.ts';
 import { Http2Stream } from './stream.ts';
-import { viewOf } from './words.ts';
 
 /** Four TLS records. */
 export const chunkBytes = 65_536;

@@ -7,6 +7,7 @@
 import { tokenLower, valueByte } from '../http1/character-classes.ts';
 import type { Head } from '../http1/head.ts';
 import { findHeader } from '../http1/known-headers.ts';
+import { copyWords, hashWords, mayHaveControls, slack } from '../http1/words.ts';
 import { entryInts, FieldTable } from './field-table.ts';
 import type { HeadAssembly } from './head-assembly.ts';
 import { HeadMemo } from './head-memo.ts';
@@ -22,7 +23,6 @@ import {
   staticView,
   valueLength,
 } from './static-table.ts';
-import { copyWords, hashWords, mayHaveControls, slack } from './words.ts';
 
 /** The size that a table has before SETTINGS say otherwise. */
 export const initialTableSize = 4096;

@@ -7,11 +7,11 @@
 import { fieldStride, type Head, removedToken, scheme as schemes } from '../http1/head.ts';
 import { method, methodText, token } from '../http1/known-headers.ts';
 import { isWord } from '../http1/parse-head.ts';
+import { equalWords, hashWords, slack, viewOf } from '../http1/words.ts';
 import { entryInts, FieldTable } from './field-table.ts';
 import { initialTableSize } from './hpack-decoder.ts';
 import { huffmanEncode, huffmanLength } from './huffman.ts';
 import { hashBytes, lineAt, staticCount, staticLines, staticName, staticToken, staticView } from './static-table.ts';
-import { equalWords, hashWords, slack, viewOf } from './words.ts';
 
 const idSlots = 64;
 const hashSlots = 128;

@@ -3,7 +3,7 @@
  * Invariant: index 1 to 61; the line of entry i is `name: value CRLF` at lineAt[i].
  */
 import { hashStep, tokenOf } from '../http1/known-headers.ts';
-import { slack, viewOf } from './words.ts';
+import { slack, viewOf } from '../http1/words.ts';
 
 const entries: readonly (readonly [name: string, value: string])[] = [
   [':authority', ''],

@@ -6,6 +6,7 @@ import { Head } from '../../http1/head.ts';
 import { method } from '../../http1/known-headers.ts';
 import { parseRequestHead } from '../../http1/parse-head.ts';
 import { headCapacity, writeRequest } from '../../http1/serialize.ts';
+import { viewOf } from '../../http1/words.ts';
 import { Http2Connection, type Http2ConnectionEvents } from '../connection.ts';
 import { privateCounters } from '../counters.ts';
 import { HeadAssembly } from '../head-assembly.ts';
@@ -14,7 +15,6 @@ import { encodedBound, HpackEncoder } from '../hpack-encoder.ts';
 import { decodedBound, huffmanDecode, huffmanEncode } from '../huffman.ts';
 import { defaultHttp2Options } from '../options.ts';
 import type { Http2Stream, Http2StreamEvents } from '../stream.ts';
-import { viewOf } from '../words.ts';
 import { wideLimits } from './hpack.ts';
 import { Side } from './wire.ts';
 

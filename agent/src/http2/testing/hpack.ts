@@ -1,8 +1,8 @@
 /** Short ways to say what goes into and comes out of a header block. */
 import { Head } from '../../http1/head.ts';
+import { viewOf } from '../../http1/words.ts';
 import { HeadAssembly, type HeadKind } from '../head-assembly.ts';
 import type { HpackDecoder } from '../hpack-decoder.ts';
-import { viewOf } from '../words.ts';
 
 export const wideLimits = { maxBytes: 61_440, maxHeaders: 100 };
 
