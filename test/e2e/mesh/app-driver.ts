@@ -2,6 +2,7 @@
 import http from 'node:http';
 import type { DriverCalls } from './driver-api.ts';
 import { httpCalls } from './driver-http.ts';
+import { http2Call } from './driver-http2.ts';
 import { startLoad, stopLoad } from './driver-load.ts';
 import { tcpCall } from './driver-tcp.ts';
 import { webSocketCall } from './driver-websocket.ts';
@@ -11,6 +12,7 @@ const operations: {
 } = {
   http: httpCalls,
   tcp: tcpCall,
+  http2: http2Call,
   websocket: webSocketCall,
   'load-start': startLoad,
   'load-stop': stopLoad,

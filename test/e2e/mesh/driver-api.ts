@@ -60,6 +60,22 @@ export interface WebSocketAnswer {
   readonly error: string;
 }
 
+export interface Http2Call {
+  readonly url: string;
+  /** One stream each, all at once. */
+  readonly paths: readonly string[];
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly bodyBytes?: number;
+}
+
+export interface Http2Answer {
+  readonly status: number;
+  readonly body: string;
+  readonly trailers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  readonly error: string;
+}
+
 export interface LoadCall {
   readonly url: string;
   /** Requests per second, alternately GET and POST, each with a key of its own. */
@@ -78,6 +94,7 @@ export interface LoadReport {
 export interface DriverCalls {
   readonly http: { readonly call: HttpCall; readonly answer: readonly HttpAnswer[] };
   readonly tcp: { readonly call: TcpCall; readonly answer: TcpAnswer };
+  readonly http2: { readonly call: Http2Call; readonly answer: readonly Http2Answer[] };
   readonly websocket: { readonly call: WebSocketCall; readonly answer: WebSocketAnswer };
   readonly 'load-start': { readonly call: LoadCall; readonly answer: object };
   readonly 'load-stop': { readonly call: object; readonly answer: LoadReport };

@@ -8,6 +8,7 @@ const app = (extra: string): string => `
           ports:
             - { name: http, containerPort: 8080 }
             - { name: brief, containerPort: 8081 }
+            - { name: grpc, containerPort: 8082 }
             - { name: greet, containerPort: 9000 }
             - { name: tcp-sink, containerPort: 9001 }
           readinessProbe: { httpGet: { path: /healthz, port: http }, periodSeconds: 1, failureThreshold: 1, timeoutSeconds: 5 }${extra}`;
@@ -73,6 +74,7 @@ export const workloads = [
   service('alpha', 'echo-pods', `selector: { app: echo }, clusterIP: None, ports: [{ name: http, port: 8080 }]`),
   service('alpha', 'routed', `selector: { app: echo }, ports: [${http}]`),
   service('alpha', 'guarded', `selector: { app: echo }, ports: [{ name: http, port: 80, targetPort: brief }]`),
+  service('alpha', 'calls', `selector: { app: echo }, ports: [{ name: grpc, port: 82, targetPort: grpc }]`),
   service('alpha', 'roll', `selector: { app: roll }, ports: [${http}]`),
   deployment('beta', 'open', 1),
   service('beta', 'open', `selector: { app: open }, ports: [${http}]`),
@@ -96,6 +98,18 @@ spec:
     - matches: [{ headers: [{ name: x-canary, value: "yes" }] }]
       backendRefs: [{ name: roll, port: 80 }]
     - backendRefs: [{ name: routed, port: 80 }]
+`;
+
+/** A rule about paths on an HTTP/2 port. */
+export const callsPolicy = `
+apiVersion: chainmail.dev/v1alpha1
+kind: SecurityPolicy
+metadata: { name: calls, namespace: alpha }
+spec:
+  targetRefs: [{ group: "", kind: Service, name: calls }]
+  authorization:
+    defaultAction: Deny
+    rules: [{ name: echo-only, action: Allow, operation: { paths: ["/echo/*"] } }]
 `;
 
 export const retries = (triggers: string): string => `
