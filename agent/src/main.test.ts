@@ -12,6 +12,10 @@ function bootstrap(listenPort: number, backendPort: number): string {
   return `
 admin:
   address: { socket_address: { address: 127.0.0.1, port_value: 0 } }
+layered_runtime:
+  layers:
+  - { name: base, static_layer: { closed: 0 } }
+  - { name: admin, admin_layer: {} }
 node: { id: from-file }
 static_resources:
   listeners:
@@ -37,6 +41,8 @@ static_resources:
             - name: all
               domains: ["*"]
               routes:
+              - match: { prefix: "/", runtime_fraction: { runtime_key: closed, default_value: { numerator: 0 } } }
+                direct_response: { status: 410 }
               - match: { prefix: "/" }
                 route: { cluster: backend }
   clusters:
@@ -88,6 +94,30 @@ test('real traffic is proxied, logged, and counted under the names of Envoy', as
   }
   t.is(await agent.stop(), 0);
   t.deepEqual(JSON.parse(agent.stdout), { code: 200, path: '/hello?x=1' });
+});
+
+test('the runtime changes at once, and counters can begin anew', async (t) => {
+  const { agent, port, admin } = await started(t);
+  const post = (path: string) => request(admin, path, 'POST');
+  t.is((await request(port, '/')).status, 200);
+  t.is((await post('/runtime_modify?closed=100')).body, 'OK\n');
+  t.is((await request(port, '/')).status, 410);
+  t.deepEqual(JSON.parse((await request(admin, '/runtime')).body), {
+    layers: ['base', 'admin'],
+    entries: { closed: { layer_values: ['0', '100'], final_value: '100' } },
+  });
+  t.is((await post('/runtime_modify?closed=')).body, 'OK\n');
+  t.is((await request(port, '/')).status, 200);
+  const nothing = await post('/runtime_modify');
+  t.is(nothing.status, 400);
+  t.true(nothing.body.startsWith('usage: /runtime_modify?key1=value1'));
+  t.is((await request(admin, '/runtime_modify?a=b')).status, 405);
+  const total = async () => (await request(admin, '/stats?filter=ingress.downstream_rq_total$')).body.trim();
+  t.is(await total(), 'http.ingress.downstream_rq_total: 3');
+  t.is((await post('/reset_counters')).body, 'OK\n');
+  t.is(await total(), 'http.ingress.downstream_rq_total: 0');
+  t.is((await post('/reopen_logs')).body, 'OK\n');
+  t.is(await agent.stop(), 0);
 });
 
 test('the admin interface answers in the shape of Envoy', async (t) => {

@@ -54,6 +54,18 @@ export function managerOf(group: Group): JsonObject {
   };
 }
 
+/** For the keys that the group `runtime` names. */
+const runtime: JsonObject = {
+  oracle: {
+    always: 100,
+    never: 0,
+    over: 250,
+    text: 'x',
+    million: { numerator: 1_000_000, denominator: 'MILLION' },
+    none: { numerator: 0, denominator: 'HUNDRED' },
+  },
+};
+
 export interface Ports {
   readonly admin: number;
   readonly upstream: number;
@@ -65,6 +77,7 @@ export interface Ports {
 export function configuration(groups: readonly Group[], ports: Ports): JsonObject {
   return {
     admin: { address: address(ports.admin) },
+    layered_runtime: { layers: [{ name: 'base', static_layer: runtime }] },
     static_resources: {
       listeners: groups.map((g) => ({
         name: g.name,

@@ -3,10 +3,12 @@ import type { Clock, Logger } from '@chainmail/runtime';
 import { levelName, parseLevel } from '../bootstrap/process-log.ts';
 import type { ServerState } from '../bootstrap/server-state.ts';
 import { addressText } from '../config/address.ts';
+import type { RuntimeValues } from '../config/runtime.ts';
 import type { AddressSpec } from '../model/listener.ts';
 import type { ClusterHosts, EdgeCount } from '../model/update.ts';
 import type { StatRegistry } from '../stats/registry.ts';
 import { renderStats } from '../stats/render.ts';
+import type { LiveConfig } from '../xds/live-config.ts';
 import { certsResponse } from './certs.ts';
 import { clustersResponse, sumHosts } from './clusters.ts';
 import { type AdminCommand, type AdminResponse, json, ok, text } from './command.ts';
@@ -24,6 +26,10 @@ export interface AdminContext extends DumpSources {
   hosts(): Promise<readonly (readonly ClusterHosts[])[]>;
   edges(): readonly EdgeCount[];
   drainListeners(direction: 'inbound' | 'all', graceful: boolean): void;
+  readonly runtime: RuntimeValues;
+  /** False without an admin layer. */
+  modifyRuntime(changes: Iterable<readonly [string, string]>): boolean;
+  reopenLogs(): void;
   quit(): void;
 }
 
@@ -48,7 +54,10 @@ export function adminCommands(context: AdminContext): readonly AdminCommand[] {
     read('/certs', 'certificates in use', () => certsResponse(live.held.secrets.values(), clock.now())),
     read('/server_info', 'version, state and command line', () => serverInfo(context)),
     read('/memory', 'memory of the process', () => memoryResponse()),
-    read('/runtime', 'runtime values; there are none', () => json({ layers: [], entries: {} })),
+    read('/runtime', 'print runtime values', () => json(context.runtime.json())),
+    read('/contention', 'mutexes: there are none', () => text('Mutex contention tracing is not enabled.\n')),
+    read('/hot_restart_version', 'print the hot restart compatibility version', () => text('disabled')),
+    read('/init_dump', 'what the start waits for', () => json(initDump(live))),
     read('/edges', 'who talked to whom, with which identities', () => json({ edges: context.edges() })),
     change('/logging', 'set the level (level=debug)', (q) => setLogging(context.log, q)),
     change('/drain_listeners', 'stop accepting (inboundonly, graceful)', (q) => {
@@ -61,6 +70,17 @@ export function adminCommands(context: AdminContext): readonly AdminCommand[] {
     }),
     change('/healthcheck/ok', 'be ready again', () => {
       state.healthcheck(true);
+      return ok;
+    }),
+    change('/runtime_modify', 'set or, with an empty value, remove runtime values (KEY=VALUE)', (q) =>
+      modifyRuntime(context, q),
+    ),
+    change('/reset_counters', 'reset all counters to zero', () => {
+      registry.resetCounters();
+      return ok;
+    }),
+    change('/reopen_logs', 'reopen the access logs', () => {
+      context.reopenLogs();
       return ok;
     }),
     change('/quitquitquit', 'end the process', () => {
@@ -79,6 +99,23 @@ function read(path: string, help: string, run: Run): AdminCommand {
 
 function change(path: string, help: string, run: Run): AdminCommand {
   return { path, help, mutates: true, run };
+}
+
+const runtimeUsage = `usage: /runtime_modify?key1=value1&key2=value2&keyN=valueN
+       or send the parameters as form values
+use an empty value to remove a previously added override`;
+
+function modifyRuntime(context: AdminContext, query: URLSearchParams): AdminResponse {
+  if (query.size === 0) return text(runtimeUsage, 400);
+  return context.modifyRuntime(query) ? ok : text('No admin layer specified', 503);
+}
+
+function initDump(live: LiveConfig): unknown {
+  const { clusters, listeners } = live.warming;
+  const dump = (name: string, count: number): unknown[] =>
+    count === 0 ? [] : [{ name, target_names: [`${count} warming`] }];
+  const waiting = [...dump('clusters', clusters), ...dump('listeners', listeners)];
+  return waiting.length === 0 ? {} : { unready_targets_dumps: waiting };
 }
 
 export function readyResponse(state: ServerState): AdminResponse {
@@ -123,6 +160,9 @@ function memoryResponse(): AdminResponse {
   return json({
     allocated: String(heapUsed + external),
     heap_size: String(heapTotal),
+    pageheap_unmapped: '0',
+    pageheap_free: String(heapTotal - heapUsed),
+    total_thread_cache: '0',
     total_physical_bytes: String(rss),
   });
 }

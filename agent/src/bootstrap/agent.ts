@@ -9,6 +9,7 @@ import type { AdminContext } from '../admin/commands.ts';
 import type { AdminServer } from '../admin/server.ts';
 import type { AdminAddress, CompiledBootstrap } from '../config/bootstrap.ts';
 import type { DnsSpec } from '../config/cluster.ts';
+import type { RuntimeValues } from '../config/runtime.ts';
 import type { DnsProxies } from '../dns/dns-proxies.ts';
 import type { MeshIdentity } from '../identity/mesh-identity.ts';
 import { AccessLogDrain } from '../log/drain.ts';
@@ -145,6 +146,7 @@ export class Agent {
         hasIdentity: identity !== null,
         node: { node: bootstrap.message.node?.id ?? '', cluster: bootstrap.message.node?.cluster ?? '' },
         staticSecrets: new Set(bootstrap.secrets.map((s) => s.name)),
+        runtime: bootstrap.runtime,
       },
       clock: this.#clock,
       cds: dynamic.cds,
@@ -155,7 +157,7 @@ export class Agent {
     });
     this.#live = live;
     this.pool.limitConnections(bootstrap.maxConnections);
-    this.registry.addSource(() => mainStats(this.#statSources(live)));
+    this.registry.addSource(() => mainStats(this.#statSources(live, bootstrap.runtime)));
     const files = this.secretFiles.current();
     if (files.length > 0) live.setSecrets(files);
     live.loadStatic(bootstrap.clusters, bootstrap.listeners, bootstrap.secrets);
@@ -300,8 +302,17 @@ export class Agent {
     return proxies;
   }
 
-  #statSources(live: LiveConfig): Parameters<typeof mainStats>[0] {
+  /** False without an admin layer. */
+  #modifyRuntime(bootstrap: CompiledBootstrap, changes: Iterable<readonly [string, string]>): boolean {
+    if (!bootstrap.runtime.modify(changes)) return false;
+    const { clusters, listeners } = bootstrap.recompile();
+    this.live.recompile(clusters, listeners);
+    return true;
+  }
+
+  #statSources(live: LiveConfig, runtime: RuntimeValues): Parameters<typeof mainStats>[0] {
     return {
+      runtime,
       state: this.state,
       live,
       concurrency: this.#setup.concurrency,
@@ -333,6 +344,9 @@ export class Agent {
         this.pool.drain(direction, drainMs);
         this.#clock.after(drainMs, () => this.pool.stopListeners(direction));
       },
+      runtime: bootstrap.runtime,
+      modifyRuntime: (changes) => this.#modifyRuntime(bootstrap, changes),
+      reopenLogs: () => this.reopenLogs(),
       quit: () => this.#quit(),
     };
   }

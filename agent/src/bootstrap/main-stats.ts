@@ -1,4 +1,5 @@
 /** Statistics that the main thread itself keeps, under Envoy's names where it has them. */
+import type { RuntimeValues } from '../config/runtime.ts';
 import type { MainStat } from '../stats/registry.ts';
 import type { AdsStats } from '../xds/ads-stats.ts';
 import type { LiveConfig } from '../xds/live-config.ts';
@@ -14,6 +15,7 @@ export interface IdentityFigures {
 export interface MainStatSources {
   readonly state: ServerState;
   readonly live: LiveConfig;
+  readonly runtime: RuntimeValues;
   readonly concurrency: number;
   readonly nowMs: () => number;
   readonly activeConnections: () => number;
@@ -47,6 +49,11 @@ export function* mainStats(sources: MainStatSources): Iterable<MainStat> {
   yield gauge('cluster_manager.warming_clusters', live.warming.clusters);
   yield gauge('listener_manager.total_listeners_active', live.held.listeners.size + live.dnsListeners.length);
   yield gauge('listener_manager.total_listeners_warming', live.warming.listeners);
+  const { runtime } = sources;
+  yield gauge('runtime.num_keys', runtime.keys().size);
+  yield gauge('runtime.num_layers', runtime.layerNames.length);
+  yield gauge('runtime.admin_overrides_active', runtime.adminOverrides > 0 ? 1 : 0);
+  yield { name: 'runtime.load_success', kind: 'counter', value: runtime.loads };
   yield { name: 'access_logs.main_dropped', kind: 'counter', value: sources.logDropped() };
   yield* sources.ads()?.values() ?? [];
   if (identity === null) return;

@@ -112,9 +112,9 @@ const refused: readonly (readonly [string, Json, string])[] = [
     'overload_manager.refresh_interval: not implemented by this agent (field of envoy.config.overload.v3.OverloadManager)',
   ],
   [
-    'a runtime layer',
-    { layered_runtime: { layers: [{ name: 'l', static_layer: {} }] } },
-    'layered_runtime: not implemented by this agent (field of envoy.config.bootstrap.v3.Bootstrap)',
+    'a runtime layer on disk',
+    { layered_runtime: { layers: [{ name: 'l', disk_layer: {} }] } },
+    'layered_runtime.layers[0].disk_layer: only static_layer and admin_layer are implemented',
   ],
   [
     'state-of-the-world ADS',

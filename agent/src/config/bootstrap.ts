@@ -1,4 +1,5 @@
 /** Bootstrap: static resources, where the dynamic ones come from, and the admin interface. */
+import { randomUUID } from 'node:crypto';
 import { FieldError } from '@chainmail/xds';
 import type {
   Admin,
@@ -14,6 +15,7 @@ import { readAdsSource, readGrpcCluster } from './config-source.ts';
 import { type MessageReader, readMessage } from './message-reader.ts';
 import { readOverload } from './overload.ts';
 import { type ClusterResource, clusterResource, type ListenerResource, listenerResource } from './resources.ts';
+import { RuntimeValues, readLayeredRuntime } from './runtime.ts';
 import { readSecret } from './tls-secret.ts';
 
 export type AdminAddress =
@@ -36,6 +38,9 @@ export interface CompiledBootstrap {
   readonly secrets: readonly SecretSpec[];
   /** Downstream connections there may be at once; 0 for no limit. */
   readonly maxConnections: number;
+  readonly runtime: RuntimeValues;
+  /** The static resources once more, with the runtime as it is now. */
+  recompile(): Pick<CompiledBootstrap, 'clusters' | 'listeners'>;
 }
 
 type Reader = MessageReader<Bootstrap>;
@@ -53,9 +58,11 @@ function readBootstrap(r: Reader, env: Omit<CompileEnvironment, 'staticSecrets'>
   const node = r.inside('node', (n) => ({ node: n.take('id'), cluster: n.take('cluster') }));
   const dynamic = r.inside('dynamicResources', readDynamic) ?? { adsCluster: null, lds: false, cds: false };
   const staticSecrets = new Set(r.message.staticResources?.secrets.map((s) => s.name));
-  const resources = r.inside('staticResources', (s) =>
-    readStatic(s, { ...env, staticSecrets, ...(node === undefined ? {} : { node }) }),
-  );
+  const runtime = r.inside('layeredRuntime', readLayeredRuntime) ?? new RuntimeValues();
+  const whole: CompileEnvironment = { ...env, staticSecrets, runtime, ...(node === undefined ? {} : { node }) };
+  nameListeners(r.message);
+  const read = (s: MessageReader<Bootstrap_StaticResources>): Static => readStatic(s, whole);
+  const resources = r.inside('staticResources', read);
   const { clusters = [], listeners = [], secrets = [] } = resources ?? {};
   checkReferences(dynamic, clusters, listeners);
   return {
@@ -66,7 +73,19 @@ function readBootstrap(r: Reader, env: Omit<CompileEnvironment, 'staticSecrets'>
     listeners,
     secrets,
     maxConnections: r.inside('overloadManager', readOverload) ?? 0,
+    runtime,
+    recompile: () => {
+      const { staticResources } = r.message;
+      return staticResources === undefined
+        ? { clusters: [], listeners: [] }
+        : readMessage(staticResources, 'static_resources', read, runtime);
+    },
   };
+}
+
+/** A listener without a name gets one that it keeps. */
+function nameListeners({ staticResources }: Bootstrap): void {
+  for (const listener of staticResources?.listeners ?? []) listener.name ||= randomUUID();
 }
 
 function refuseOtherBehaviour(r: Reader): void {

@@ -8,14 +8,19 @@ import type { MessageReader } from './message-reader.ts';
 type Circuits = Pick<ClusterSpec, 'circuit' | 'highCircuit'>;
 
 /** The first thresholds of a priority count, as in Envoy. */
-export function readCircuitBreakers(r: MessageReader<CircuitBreakers>): Circuits {
+export function readCircuitBreakers(r: MessageReader<CircuitBreakers>, cluster: string): Circuits {
   const thresholds = r.each('thresholds', (t) => {
     const priority = t.oneOf('priority', { DEFAULT: 'default', HIGH: 'high' } as const);
+    const limit = (name: string, configured: number): number =>
+      t.runtime.whole(`circuit_breakers.${cluster}.${priority}.${name}`, configured);
     const spec: CircuitSpec = {
-      maxConnections: t.take('maxConnections') ?? defaultCircuit.maxConnections,
-      maxPendingRequests: t.take('maxPendingRequests') ?? defaultCircuit.maxPendingRequests,
-      maxRequests: t.take('maxRequests') ?? defaultCircuit.maxRequests,
-      maxRetries: t.take('maxRetries') ?? defaultCircuit.maxRetries,
+      maxConnections: limit('max_connections', t.take('maxConnections') ?? defaultCircuit.maxConnections),
+      maxPendingRequests: limit(
+        'max_pending_requests',
+        t.take('maxPendingRequests') ?? defaultCircuit.maxPendingRequests,
+      ),
+      maxRequests: limit('max_requests', t.take('maxRequests') ?? defaultCircuit.maxRequests),
+      maxRetries: limit('max_retries', t.take('maxRetries') ?? defaultCircuit.maxRetries),
       retryBudget:
         t.inside('retryBudget', (b) => ({
           percent: b.inside('budgetPercent', (p) => p.take('value')) ?? 20,

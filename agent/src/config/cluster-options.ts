@@ -21,6 +21,7 @@ import type {
 import { defaultHttp2Options, type Http2Options } from '../http2/options.ts';
 import type { ClusterSpec, HashingSpec, SlowStartSpec } from '../model/cluster.ts';
 import { readByHostname, readMaglev, readRing } from './consistent-hashing.ts';
+import { readRuntimeDouble } from './fraction.ts';
 import { type CommonHttpOptions, readCommonHttpOptions, readHttp1Options } from './http-options.ts';
 import { readHttp2Options } from './http2-options.ts';
 import { type Extension, extension, type MessageReader } from './message-reader.ts';
@@ -209,7 +210,7 @@ function readSlowStart(level: WithSlowStart): Pick<ClusterSpec, 'slowStart'> {
   const r = level as MessageReader<Cluster_RoundRobinLbConfig>;
   const slowStart = r.inside('slowStartConfig', (s): SlowStartSpec | null => {
     const windowMs = s.durationMs('slowStartWindow') ?? 0;
-    const aggression = s.inside('aggression', (a) => a.take('defaultValue')) ?? 1;
+    const aggression = s.inside('aggression', readRuntimeDouble) ?? 1;
     const minShare = (s.inside('minWeightPercent', (p) => p.take('value')) ?? 10) / 100;
     if (aggression <= 0) throw s.invalid('aggression', 'must be greater than 0');
     return windowMs === 0 ? null : { windowMs, aggression, minShare };
@@ -221,7 +222,7 @@ function readBias(
   level: MessageReader<Cluster_LeastRequestLbConfig> | MessageReader<LeastRequest>,
 ): Pick<ClusterSpec, 'activeRequestBias'> {
   const r = level as MessageReader<Cluster_LeastRequestLbConfig>;
-  const bias = r.inside('activeRequestBias', (b) => b.take('defaultValue'));
+  const bias = r.inside('activeRequestBias', readRuntimeDouble);
   if (bias === undefined) return {};
   if (bias < 0) throw r.invalid('activeRequestBias', 'must not be negative');
   return { activeRequestBias: bias };

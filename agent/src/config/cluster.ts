@@ -64,7 +64,7 @@ const families = {
 
 /** @throws FieldError for what is wrong or not implemented */
 export function compileCluster(message: Cluster, path: string, context: CompileContext): CompiledCluster {
-  return readMessage(message, path, (r: MessageReader<Cluster>) => readCluster(r, context));
+  return readMessage(message, path, (r: MessageReader<Cluster>) => readCluster(r, context), context.env.runtime);
 }
 
 function readCluster(r: MessageReader<Cluster>, context: CompileContext): CompiledCluster {
@@ -88,7 +88,7 @@ function readCluster(r: MessageReader<Cluster>, context: CompileContext): Compil
     bufferLimitBytes: r.take('perConnectionBufferLimitBytes') ?? 1024 * 1024,
     ...(r.inside('transportSocket', (s) => readUpstreamSocket(s, tls, context)) ?? plaintext),
     tlsMatches: readSocketMatches(r, tls, context),
-    ...(r.inside('circuitBreakers', readCircuitBreakers) ?? { circuit: defaultCircuit }),
+    ...(r.inside('circuitBreakers', (c) => readCircuitBreakers(c, name)) ?? { circuit: defaultCircuit }),
     outlier: r.inside('outlierDetection', readOutlierDetection) ?? null,
     healthCheck: readHealthChecks(r, type, name),
     ...(r.inside('upstreamBindConfig', readBind) ?? { bindV4: null, bindV6: null }),
@@ -181,7 +181,8 @@ function readCommonBalancing(r: MessageReader<Cluster>): CommonBalancing {
       localityWeighted: locality.case === 'localityWeightedLbConfig',
     };
   });
-  return common ?? { panicThreshold: defaultPanicThreshold };
+  const { panicThreshold, localityWeighted = false } = common ?? { panicThreshold: defaultPanicThreshold };
+  return { panicThreshold: r.runtime.number('upstream.healthy_panic_threshold', panicThreshold), localityWeighted };
 }
 
 function readSocketMatches(

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { RouteConfigSpec } from '../model/http.ts';
 import type { SecretSpec } from '../model/tls.ts';
+import type { RuntimeValues } from './runtime.ts';
 
 /** Hands out the first slot of a block; asking again for the same prefix gives the same block. */
 export interface StatBlocks {
@@ -46,6 +47,8 @@ export interface CompileEnvironment {
   readonly node?: { readonly cluster: string; readonly node: string };
   /** Loads a secret of a file and keeps it up to date from then on. @throws what loading it throws */
   readonly watchSecret?: (file: SecretFile) => void;
+  /** Absent: none, so that what the configuration says holds. */
+  readonly runtime?: RuntimeValues;
   /** Names of the secrets in static_resources. */
   readonly staticSecrets: ReadonlySet<string>;
 }

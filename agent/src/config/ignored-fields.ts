@@ -5,7 +5,6 @@
 type Reasons = Readonly<Record<string, string>>;
 
 const informational = 'describes, and changes no traffic';
-const noRuntime = 'names a runtime key; there is no runtime layer, so the default value holds';
 const extensionName = 'a label; the type of the configuration decides';
 
 export const ignoredFields: Readonly<Record<string, Reasons>> = {
@@ -21,9 +20,6 @@ export const ignoredFields: Readonly<Record<string, Reasons>> = {
     listening_addresses: 'passed to the control plane as it is',
   },
   'envoy.config.core.v3.SocketAddress': { ipv4_compat: 'IPv6 sockets are always IPv6 only, and IPv4 has its own' },
-  'envoy.config.core.v3.RuntimeFractionalPercent': { runtime_key: noRuntime },
-  'envoy.config.core.v3.RuntimeDouble': { runtime_key: noRuntime },
-  'envoy.config.core.v3.RuntimeFeatureFlag': { runtime_key: noRuntime },
   'envoy.config.core.v3.TypedExtensionConfig': { name: extensionName },
   'envoy.config.core.v3.TransportSocket': { name: extensionName },
   'envoy.config.core.v3.ApiConfigSource': {
@@ -84,7 +80,6 @@ export const ignoredFields: Readonly<Record<string, Reasons>> = {
     stat_prefix: 'only adds statistics',
   },
   'envoy.config.route.v3.WeightedCluster': {
-    runtime_key_prefix: noRuntime,
     total_weight: 'deprecated: the sum of the weights counts',
   },
   'envoy.config.route.v3.RetryPolicy': {

@@ -30,9 +30,9 @@ export interface CompiledListener {
 
 /** @throws FieldError for what is wrong or not implemented */
 export function compileListener(message: Listener, path: string, context: CompileContext): CompiledListener {
-  return readMessage(message, path, (r: MessageReader<Listener>) =>
-    isUdp(message) ? dnsListener(r) : { spec: readListener(r, context), dns: null },
-  );
+  const read = (r: MessageReader<Listener>): CompiledListener =>
+    isUdp(message) ? dnsListener(r) : { spec: readListener(r, context), dns: null };
+  return readMessage(message, path, read, context.env.runtime);
 }
 
 function dnsListener(r: MessageReader<Listener>): CompiledListener {

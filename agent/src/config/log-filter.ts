@@ -57,17 +57,12 @@ function readComparison(r: MessageReader<ComparisonFilter>): {
   readonly op: 'eq' | 'ge' | 'le' | 'ne';
   readonly value: number;
 } {
-  const value = r.required('value', (v) => {
-    v.take('runtimeKey');
-    return v.take('defaultValue');
-  });
+  const value = r.required('value', (v) => v.runtime.whole(v.take('runtimeKey'), v.take('defaultValue')));
   return { op: r.oneOf('op', operations), value };
 }
 
-/** Without a runtime layer the default holds: percent_sampled. */
 function readSampling(r: MessageReader<RuntimeFilter>): LogFilterSpec {
-  r.take('runtimeKey');
   r.take('useIndependentRandomness');
   const share = r.inside('percentSampled', (p) => p.take('numerator') / p.oneOf('denominator', denominators)) ?? 0;
-  return { kind: 'sampled', share: Math.min(1, share) };
+  return { kind: 'sampled', share: r.runtime.share(r.take('runtimeKey'), Math.min(1, share)) };
 }

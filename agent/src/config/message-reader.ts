@@ -8,6 +8,7 @@ import type { Any, Duration } from '@bufbuild/protobuf/wkt';
 import { FieldError, joinPath, unpackAny } from '@chainmail/xds';
 import { registry } from '@chainmail/xds/registry';
 import { ignoredFields } from './ignored-fields.ts';
+import { noRuntime, type RuntimeValues } from './runtime.ts';
 
 type Name<M> = Exclude<keyof M, '$typeName' | '$unknown'> & string;
 type Nested<V> = Extract<NonNullable<V>, Message>;
@@ -24,11 +25,16 @@ export function extension<M extends Message, T>(typeName: M['$typeName'], read: 
   return { typeName, read: read as unknown as Extension<T>['read'] };
 }
 
-/** Reads a whole message; the path is where it stands. */
-export function readMessage<M extends Message, T>(message: M, path: string, read: Read<M, T>): T {
+/** Reads a whole message; the path is where it stands. runtime holds for it and all inside it. */
+export function readMessage<M extends Message, T>(
+  message: M,
+  path: string,
+  read: Read<M, T>,
+  runtime: RuntimeValues = noRuntime,
+): T {
   const desc = registry.getMessage(message.$typeName);
   if (desc === undefined) throw new Error(`no descriptor of ${message.$typeName}`);
-  const reader = new MessageReader<M>(desc, message, path);
+  const reader = new MessageReader<M>(desc, message, path, runtime);
   const result = read(reader);
   reader.finish();
   return result;
@@ -37,10 +43,12 @@ export function readMessage<M extends Message, T>(message: M, path: string, read
 export class MessageReader<M extends Message> {
   readonly message: M;
   readonly path: string;
+  readonly runtime: RuntimeValues;
   readonly #desc: DescMessage;
   readonly #taken = new Set<string>();
 
-  constructor(desc: DescMessage, message: M, path: string) {
+  constructor(desc: DescMessage, message: M, path: string, runtime: RuntimeValues = noRuntime) {
+    this.runtime = runtime;
     this.#desc = desc;
     this.message = message;
     this.path = path;
@@ -123,14 +131,14 @@ export class MessageReader<M extends Message> {
 
   /** Reads the message in a member of a oneof that was taken. */
   within<V extends Message, T>(name: string, value: V, read: Read<V, T>): T {
-    return readMessage(value, this.at(name), read);
+    return readMessage(value, this.at(name), read, this.runtime);
   }
 
   /** Reads each message of a list. */
   each<K extends Name<M>, T>(name: K, read: (reader: MessageReader<Item<M[K]>>, index: number) => T): readonly T[] {
     const items = this.take(name) as unknown as readonly Item<M[K]>[];
     return items.map((item, i) =>
-      readMessage(item, `${this.at(name)}[${i}]`, (r: MessageReader<Item<M[K]>>) => read(r, i)),
+      readMessage(item, `${this.at(name)}[${i}]`, (r: MessageReader<Item<M[K]>>) => read(r, i), this.runtime),
     );
   }
 
@@ -146,7 +154,7 @@ export class MessageReader<M extends Message> {
         `extension ${typeName} is not implemented (${implemented.map((e) => e.typeName).join(', ')})`,
       );
     }
-    return readMessage(inner.message, this.at(name), found.read);
+    return readMessage(inner.message, this.at(name), found.read, this.runtime);
   }
 
   /** The error for a setting that is wrong; `name` '' means the message as a whole. */

@@ -47,7 +47,7 @@ export function clusterResource(message: Cluster, path: string, env: CompileEnvi
 /** @throws FieldError */
 export function routeResource(message: RouteConfiguration, path: string, env: CompileEnvironment): RouteConfigSpec {
   const context = new CompileContext(env);
-  return readMessage(message, path, (r: MessageReader<RouteConfiguration>) =>
-    readRouteConfig(r, { checkClusters: false }, context),
-  );
+  const read = (r: MessageReader<RouteConfiguration>): RouteConfigSpec =>
+    readRouteConfig(r, { checkClusters: false }, context);
+  return readMessage(message, path, read, env.runtime);
 }

@@ -127,6 +127,7 @@ function readWeighted(
   routeMatch: JsonObject | undefined,
   check: (name: string, path: string) => void,
 ): readonly RouteClusterSpec[] {
+  const prefix = r.take('runtimeKeyPrefix');
   const clusters = r.each('clusters', (c) => {
     const name = c.take('name');
     if (name === '') throw c.invalid('name', 'is required');
@@ -134,7 +135,7 @@ function readWeighted(
     const host = c.take('hostRewriteSpecifier');
     return {
       name,
-      weight: c.take('weight') ?? 0,
+      weight: c.runtime.whole(prefix === '' ? '' : `${prefix}.${name}`, c.take('weight') ?? 0),
       headers: readHeaderMutations(c),
       hostRewrite: host.case === undefined ? null : host.value,
       ...subsetOf(routeMatch, c.inside('metadataMatch', readMetadataMatch)),

@@ -117,6 +117,22 @@ export class StatRegistry {
     }
   }
 
+  /**
+   * Counters begin at zero again, histograms with them; gauges stay. A worker that counts at this moment may put one
+   * back: for people, not for arithmetic.
+   */
+  resetCounters(): void {
+    for (const { kind, base } of this.#blocks.values()) {
+      const { layout, slots } = blockSorts[kind];
+      for (const worker of this.#workers) {
+        layout.slots.forEach((slot, i) => {
+          if (slot.kind === 'counter') worker[base + i] = 0;
+        });
+        worker.fill(0, base + layout.slots.length, base + slots);
+      }
+    }
+  }
+
   /** All blocks in use. */
   blocks(): Iterable<StatBlock> {
     return this.#blocks.values();

@@ -3,7 +3,8 @@
  * what follows from them for the workers. Workers get one update for each change, and nothing that is not ready.
  * Invariant: what is active stays until its successor is complete or it is removed; losing the server changes nothing.
  */
-import type { Any } from '@bufbuild/protobuf/wkt';
+import { create, type Message } from '@bufbuild/protobuf';
+import { type Any, AnySchema } from '@bufbuild/protobuf/wkt';
 import type { Clock } from '@chainmail/runtime';
 import type { Cluster } from '@chainmail/xds/proto/envoy/config/cluster/v3/cluster';
 import type { ClusterLoadAssignment } from '@chainmail/xds/proto/envoy/config/endpoint/v3/endpoint';
@@ -25,7 +26,7 @@ import type { SecretSpec } from '../model/tls.ts';
 import type { ConfigUpdate } from '../model/update.ts';
 import { acceptResource } from './accept.ts';
 import { type Desired, Publication } from './publication.ts';
-import type { ResourceKind } from './resource-types.ts';
+import { type ResourceKind, resourceTypes } from './resource-types.ts';
 import { type Entry, Slot } from './slot.ts';
 
 export interface LiveConfigOptions {
@@ -104,6 +105,35 @@ export class LiveConfig {
     for (const c of clusters) this.#offerCluster(new Slot<ClusterResource>(true), this.#entry(c, new Uint8Array(), ''));
     for (const l of listeners)
       this.#offerListener(new Slot<ListenerResource>(true), this.#entry(l, new Uint8Array(), ''));
+    this.#publish();
+  }
+
+  /**
+   * The runtime has changed: every resource is compiled anew from its message, the static ones by the caller. One that
+   * does not compile any more stays as it is.
+   */
+  recompile(clusters: readonly ClusterResource[], listeners: readonly ListenerResource[]): void {
+    const { env } = this.#options;
+    const fixedClusters = new Map(clusters.map((c) => [c.spec.name, c]));
+    const fixedListeners = new Map(listeners.map((l) => [l.spec.name, l]));
+    for (const [name, slot] of this.clusters) {
+      const { isStatic } = slot;
+      slot.recompile(({ compiled, raw }) => {
+        if (isStatic) return fixedClusters.get(name) ?? compiled;
+        return again('cds', name, raw, (m: Cluster) => clusterResource(m, '', env)) ?? compiled;
+      });
+    }
+    for (const [name, slot] of this.listeners) {
+      const { isStatic } = slot;
+      slot.recompile(({ compiled, raw }) => {
+        if (isStatic) return fixedListeners.get(name) ?? compiled;
+        return again('lds', name, raw, (m: Listener) => listenerResource(m, '', env)) ?? compiled;
+      });
+    }
+    for (const [name, entry] of this.routes) {
+      const compiled = again('rds', name, entry.raw, (m: RouteConfiguration) => routeResource(m, '', env));
+      if (compiled !== null) this.routes.set(name, { ...entry, compiled });
+    }
     this.#publish();
   }
 
@@ -332,6 +362,17 @@ export class LiveConfig {
     this.#endpointsOf.set(source, made.set(cluster, spec));
     return spec;
   }
+}
+
+function again<M extends Message, C>(
+  kind: ResourceKind,
+  name: string,
+  raw: Uint8Array,
+  compile: (message: M) => C,
+): C | null {
+  const any = create(AnySchema, { typeUrl: resourceTypes[kind], value: raw });
+  const result = acceptResource(kind, name, any, compile, () => name);
+  return result.ok ? result.compiled : null;
 }
 
 /** Sent again without a change, e.g. after a reconnect. */

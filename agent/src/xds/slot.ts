@@ -50,6 +50,12 @@ export class Slot<C> {
     this.cancel();
   }
 
+  /** What the same messages give now. */
+  recompile(compile: (entry: Entry<C>) => C): void {
+    if (this.active !== null) this.active = { ...this.active, compiled: compile(this.active) };
+    if (this.warming !== null) this.warming = { ...this.warming, compiled: compile(this.warming) };
+  }
+
   cancel(): void {
     this.#timer?.cancel();
     this.#timer = null;

@@ -35,7 +35,22 @@ const deny = (name: string): JsonObject => ({
   policies: { [name]: { permissions: [{ any: true }], principals: [{ any: true }] } },
 });
 
+/** Each path with a key of the runtime, whose value is in configuration.ts; the default is the opposite. */
+const byRuntime = (key: string, percent: number): JsonObject => ({
+  match: {
+    prefix: `/${key}`,
+    runtime_fraction: { runtime_key: `oracle.${key}`, default_value: { numerator: percent } },
+  },
+  direct_response: { status: 200, body: { inline_string: key } },
+});
+const runtimeKeys = { always: 0, never: 100, over: 0, text: 100, million: 0, none: 100, absent: 100 } as const;
+
 export const settingGroups: readonly Group[] = [
+  {
+    name: 'runtime',
+    routes: Object.entries(runtimeKeys).map(([key, percent]) => byRuntime(key, percent)),
+    cases: Object.keys(runtimeKeys).map((key) => ({ name: key, send: get(`/${key}`) })),
+  },
   {
     name: 'via',
     manager: { via: 'myproxy', stream_idle_timeout: '5s' },
