@@ -82,6 +82,10 @@ export class FakeWorker implements WorkerRuntime, StreamHost {
     return name === 'app' ? this.#cluster : undefined;
   }
 
+  setEndpoints(endpoints: readonly EndpointSpec[]): void {
+    this.#cluster.setEndpoints({ cluster: 'app', endpoints });
+  }
+
   routes(): RouteTable {
     return this.#routes;
   }
