@@ -35,6 +35,8 @@ export interface ExecEnd {
 }
 
 const patienceMs = 15_000;
+/** A program has to start first, on a node that may be busy. */
+const execPatienceMs = 60_000;
 /** An agent's whole configuration has a few megabytes; a pod that sends more does not mean well. */
 const maxBytes = 64 * 1024 * 1024;
 
@@ -71,7 +73,8 @@ function within<T>(what: string, ms: number, work: Promise<T>, onLate: () => voi
 
 /** What a refused WebSocket says: `Unexpected server response: 403`. */
 function streamError(what: string, cause: unknown): ApiError {
-  const message = messageOf(cause);
+  // The library rejects with the event of a WebSocket, which is no Error.
+  const { message = messageOf(cause) } = (cause ?? {}) as { readonly message?: string };
   const status = Number(/server response: (\d{3})/.exec(message)?.[1] ?? 0);
   return cause instanceof ApiError ? cause : new ApiError(`${what}: ${message}`, { status, cause });
 }
@@ -116,7 +119,7 @@ export class PodStreams {
         }, reject);
     });
     try {
-      const status = await within(what, patienceMs, work, () => close?.());
+      const status = await within(what, execPatienceMs, work, () => close?.());
       return { exitCode: exitCodeOf(status), stdout: stdout.text(), stderr: stderr.text() };
     } catch (error) {
       throw streamError(what, error);
