@@ -64,6 +64,8 @@ const streamsBeforeSettings = 100;
 const closingMs = 1000;
 const goawayBytes = 8;
 const nothing = Buffer.alloc(0);
+/** Requests of one connection that are begun in a turn of the loop: some milliseconds' work. */
+const maxStreamsPerTurn = 100;
 
 export class Http2Connection implements StreamHandler, FrameSink, SenderOwner, KeepaliveOwner {
   readonly host: Http2Host;
@@ -111,6 +113,7 @@ export class Http2Connection implements StreamHandler, FrameSink, SenderOwner, K
   #receiveWindow: number;
   #unacknowledged = 0;
   #dataStream: Http2Stream | null = null;
+  #openedInTurn = 0;
   #reportedFrames = 0;
   #reportedControl = 0;
   #idleSinceMs: number;
@@ -238,6 +241,7 @@ export class Http2Connection implements StreamHandler, FrameSink, SenderOwner, K
   }
 
   onReadable(socket: Stream): void {
+    this.#openedInTurn = 0;
     for (;;) {
       const n = socket.read(readHeadroom, readCapacity);
       if (n <= 0) {
@@ -254,7 +258,27 @@ export class Http2Connection implements StreamHandler, FrameSink, SenderOwner, K
     const start = this.#prefaceLeft > 0 ? this.#preface(from, end) : from;
     if (this.closed) return;
     const error = this.#reader.read(start, end);
+    this.#afterFrames(error);
+  }
+
+  #afterFrames(error: number): void {
     if (error !== 0) this.#fail(error, this.#detail === '' ? 'malformed frame' : this.#detail);
+    else if (this.#reader.rested && !this.closed) this.#rest();
+  }
+
+  /** A burst of requests is begun piece by piece: the other connections come in between (CVE-2023-44487). */
+  get rests(): boolean {
+    return this.#openedInTurn >= maxStreamsPerTurn;
+  }
+
+  #rest(): void {
+    this.socket.pauseRead();
+    this.host.timers.after(0, () => {
+      if (this.closed) return;
+      this.#openedInTurn = 0;
+      this.#afterFrames(this.#reader.resume());
+      if (!this.closed && !this.#reader.rested) this.socket.resumeRead();
+    });
   }
 
   #preface(start: number, end: number): number {
@@ -579,6 +603,7 @@ export class Http2Connection implements StreamHandler, FrameSink, SenderOwner, K
       this.#resets.add(id);
       return this.#decode('ignored', b, start, end) ? 0 : errorCode.compressionError;
     }
+    this.#openedInTurn++;
     this.#guard.streamOpened();
     const refused = this.#streams.size >= this.options.maxConcurrentStreams;
     if (!this.#decode(refused || selfDependent ? 'ignored' : 'request', b, start, end)) {

@@ -1,19 +1,25 @@
 /**
  * Bytes to frames, however they are split. DATA is handed on as it arrives, without its padding; header blocks are
  * handed on whole, their CONTINUATIONs joined; other frames whole. Knows the form of frames, not their meaning.
- * Invariant: holds at most one incomplete frame (16 KiB) and one header block.
+ * Invariant: holds at most one incomplete frame (16 KiB) and one header block; while the sink rests, what one read
+ * brought besides.
  */
 
 import { slack } from '../http1/words.ts';
+import { readHeadroom } from '../net/stream.ts';
 import { defaultFrameBytes, errorCode, flag, frameHeaderBytes, frameType, readUint31 } from './frame.ts';
 
 /** Frames with END_HEADERS missing are joined up to this many, more only where larger heads are allowed. */
 const fewContinuations = 64;
+/** Where what was kept is worked off: with room in front, and for all of it behind. */
+const resumeAt = readHeadroom / 2;
 
 /** What hears of frames. Each returns an error code of the connection, or 0 to go on. */
 export interface FrameSink {
   /** The sink wants no more: reading stops, what is left is dropped. */
   readonly closed: boolean;
+  /** The sink has done enough for this turn: what is left is kept until `resume`. */
+  readonly rests: boolean;
   /** A DATA frame begins; `length` counts its padding (with the length byte) too, as flow control does. */
   onDataFrame(streamId: number, length: number, padding: number, endStream: boolean): number;
   /** Part of its payload in [start, end) of the read buffer; `last` ends the stream. */
@@ -68,6 +74,19 @@ export class FrameReader {
     return this.#stashed + this.#blockLength;
   }
 
+  /** The sink rests, and something waits for it: `resume` comes before the next `read`. */
+  rested = false;
+
+  /** Goes on with what was kept. An error code of the connection, or 0. */
+  resume(): number {
+    this.rested = false;
+    const end = resumeAt + this.#stashed;
+    this.#stash?.copy(this.#buffer, resumeAt, 0, this.#stashed);
+    this.#stashed = 0;
+    this.#stash = null;
+    return this.#frames(resumeAt, end);
+  }
+
   /**
    * Works off [from, end) of the read buffer, with what was left of the last time in front of it (at most 16 KiB). An
    * error code of the connection, or 0.
@@ -103,6 +122,11 @@ export class FrameReader {
     const sink = this.#sink;
     let p = start;
     while (!sink.closed) {
+      if (sink.rests && p < end) {
+        this.rested = true;
+        this.#needed = 0;
+        break;
+      }
       if (this.#inData) {
         const took = this.#data(p, end);
         if (took < 0) return -took;
