@@ -175,6 +175,14 @@ export class Agent {
     return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024;
   }
 
+  /** How long its workers were ready to run and got no processor, in milliseconds since their start. */
+  starvedMs(): number {
+    const tasks = `/proc/${this.#child.pid}/task`;
+    const read = (task: string, file: string): string => fs.readFileSync(`${tasks}/${task}/${file}`, 'utf8');
+    const workers = fs.readdirSync(tasks).filter((task) => read(task, 'comm').startsWith('worker-'));
+    return workers.reduce((sum, task) => sum + Number(read(task, 'schedstat').split(' ')[1]) / 1e6, 0);
+  }
+
   async admin(target: string, init: RequestInit = {}): Promise<{ readonly status: number; readonly body: string }> {
     const response = await fetch(`http://127.0.0.1:${this.adminPort}${target}`, init);
     return { status: response.status, body: await response.text() };
