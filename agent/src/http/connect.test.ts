@@ -1,6 +1,7 @@
 /** CONNECT: passed on to the upstream, or ended here and joined to a TCP connection; refused in every other way. */
 import test from 'ava';
 import type { HttpConnectionManagerSpec, RouteActionSpec, RouteSpec } from '../model/http.ts';
+import { readCapacity } from '../net/stream.ts';
 import { FakeWorker } from './testing/fake-worker.ts';
 import { prefixRoute, retrySpec, routeAction, routeConfig } from './testing/specs.ts';
 
@@ -122,12 +123,12 @@ test('ended here: back-pressure, and a failure that is passed on as one', (t) =>
   up.slow = true;
   client.feed('x'.repeat(200_000));
   t.true(client.readPaused);
-  t.true(up.maxQueued <= 65_536);
+  t.true(up.maxQueued <= readCapacity);
   for (let i = 0; i < 10; i++) up.unblock();
   client.slow = true;
   up.feed('y'.repeat(200_000));
   t.true(up.readPaused);
-  t.true(client.maxQueued <= 65_536 + 200);
+  t.true(client.maxQueued <= readCapacity + 200);
   client.fail('remote-reset');
   t.is(up.closed, 'reset');
   t.is(w.clusterStat('upstream_cx_active'), 0);

@@ -7,7 +7,7 @@
 
 import { addressOf } from '../sys/ffi.ts';
 import * as libc from '../sys/libc.ts';
-import { setResetOnClose, shutdownWrite, socketError } from '../sys/tcp.ts';
+import { setCork, setResetOnClose, shutdownWrite, socketError } from '../sys/tcp.ts';
 import { type TlsSession, tlsFailed, tlsWantRead, tlsWantWrite } from '../sys/tls-session.ts';
 import type { TimerHandle } from '../worker/runtime.ts';
 import type { Edge } from './edge.ts';
@@ -32,6 +32,8 @@ const turnBudgetBytes = 65_536;
 const flushDeadlineMs = 1000;
 
 const { in: IN, out: OUT, err: ERR, hup: HUP, rdhup: RDHUP, edge: EDGE } = libc.epoll;
+/** What one TLS record carries at most (RFC 8446 section 5.1). */
+const recordBytes = 16_384;
 const wholeCapacity = BigInt(readCapacity);
 const noSignal = 0x4000n; // MSG_NOSIGNAL
 const plainEvents = IN | OUT | RDHUP | EDGE;
@@ -305,7 +307,7 @@ export class SocketStream implements Stream, EventTarget, Resumable {
     if (n <= 0) return this.#tlsReadResult(tls, n);
     let total = n;
     // Records that lie decrypted or at hand come along, so that one write downstream carries them all.
-    while (total >= 8192 && capacity - total >= 16_384 && tls.hasPending) {
+    while (capacity - total >= recordBytes && tls.hasPending) {
       const more = tls.read(region.at(offset + total), BigInt(capacity - total));
       if (more <= 0) {
         if (more === tlsFailed || more === readEof) this.#readLater();
@@ -415,7 +417,16 @@ export class SocketStream implements Stream, EventTarget, Resumable {
     return -1;
   }
 
+  /** OpenSSL writes record by record: corked, they leave as one, which spares both ends a packet for each. */
   #sendTls(tls: TlsSession, address: bigint, length: number): number {
+    if (length <= recordBytes) return this.#sendRecords(tls, address, length);
+    setCork(this.#handle, true);
+    const sent = this.#sendRecords(tls, address, length);
+    if (this.#open) setCork(this.#handle, false);
+    return sent;
+  }
+
+  #sendRecords(tls: TlsSession, address: bigint, length: number): number {
     let sent = 0;
     while (sent < length) {
       const n = tls.write(sent === 0 ? address : address + BigInt(sent), libc.big(length - sent));

@@ -15,7 +15,8 @@ export const readError = -2;
  * The headroom holds the largest head that may be configured (8192 KiB); pages that are never touched cost nothing.
  */
 export const readHeadroom = 8192 * 1024;
-export const readCapacity = 65_536;
+/** Five full TLS records, or a body of 64 KiB with its head: the usual large answer is read and written once. */
+export const readCapacity = 81_920;
 export const readTailroom = 16_384;
 
 export type CloseReason =

@@ -5,6 +5,7 @@ export const tlsMethod = bindPointer('TLS_method', 2);
 export const ctxNew = bindPointer('SSL_CTX_new', 2);
 export const ctxFree = bindVoid('SSL_CTX_free', 2);
 export const ctxCtrl = bindInt('SSL_CTX_ctrl', 4);
+export const ctxSetReadBuffer = bindVoid('SSL_CTX_set_default_read_buffer_len', 2);
 export const ctxSetOptions = bindPointer('SSL_CTX_set_options', 2);
 export const ctxSetNumTickets = bindInt('SSL_CTX_set_num_tickets', 2);
 export const ctxSetVerify = bindVoid('SSL_CTX_set_verify', 3);

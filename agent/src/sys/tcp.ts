@@ -147,6 +147,11 @@ export function setResetOnClose(handle: bigint): void {
   libc.setsockopt(handle, SOL_SOCKET, 13n, optionAddress, 8n); // SO_LINGER {on, 0 s}
 }
 
+/** Held back from now on, until all of it can go in as few segments as possible; or let go. */
+export function setCork(handle: bigint, corked: boolean): void {
+  setInt(handle, IPPROTO_TCP, 3n, corked ? 1 : 0);
+}
+
 /** FIN. */
 export function shutdownWrite(handle: bigint): void {
   libc.shutdown(handle, 1n);

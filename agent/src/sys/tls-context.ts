@@ -37,6 +37,8 @@ const ciphers12 =
   'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:' +
   'ECDHE-RSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384';
 
+/** Five full records, what the loop reads at once; held only while bytes are in it (RELEASE_BUFFERS). */
+const readBufferBytes = 82_432n;
 const modes = 1n | 2n | 16n; // PARTIAL_WRITE | MOVING_WRITE_BUFFER | RELEASE_BUFFERS
 /**
  * NO_TICKET, NO_COMPRESSION, the server's preference, NO_RENEGOTIATION, and no certificate compression in either
@@ -155,6 +157,7 @@ function setProtocol(ctx: bigint, material: TlsMaterial): void {
   ssl.ctxCtrl(ctx, ssl.ctrl.maxVersion, versions[material.maxVersion], 0n);
   ssl.ctxCtrl(ctx, ssl.ctrl.mode, modes, 0n);
   ssl.ctxCtrl(ctx, ssl.ctrl.readAhead, 1n, 0n);
+  ssl.ctxSetReadBuffer(ctx, readBufferBytes);
   ssl.ctxCtrl(ctx, ssl.ctrl.sessionCacheMode, 0n, 0n);
   ssl.ctxSetOptions(ctx, options);
   ssl.ctxSetNumTickets(ctx, 0n);
