@@ -2,7 +2,7 @@
  * Objects of an API server. Invariant: nothing is told before every kind has been listed once, since half a world
  * would take configuration away from agents; afterwards what was read stays until the server says otherwise.
  */
-import { isRecord, type KubeObject, type LoadedObject, objectKey, type Watch } from '@chainmail/kube';
+import { isRecord, type KindName, type KubeObject, type LoadedObject, objectKey, type Watch } from '@chainmail/kube';
 import { type ApiClient, Reflector, type ReflectorFigures } from '@chainmail/kube/cluster';
 import type { Clock, Logger, Timer } from '@chainmail/runtime';
 import { kept } from './kept-fields.ts';
@@ -39,17 +39,25 @@ interface Entry {
 
 const chainmail = '/apis/chainmail.dev/v1alpha1';
 
-/** Kinds by the path of their list. A pod that has ended is in no world: the server need not send it. */
-const lists = [
-  { path: '/api/v1/namespaces' },
-  { path: '/api/v1/pods', fieldSelector: 'status.phase!=Succeeded,status.phase!=Failed' },
-  { path: '/api/v1/services' },
-  { path: '/apis/discovery.k8s.io/v1/endpointslices' },
-  { path: '/apis/gateway.networking.k8s.io/v1/httproutes' },
-  { path: `${chainmail}/meshpolicies` },
-  { path: `${chainmail}/securitypolicies` },
-  { path: `${chainmail}/backendtrafficpolicies` },
-] as const;
+/** Kinds that others read: no part of the configuration, so they are not watched. */
+type Unread = 'ServiceAccount' | 'ConfigMap' | 'Deployment';
+
+interface List {
+  readonly path: string;
+  readonly fieldSelector?: string;
+}
+
+/** Where each kind is listed. A pod that has ended is in no world: the server need not send it. */
+const lists: Readonly<Record<Exclude<KindName, Unread>, List>> = {
+  Namespace: { path: '/api/v1/namespaces' },
+  Pod: { path: '/api/v1/pods', fieldSelector: 'status.phase!=Succeeded,status.phase!=Failed' },
+  Service: { path: '/api/v1/services' },
+  EndpointSlice: { path: '/apis/discovery.k8s.io/v1/endpointslices' },
+  HTTPRoute: { path: '/apis/gateway.networking.k8s.io/v1/httproutes' },
+  MeshPolicy: { path: `${chainmail}/meshpolicies` },
+  SecurityPolicy: { path: `${chainmail}/securitypolicies` },
+  BackendTrafficPolicy: { path: `${chainmail}/backendtrafficpolicies` },
+};
 
 /** Changes that come together are told together. */
 const settleMs = 20;
@@ -89,23 +97,16 @@ export function kubeSource(options: KubeSourceOptions): KubeSource {
   const { client, clock, log } = options;
   const random = options.random === undefined ? {} : { random: options.random };
   let onChange = (): void => {};
-  const reflectors = lists.map(
-    (list) =>
-      new Reflector<Entry>({
-        ...{ client, clock, log, isSame, project: entryOf, ...random, ...list },
-        onChange: () => onChange(),
-      }),
+  const byKind = new Map(
+    Object.entries(lists).map(([kind, list]) => {
+      const common = { client, clock, log, isSame, project: entryOf, ...random, ...list };
+      return [kind, new Reflector<Entry>({ ...common, onChange: () => onChange() })];
+    }),
   );
-  const byKind = new Map(lists.map(({ path }, i) => [path.split('/').at(-1) ?? '', reflectors[i]]));
-  const resourceOf: Readonly<Record<string, string>> = {
-    HTTPRoute: 'httproutes',
-    MeshPolicy: 'meshpolicies',
-    SecurityPolicy: 'securitypolicies',
-    BackendTrafficPolicy: 'backendtrafficpolicies',
-  };
+  const reflectors = [...byKind.values()];
   const entry = (key: string): Entry | undefined => {
     const [kind = '', ...name] = key.split('/');
-    return byKind.get(resourceOf[kind] ?? '')?.get(name.join('/'));
+    return byKind.get(kind)?.get(name.join('/'));
   };
   return {
     start(tell): Watch {
@@ -136,6 +137,6 @@ export function kubeSource(options: KubeSourceOptions): KubeSource {
       found.version = version;
       found.status = status;
     },
-    figures: () => Object.fromEntries([...byKind].flatMap(([name, r]) => (r === undefined ? [] : [[name, r.figures]]))),
+    figures: () => Object.fromEntries([...byKind].map(([kind, r]) => [kind, r.figures])),
   };
 }
