@@ -177,6 +177,28 @@ test('the CA is down: retries with back-off, alarm at a quarter, nothing after e
   t.is(identity.current(), material);
 });
 
+test('before the first certificate it asks at least every five seconds', async (t) => {
+  const { clock, ca, identity, next } = await setUp();
+  ca.failure = new Error('connection refused');
+  const first = next('renewal-failed');
+  identity.start();
+  let delay = ((await first) as { retryInMs: number }).retryInMs;
+  for (let i = 0; i < 12; i++) {
+    await settle();
+    const failed = next('renewal-failed');
+    clock.advance(delay);
+    delay = ((await failed) as { retryInMs: number }).retryInMs;
+    t.true(delay <= 5 * second);
+  }
+  t.true(delay >= 2 * second, 'and no more often once the CA has been away for a while');
+  await settle();
+  ca.failure = undefined;
+  const rotated = next('rotated');
+  clock.advance(delay);
+  await rotated;
+  t.not(identity.current(), undefined);
+});
+
 test('expiry is a matter of the clock alone: no timer has to fire for it', async (t) => {
   const { ca, identity, clock } = await setUp();
   identity.start();

@@ -36,6 +36,8 @@ const renewAtShare = 0.5;
 const renewJitterShare = 0.1;
 const alarmShare = 0.25;
 const backoff = { baseMs: 500, maxMs: 30_000 } as const;
+/** Until the first certificate nothing works yet, and a pod that starts before the CA should not wait much longer than it. */
+const firstBackoff = { baseMs: 250, maxMs: 5_000 } as const;
 /** A signer that has not answered by then has failed. */
 const signTimeoutMs = 20_000;
 /** Timers look at the wall clock at least this often: a suspended machine's timers stand still, its certificates age. */
@@ -61,7 +63,7 @@ export class WorkloadIdentity {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
-    this.#backoff = new Backoff({ ...backoff, random: this.#random });
+    this.#backoff = new Backoff({ ...firstBackoff, random: this.#random });
   }
 
   /** The material now, or undefined when none is held yet or it has expired: then nothing may be presented. */
