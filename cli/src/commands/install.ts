@@ -15,7 +15,7 @@ import { stringify } from 'yaml';
 import { connect } from '../cluster/kubeconfig.ts';
 import { clusterFlags, durationFlag } from '../flags.ts';
 import { readInstalled } from '../install/record.ts';
-import { applyStage, deploymentsOf, stages, waitForRollouts } from '../install/steps.ts';
+import { applyStage, deploymentsOf, stages, waitForRollouts, waitForWebhooks } from '../install/steps.ts';
 import { givenValues, valuesFlags } from '../install/values-flags.ts';
 
 function printed(objects: readonly InstallObject[], format: string | undefined): string {
@@ -70,7 +70,9 @@ export default class Install extends Command {
     for (const stage of stages(objects)) await applyStage(api, stage, { force: flags.force }, say);
     if (!flags.wait) return say('applied; meshctl check --wait tells when it stands');
     say('waiting until it is ready:');
-    await waitForRollouts(api, deploymentsOf(objects), { clock: systemClock, timeoutMs: flags.timeout }, say);
+    const patience = { clock: systemClock, timeoutMs: flags.timeout };
+    await waitForRollouts(api, deploymentsOf(objects), patience, say);
+    await waitForWebhooks(api, patience, say);
     say('\nChainmail is installed. Label a namespace, and its new pods get an agent:');
     say('  kubectl label namespace NAME chainmail.dev/inject=enabled');
     api.close();

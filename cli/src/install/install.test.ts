@@ -17,7 +17,7 @@ import test from 'ava';
 import { applyObject } from '../cluster/apply.ts';
 import { pathOf } from '../cluster/paths.ts';
 import { readInstalled } from './record.ts';
-import { applyStage, deploymentsOf, stages, waitForRollouts } from './steps.ts';
+import { applyStage, deploymentsOf, stages, waitForRollouts, waitForWebhooks } from './steps.ts';
 import { givenValues } from './values-flags.ts';
 
 const objects = renderInstall(defaultInstallValues);
@@ -103,6 +103,22 @@ test('waiting ends when every Deployment stands, and at the deadline says what h
   const said: string[] = [];
   await waitForRollouts(api, ['chainmail-ca'], { clock, timeoutMs: 0 }, (l) => said.push(l));
   t.deepEqual(said, ['  √ chainmail-ca: 2 of 2 pods ready']);
+});
+
+test('an installation is not ready before the API server trusts the injector', async (t) => {
+  const { api, fake } = await server(t);
+  const put = (caBundle: string): void => {
+    fake.put('/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/chainmail-injector', {
+      ...{ apiVersion: 'admissionregistration.k8s.io/v1', kind: 'MutatingWebhookConfiguration' },
+      metadata: { name: 'chainmail-injector' },
+      webhooks: [{ name: 'a', clientConfig: { caBundle } }],
+    });
+  };
+  put('');
+  const patience = { clock: new ManualClock(), timeoutMs: 0 };
+  await t.throwsAsync(waitForWebhooks(api, patience, quiet), { code: 'INSTALL_NOT_READY', message: /caBundle/ });
+  put('YQ==');
+  await t.notThrowsAsync(waitForWebhooks(api, patience, quiet));
 });
 
 test('values: files in order, then --set, each over the one before', (t) => {

@@ -1,8 +1,9 @@
 /** Applying an installation step by step, saying what is done, and waiting until it stands. */
 import type { ApiClient } from '@chainmail/kube/cluster';
-import { type InstallObject, objectName, partLabel } from '@chainmail/manifests';
+import { type InstallObject, objectName, partLabel, webhookConfiguration } from '@chainmail/manifests';
 import { type Clock, UserError } from '@chainmail/runtime';
 import { type ApplyOptions, applyObject, type Change } from '../cluster/apply.ts';
+import { objectPath } from '../cluster/paths.ts';
 import { rollouts } from '../cluster/rollout.ts';
 
 export interface Stage {
@@ -59,6 +60,7 @@ export interface Patience {
 }
 
 const lookEveryMs = 1000;
+const pause = (clock: Clock): Promise<void> => new Promise((done) => clock.after(lookEveryMs, done));
 
 /** Says each change of a Deployment's state. @throws UserError INSTALL_NOT_READY with what holds the pods up */
 export async function waitForRollouts(
@@ -83,6 +85,27 @@ export async function waitForRollouts(
         hint: 'everything is applied and goes on starting; meshctl check tells when it stands',
       });
     }
-    await new Promise<void>((done) => clock.after(lookEveryMs, done));
+    await pause(clock);
   }
+}
+
+interface Webhooks {
+  readonly webhooks?: readonly { readonly clientConfig?: { readonly caBundle?: string } }[];
+}
+
+/** Until the injector has told the API server whom to trust: before that, pods of labelled namespaces are refused. */
+export async function waitForWebhooks(api: ApiClient, { clock, timeoutMs }: Patience, say: Say): Promise<void> {
+  const end = clock.now() + timeoutMs;
+  const path = objectPath('MutatingWebhookConfiguration', webhookConfiguration);
+  for (;;) {
+    const { webhooks = [] } = ((await api.get(path)) ?? {}) as Webhooks;
+    if (webhooks.length > 0 && webhooks.every((w) => (w.clientConfig?.caBundle ?? '') !== '')) break;
+    if (clock.now() >= end) {
+      throw new UserError('INSTALL_NOT_READY', 'the injector has not written the caBundle of its webhooks', {
+        hint: 'meshctl logs injector; until it has, pods of labelled namespaces are refused',
+      });
+    }
+    await pause(clock);
+  }
+  say('  √ the API server trusts the injector');
 }

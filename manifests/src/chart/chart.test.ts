@@ -54,14 +54,14 @@ function evaluated(template: string, values: InstallValues): string {
   );
 }
 
-/** By name, with the record's values read, since the chart writes them as JSON. */
+/** By name. The chart writes down all values, install those beyond the defaults: compared as what they come to. */
 function byName(objects: readonly unknown[]): Readonly<Record<string, unknown>> {
   return Object.fromEntries(
     objects.map((o) => {
       const object = structuredClone(o) as { kind: string; metadata: { name: string }; data?: Record<string, unknown> };
       const { kind, metadata, data } = object;
       if (metadata.name === 'chainmail-install' && data !== undefined)
-        data['values.yaml'] = parse(String(data['values.yaml']));
+        data['values.yaml'] = installValues(parse(String(data['values.yaml'])));
       return [`${kind} ${metadata.name}`, object];
     }),
   );

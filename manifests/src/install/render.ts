@@ -7,11 +7,11 @@ import { networkPolicies } from './network-policies.ts';
 import { type InstallObject, metaLabels } from './object.ts';
 import { injectorConfigMap, programs } from './programs.ts';
 import { programRights, userRights } from './rbac.ts';
-import { type InstallValues, imageOf, meshVersion } from './values.ts';
+import { type InstallValues, imageOf, meshVersion, valuesBeyondDefaults } from './values.ts';
 import { webhooks } from './webhook.ts';
 import { workload } from './workload.ts';
 
-/** Where an installation keeps what it was made from: `meshctl upgrade` begins with it. */
+/** Where an installation keeps what it was made from beyond the defaults: `meshctl upgrade` begins with it. */
 export const installRecord = { name: 'chainmail-install', valuesKey: 'values.yaml', versionKey: 'version' } as const;
 
 function configMap(name: string, part: 'base' | 'injector', data: Readonly<Record<string, string>>): InstallObject {
@@ -55,7 +55,7 @@ export function renderInstall(values: InstallValues): readonly InstallObject[] {
   const settings = injectorSettings(values);
   const record = {
     [installRecord.versionKey]: meshVersion,
-    [installRecord.valuesKey]: stringify(values, { aliasDuplicateObjects: false }),
+    [installRecord.valuesKey]: stringify(valuesBeyondDefaults(values), { aliasDuplicateObjects: false }),
   };
   return [
     systemNamespace(),

@@ -1,7 +1,7 @@
 import { UserError } from '@chainmail/runtime';
 import test from 'ava';
 import { parseSet } from './set-flags.ts';
-import { defaultInstallValues, imageOf, installValues, mergeValues } from './values.ts';
+import { defaultInstallValues, imageOf, installValues, mergeValues, valuesBeyondDefaults } from './values.ts';
 
 const messageOf = (given: unknown): string => {
   try {
@@ -51,6 +51,17 @@ test('an image is the registry with the tag, or the one that is named', (t) => {
   const values = installValues({ image: { registry: 'r.example/x', tag: 't' }, ca: { image: 'other/ca:9' } });
   t.is(imageOf(values, 'control'), 'r.example/x/control:t');
   t.is(imageOf(values, 'ca'), 'other/ca:9');
+});
+
+test('only what is no default is written down, and gives the same values again', (t) => {
+  t.deepEqual(valuesBeyondDefaults(defaultInstallValues), {});
+  const given = {
+    image: { tag: '9' },
+    control: { replicas: 3, nodeSelector: { pool: 'a' }, resources: { limits: { memory: '1Gi' } } },
+    networkPolicies: { apiServerPorts: [6443] },
+  };
+  t.deepEqual(valuesBeyondDefaults(installValues(given)), given);
+  t.deepEqual(installValues(valuesBeyondDefaults(installValues(given))), installValues(given));
 });
 
 test('--set: paths, types, escaped dots', (t) => {

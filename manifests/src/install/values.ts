@@ -2,6 +2,8 @@
  * What an installation decides, typed, with a default for everything. One truth for `meshctl install`, the Helm chart's
  * values.yaml and its JSON schema. Unknown and wrong values are refused with their path and what to write instead.
  */
+
+import { isDeepStrictEqual } from 'node:util';
 import {
   bool,
   checked,
@@ -176,6 +178,19 @@ export function mergeValues(base: unknown, over: unknown): unknown {
   if (!isPlain(base) || !isPlain(over)) return over;
   const keys = new Set([...Object.keys(base), ...Object.keys(over)]);
   return Object.fromEntries([...keys].map((k) => [k, mergeValues(base[k], over[k])]));
+}
+
+/**
+ * What of the values is not a default. An installation writes down this, not the whole: the defaults of a newer
+ * meshctl, its image tag first of all, must come through in an upgrade.
+ */
+export function valuesBeyondDefaults(values: unknown, defaults: unknown = defaultInstallValues): unknown {
+  if (!isPlain(values) || !isPlain(defaults)) return values;
+  const kept = Object.entries(values).flatMap(([name, value]) => {
+    if (isDeepStrictEqual(value, defaults[name])) return [];
+    return [[name, valuesBeyondDefaults(value, defaults[name])]];
+  });
+  return Object.fromEntries(kept);
 }
 
 function refused(problems: readonly string[]): UserError {
