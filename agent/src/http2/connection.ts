@@ -257,8 +257,7 @@ export class Http2Connection implements StreamHandler, FrameSink, SenderOwner, K
   received(from: number, end: number): void {
     const start = this.#prefaceLeft > 0 ? this.#preface(from, end) : from;
     if (this.closed) return;
-    const error = this.#reader.read(start, end);
-    this.#afterFrames(error);
+    this.#afterFrames(this.#read(start, end));
   }
 
   #afterFrames(error: number): void {
@@ -276,9 +275,31 @@ export class Http2Connection implements StreamHandler, FrameSink, SenderOwner, K
     this.host.timers.after(0, () => {
       if (this.closed) return;
       this.#openedInTurn = 0;
-      this.#afterFrames(this.#reader.resume());
+      this.#afterFrames(this.#resume());
       if (!this.closed && !this.#reader.rested) this.socket.resumeRead();
     });
+  }
+
+  #read(start: number, end: number): number {
+    try {
+      return this.#reader.read(start, end);
+    } finally {
+      this.#releaseBuffer();
+    }
+  }
+
+  #resume(): number {
+    try {
+      return this.#reader.resume();
+    } finally {
+      this.#releaseBuffer();
+    }
+  }
+
+  /** Nobody keeps a hold of the read buffer beyond the work on what was read. */
+  #releaseBuffer(): void {
+    this.host.source = null;
+    this.host.flushDirect();
   }
 
   #preface(start: number, end: number): number {
@@ -578,6 +599,7 @@ export class Http2Connection implements StreamHandler, FrameSink, SenderOwner, K
 
   onHeaderBlock(id: number, endStream: boolean, selfDependent: boolean, b: Buffer, start: number, end: number): number {
     if (!this.#gotSettings || (id & 1) === 0) return errorCode.protocolError;
+    this.host.flushDirect();
     if (end > start) this.#guard.frame(false);
     const stream = this.#streams.get(id);
     if (stream !== null) return this.#nextBlock(stream, endStream, b, start, end);
@@ -731,7 +753,11 @@ export class Http2Connection implements StreamHandler, FrameSink, SenderOwner, K
     }
     const { id } = stream;
     if (last) stream.remoteClosed = true;
+    const { host } = this;
+    if (host.direct !== null && host.directSource !== stream) host.flushDirect();
+    host.source = stream;
     stream.events.onData(stream, start, end, last);
+    host.source = null;
     if (stream.id !== id) return 0;
     if (stream.readPaused) stream.held += length;
     else {
@@ -755,6 +781,7 @@ export class Http2Connection implements StreamHandler, FrameSink, SenderOwner, K
   // ---- other frames
 
   onFrame(type: number, flags: number, id: number, b: Buffer, start: number, end: number): number {
+    this.host.flushDirect();
     if (!this.#gotSettings && (type !== frameType.settings || (flags & flag.ack) !== 0)) return errorCode.protocolError;
     switch (type) {
       case frameType.priority:

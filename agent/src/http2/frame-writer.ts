@@ -1,14 +1,19 @@
 /**
  * Frames to the socket: they are appended to a chunk, which is written when it is full or the turn ends. Consecutive
- * DATA of one stream becomes one frame, and END_STREAM is set in a frame that is still here.
+ * DATA of one stream becomes one frame, and END_STREAM is set in a frame that is still here. Large DATA that was just
+ * received is not copied: its header goes in front of it in the read buffer, and frames that lie together go out in one
+ * write, before anything else happens to that buffer (Http2Host.flushDirect).
  * Invariant: a chunk is held only while there is something in it; frames are counted until the socket has taken them.
  */
 
 import { copyWords } from '../http1/words.ts';
 import type { Stream } from '../net/stream.ts';
 import { defaultFrameBytes, flag, frameHeaderBytes, frameType, writeFrameHeader, writeUint32 } from './frame.ts';
-import { chunkBytes, type Http2Host, type OutChunk } from './host.ts';
+import { chunkBytes, type DirectWriter, type Http2Host, type OutChunk } from './host.ts';
 
+/** Received DATA of at least this many bytes is written from where it lies; what may go in front of it. */
+const directBytes = 8192;
+const mostPrepended = 2048;
 /** Above this a native call is cheaper than a loop. */
 const longCopy = 256;
 /** Of any byte array, since bodies need not be Buffers. */
@@ -17,7 +22,7 @@ const copyBuffer = Buffer.prototype.copy;
 /** A DATA frame is not begun in less room than this. */
 const smallestRoom = 1024;
 
-export class FrameWriter {
+export class FrameWriter implements DirectWriter {
   /** Frames, and control frames among them, that the socket has not taken. */
   frames = 0;
   controlFrames = 0;
@@ -33,6 +38,11 @@ export class FrameWriter {
   #openId = 0;
   #openAt = 0;
   #openLength = 0;
+  /** Where it lies: the chunk's buffer, or the read buffer. */
+  #openIn: Buffer | null = null;
+  /** The range of the read buffer that is still to be written. */
+  #directStart = 0;
+  #directEnd = 0;
 
   constructor(host: Http2Host, socket: Stream) {
     this.#host = host;
@@ -55,6 +65,7 @@ export class FrameWriter {
 
   /** Position of at least `bytes` of room (at most a chunk) for a frame; to be followed by `wrote`. */
   room(bytes: number): number {
+    if (this.#host.direct === this) this.#host.flushDirect();
     this.#openId = 0;
     if (this.#chunk !== null && this.#limit - this.#at < bytes) this.flush();
     if (this.#chunk === null) this.#begin();
@@ -76,6 +87,7 @@ export class FrameWriter {
 
   /** Hands everything to the socket, which queues what it cannot send. */
   flush(): void {
+    if (this.#host.direct === this) this.#host.flushDirect();
     const chunk = this.#chunk;
     if (chunk === null) return;
     this.#chunk = null;
@@ -93,6 +105,7 @@ export class FrameWriter {
 
   /** Drops what was not written. */
   discard(): void {
+    if (this.#host.direct === this) this.#host.flushDirect();
     if (this.#chunk === null) return;
     this.#host.giveChunk(this.#chunk);
     this.#chunk = null;
@@ -130,6 +143,16 @@ export class FrameWriter {
 
   /** Appends at most [start, end) as DATA: how much of it, 0 when the socket is blocked. */
   data(streamId: number, b: Uint8Array, start: number, end: number): number {
+    const host = this.#host;
+    if (
+      b === host.readBuffer &&
+      host.source !== null &&
+      end - start >= directBytes &&
+      end - start <= defaultFrameBytes
+    ) {
+      return this.#direct(streamId, start, end);
+    }
+    if (host.direct === this) host.flushDirect();
     let length = end - start;
     if (this.#openId === streamId && this.#openLength < defaultFrameBytes && this.#at < this.#limit) {
       length = Math.min(length, defaultFrameBytes - this.#openLength, this.#limit - this.#at);
@@ -144,15 +167,56 @@ export class FrameWriter {
       if (this.blocked) return 0;
       if (this.#chunk === null) this.#begin();
       length = Math.min(length, defaultFrameBytes, this.#limit - this.#at - frameHeaderBytes);
-      writeFrameHeader(this.buffer, this.#at, length, frameType.data, 0, streamId);
-      this.#openId = streamId;
-      this.#openAt = this.#at;
-      this.#openLength = length;
-      this.wrote(this.#at + frameHeaderBytes);
-      this.dataFrames++;
+      this.#open(streamId, this.buffer, this.#at, length);
+      this.#at += frameHeaderBytes;
     }
     this.#append(b, start, length);
     return length;
+  }
+
+  /** Begins a DATA frame whose end may still be set. */
+  #open(streamId: number, b: Buffer, at: number, length: number): void {
+    writeFrameHeader(b, at, length, frameType.data, 0, streamId);
+    this.#openId = streamId;
+    this.#openIn = b;
+    this.#openAt = at;
+    this.#openLength = length;
+    this.frames++;
+    this.dataFrames++;
+  }
+
+  /** [start, end) of the read buffer as one frame, in place. */
+  #direct(streamId: number, start: number, end: number): number {
+    const host = this.#host;
+    const at = start - frameHeaderBytes;
+    if (host.direct !== this || this.#directEnd !== at) {
+      host.flushDirect();
+      if (this.pendingBytes > mostPrepended) this.flush();
+      if (this.blocked) return 0;
+      this.#directStart = at - this.#prepend(at);
+      host.direct = this;
+      host.directSource = host.source;
+    }
+    this.#open(streamId, host.readBuffer, at, end - start);
+    this.#directEnd = end;
+    return end - start;
+  }
+
+  /** Moves what waits in the chunk to the bytes in front of `end` of the read buffer; how much. */
+  #prepend(end: number): number {
+    const chunk = this.#chunk;
+    if (chunk === null) return 0;
+    const length = this.#at - chunk.start;
+    copyWords(chunk.view, chunk.start, this.#host.readView, end - length, length);
+    this.#chunk = null;
+    this.#host.giveChunk(chunk);
+    return length;
+  }
+
+  writeDirect(): void {
+    this.#openId = 0;
+    this.#socket.write(this.#host.readBuffer, this.#directStart, this.#directEnd);
+    if (this.#chunk === null && this.#socket.queued === 0) this.drained();
   }
 
   #append(b: Uint8Array, start: number, length: number): void {
@@ -166,8 +230,8 @@ export class FrameWriter {
 
   /** Ends the stream: in its last DATA frame while that is here, otherwise with an empty one. */
   endStream(streamId: number): void {
-    if (this.#openId === streamId) {
-      this.buffer[this.#openAt + 4] = flag.endStream;
+    if (this.#openId === streamId && this.#openIn !== null) {
+      this.#openIn[this.#openAt + 4] = flag.endStream;
       this.#openId = 0;
       return;
     }

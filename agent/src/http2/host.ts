@@ -35,6 +35,11 @@ export interface Settled {
   onFault(): void;
 }
 
+/** Writes a range of the read buffer that it has put a frame header in front of. */
+export interface DirectWriter {
+  writeDirect(): void;
+}
+
 export interface Http2HostOptions {
   /** readHeadroom + readCapacity + readTailroom bytes, as of net/stream.ts. */
   readonly readBuffer: Buffer;
@@ -55,6 +60,11 @@ export class Http2Host {
   readonly assembly: HeadAssembly = new HeadAssembly({ maxBytes: 0, maxHeaders: 0 });
   /** Where heads are decoded to: valid while the callback runs that it is given to. */
   head: Head = new Head();
+  /** The stream whose data is being handed out: only then may it be written from where it lies. */
+  source: Http2Stream | null = null;
+  /** Who has yet to write a range of the read buffer, and the stream it came from. */
+  direct: DirectWriter | null = null;
+  directSource: Http2Stream | null = null;
   readonly #defer: (work: () => void) => void;
   readonly #chunks: OutChunk[] = [];
   readonly #streams: Http2Stream[] = [];
@@ -79,6 +89,15 @@ export class Http2Host {
     const { head } = this;
     this.head = spare;
     return head;
+  }
+
+  /** To be called before anything else may write to the read buffer, or read into it. */
+  flushDirect(): void {
+    const { direct } = this;
+    if (direct === null) return;
+    this.direct = null;
+    this.directSource = null;
+    direct.writeDirect();
   }
 
   takeChunk(): OutChunk {
