@@ -3,6 +3,6 @@ export default {
   files: ['cluster/**/*.test.ts'],
   extensions: ['ts'],
   nodeArguments: ['--no-warnings'],
-  timeout: '5m',
+  timeout: '15m',
   concurrency: 1,
 };

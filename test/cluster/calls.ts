@@ -20,6 +20,17 @@ export async function call(
   return JSON.parse(stdout);
 }
 
+/** Once requests from there are answered with 200: what Kubernetes knows agents know a moment later. */
+export async function answered(
+  cluster: Cluster,
+  from: { readonly namespace: string; readonly pod: string },
+  url: string,
+): Promise<void> {
+  const seen = cluster.start(from.namespace, from.pod, 'app', ['node', '/app/observe.ts', url]);
+  await seen.line((line) => line.endsWith(' 200'), 60_000);
+  await seen.finish();
+}
+
 /** What `load.ts` tells at its end. */
 export interface LoadReport {
   readonly sent: number;

@@ -11,6 +11,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { groundOf, restartApiServer } from './bed/up.ts';
 import { type Kind, KubeApi, type KubeObject } from './kube-api.ts';
 
 export interface CommandResult {
@@ -122,6 +123,11 @@ export class Cluster {
     const kubectl = [`--kubeconfig=${this.kubeconfig}`, 'exec', '-i', '-n', namespace, pod, '-c', container, '--'];
     const child = spawn(path.join(this.#work, 'bin/kubectl'), [...kubectl, ...command], { stdio: 'pipe' });
     return follow(child);
+  }
+
+  /** The API server is killed and comes back; everything that watched it has lost its watch. */
+  restartApiServer(): Promise<void> {
+    return restartApiServer(groundOf(this.#work));
   }
 
   /** A path on the node as this process sees it; below /var/lib. */

@@ -1,7 +1,7 @@
 /** Programs that nobody here wrote, meshed as they are: podinfo, redis, PostgreSQL. */
 import test from 'ava';
 import { testImages } from './bed/images.ts';
-import { call } from './calls.ts';
+import { answered, call } from './calls.ts';
 import { connect, Undo } from './cluster.ts';
 import { installed, meshed } from './mesh.ts';
 import { deployment, idle, meshPolicy, pod, service } from './workloads.ts';
@@ -68,6 +68,7 @@ test.before(async () => {
   );
   await Promise.all(['podinfo', 'redis', 'postgres'].map((name) => cluster.available(home, name)));
   await Promise.all(['client', 'psql'].map((name) => cluster.ready(home, name)));
+  await answered(cluster, { namespace: home, pod: 'client' }, 'http://podinfo:9898/api/info');
 });
 test.after.always(() => undo.run());
 

@@ -1,7 +1,11 @@
 /** Decisions, changes and refusals of injection, each through the API server's own admission chain (a dry run creates nothing). */
+import https from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { containers, system, volumes } from '@chainmail/runtime';
 import test from 'ava';
-import { connect, kinds, Undo } from './cluster.ts';
+import { plan } from './bed/address-plan.ts';
+import { selfSigned } from './certificate.ts';
+import { connect, kinds, type Teardown, Undo } from './cluster.ts';
 import type { KubeObject } from './kube-api.ts';
 import { installed, meshed } from './mesh.ts';
 import { app, type Fields, idle, type PodShape, pod } from './workloads.ts';
@@ -251,4 +255,54 @@ test('an update is left alone', async (t) => {
   await cluster.api.create(bare, home);
   const changed = await cluster.api.patch(kinds.Pod, home, 'late', { metadata: { labels: { [label]: 'enabled' } } });
   t.false(isInjected(changed));
+});
+
+/** What other meshes and vendors do: a webhook that comes after ours and adds a container with a probe. */
+async function otherWebhook(t: Teardown, namespace: string): Promise<void> {
+  const { key, cert } = selfSigned(`IP:${plan.nodeIp}`);
+  const added = { name: 'added', image: app['image'], livenessProbe: { httpGet: { path: '/healthz', port: 8080 } } };
+  const server = https.createServer({ key, cert }, (request, response) => {
+    let text = '';
+    request.setEncoding('utf8').on('data', (chunk) => (text += chunk));
+    request.on('end', () => {
+      const { uid, object } = JSON.parse(text).request;
+      const there = object.spec.containers.some((c: Fields) => c['name'] === 'added');
+      const patch = Buffer.from(JSON.stringify(there ? [] : [{ op: 'add', path: '/spec/containers/-', value: added }]));
+      const answer = { uid, allowed: true, patchType: 'JSONPatch', patch: patch.toString('base64') };
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response: answer }));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, plan.nodeIp, resolve));
+  t.teardown(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const name = `zz-${namespace}`;
+  await cluster.api.create({
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'MutatingWebhookConfiguration',
+    metadata: { name },
+    webhooks: [
+      {
+        name: 'zz.other.example',
+        admissionReviewVersions: ['v1'],
+        sideEffects: 'None',
+        clientConfig: { url: `https://${plan.nodeIp}:${port}/`, caBundle: Buffer.from(cert).toString('base64') },
+        namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
+        rules: [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods'] }],
+      },
+    ],
+  });
+  t.teardown(() => cluster.api.remove(kinds.MutatingWebhookConfiguration, undefined, name));
+}
+
+test('a container that another webhook adds after us is taken in as well', async (t) => {
+  const ns = await cluster.namespace(t, meshed);
+  await otherWebhook(t, ns);
+  const seen = await cluster.api.eventually(
+    () => admit(pod('a'), ns),
+    (o) => o['spec'].containers.length === 2,
+  );
+  const added = seen['spec'].containers.find((c: Fields) => c['name'] === 'added');
+  t.is(added.livenessProbe.httpGet.port, 15_021);
+  t.is(initNames(seen).filter((name) => name === containers.agent).length, 1);
 });

@@ -47,6 +47,9 @@ interface Answer {
   readonly text: string;
 }
 
+/** Of a wait: a machine may be busy with other things. */
+const patienceMs = 240_000;
+
 const mergePatch = 'application/merge-patch+json';
 const applyPatch = 'application/apply-patch+yaml';
 
@@ -142,7 +145,7 @@ export class KubeApi {
     namespace: string | undefined,
     selector: string,
     holds: (objects: readonly KubeObject[]) => boolean,
-    deadlineMs = 90_000,
+    deadlineMs = patienceMs,
   ): Promise<readonly KubeObject[]> {
     const path = await this.path(kind, namespace);
     const end = AbortSignal.timeout(deadlineMs);
@@ -153,7 +156,7 @@ export class KubeApi {
       if (seen(items) || (await this.#watch(path, selector, resourceVersion, items, seen, end))) return last;
     }
     const what = `${kind.kind} ${namespace ?? ''} ${decodeURIComponent(selector)}`;
-    throw new Error(`${what}: not as expected in ${deadlineMs / 1000} s; last seen:\n${JSON.stringify(last, null, 1)}`);
+    throw new Error(`${what}: not as expected in ${deadlineMs / 1000} s; last seen: ${shown(last)}`);
   }
 
   /** Watches one object; the predicate gets undefined while there is none. */
@@ -166,6 +169,16 @@ export class KubeApi {
   ): Promise<KubeObject | undefined> {
     const selector = `fieldSelector=metadata.name%3D${name}`;
     return (await this.untilAll(kind, namespace, selector, ([object]) => holds(object), deadlineMs))[0];
+  }
+
+  /** For what nobody can watch: the API server takes up webhooks and definitions a moment after they are written. */
+  async eventually<T>(ask: () => Promise<T>, holds: (answer: T) => boolean, deadlineMs = 30_000): Promise<T> {
+    const end = Date.now() + deadlineMs;
+    for (;;) {
+      const answer = await ask();
+      if (holds(answer)) return answer;
+      if (Date.now() > end) throw new Error(`not as expected in ${deadlineMs / 1000} s: ${JSON.stringify(answer)}`);
+    }
   }
 
   async #list(path: string, selector: string) {
@@ -229,6 +242,14 @@ export class KubeApi {
     asked.catch(() => this.#resources.delete(apiVersion));
     return asked;
   }
+}
+
+/** What an object has come to, without what was asked for. */
+function shown(objects: readonly KubeObject[]): string {
+  const text = JSON.stringify(
+    objects.map((o) => ({ name: o.metadata.name, status: o['status'], message: o['message'] })),
+  );
+  return text.length > 4000 ? `${text.slice(0, 4000)}...` : text;
 }
 
 const keyOf = ({ metadata }: KubeObject): string => `${metadata.namespace ?? ''}/${metadata.name}`;

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import { containers } from '@chainmail/runtime';
 import test, { type ExecutionContext } from 'ava';
-import { startLoad } from './calls.ts';
+import { answered, startLoad } from './calls.ts';
 import { connect, kinds, Undo } from './cluster.ts';
 import { installed, meshed } from './mesh.ts';
 import { app, deployment, type Fields, idle, pod, ready, service } from './workloads.ts';
@@ -33,6 +33,7 @@ async function recorded(name: string, replicas: number, more: Fields = {}): Prom
   const volumes = [{ name: 'received', hostPath: { path: folder, type: 'DirectoryOrCreate' } }];
   await cluster.api.apply([deployment(name, { container, spec: { volumes } }, replicas), service(name)], home);
   await cluster.available(home, name);
+  await answered(cluster, { namespace: home, pod: 'client' }, `http://${name}/`);
   return () =>
     fs
       .readFileSync(cluster.nodePath(`${folder}/${name}`), 'utf8')
@@ -47,7 +48,7 @@ async function restartAll(t: ExecutionContext, name: string): Promise<void> {
   const before = await cluster.pods(home, { app: name });
   const { code, stderr } = await cluster.kubectl(['rollout', 'restart', '-n', home, `deployment/${name}`]);
   t.is(code, 0, stderr);
-  await cluster.available(home, name, 180_000);
+  await cluster.available(home, name);
   const after = new Set((await cluster.pods(home, { app: name })).map((p) => p.metadata.name));
   t.true(
     before.every((p) => !after.has(p.metadata.name)),

@@ -10,7 +10,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { buildBinaries, goVersion, kubernetesPrograms } from './bed/binaries.ts';
 import { makeImages } from './bed/images.ts';
-import { compareMachine, describeMachine } from './bed/machine.ts';
+import { leftBehind, machineSettings } from './bed/machine.ts';
 import { type BedNamespace, createNamespace } from './bed/namespace.ts';
 import { ensureSystemPackages } from './bed/system-packages.ts';
 import { bringUp } from './bed/up.ts';
@@ -82,7 +82,7 @@ function again(bed: BedNamespace, args: readonly string[]): Promise<number> {
 }
 
 async function outside(args: readonly string[]): Promise<number> {
-  const before = describeMachine();
+  const before = machineSettings();
   const bed = await prepared();
   let code = 1;
   try {
@@ -91,7 +91,7 @@ async function outside(args: readonly string[]): Promise<number> {
   } finally {
     await bed.close();
   }
-  const left = compareMachine(before, describeMachine());
+  const left = leftBehind(bed.work, bed.cgroup, before);
   for (const line of left) console.log(`NOT OK: left behind: ${line}`);
   return left.length > 0 ? 1 : code;
 }

@@ -19,6 +19,8 @@ test.before(async () => {
 });
 test.after.always(async () => {
   for (const name of namespaces) await cluster.api.remove(kinds.Namespace, undefined, name);
+  // Another file that has them as well can make them only once they are gone.
+  for (const name of namespaces) await cluster.api.until(kinds.Namespace, undefined, name, (o) => o === undefined);
 });
 
 meshctlContract(test, () => ({

@@ -1,7 +1,7 @@
 /** Every program of the mesh gone and back while traffic goes on; what happens to new pods meanwhile. */
 import { system } from '@chainmail/runtime';
 import test from 'ava';
-import { call, startLoad } from './calls.ts';
+import { answered, call, startLoad } from './calls.ts';
 import { connect, kinds, selectorOf, Undo } from './cluster.ts';
 import type { KubeObject } from './kube-api.ts';
 import { components, installed, meshed } from './mesh.ts';
@@ -17,6 +17,7 @@ test.before(async () => {
   await cluster.api.apply([pod('client', { container: idle }), deployment('web', {}, 2), service('web')], home);
   await cluster.available(home, 'web');
   await cluster.ready(home, 'client');
+  await answered(cluster, { namespace: home, pod: 'client' }, 'http://web/');
 });
 test.after.always(async () => {
   for (const name of components) await scale(name, 2);
@@ -31,24 +32,43 @@ async function scale(name: string, replicas: number): Promise<void> {
   else await cluster.api.untilAll(kinds.Pod, system.namespace, podsOf(name), (pods) => pods.length === 0);
 }
 
-for (const name of components) {
-  test.serial(`all replicas of ${name} are killed under traffic and come back; no request fails`, async (t) => {
+async function killAll(name: string): Promise<void> {
+  const old = await cluster.api.list(kinds.Pod, system.namespace, podsOf(name));
+  await Promise.all(old.map((p) => cluster.api.remove(kinds.Pod, system.namespace, p.metadata.name, 0)));
+  const gone = new Set(old.map((p) => p.metadata.name));
+  await cluster.api.untilAll(
+    kinds.Pod,
+    system.namespace,
+    podsOf(name),
+    (pods) => pods.length === old.length && pods.every((p) => !gone.has(p.metadata.name)),
+  );
+  await cluster.available(system.namespace, name);
+}
+
+const killed: Readonly<Record<string, readonly string[]>> = {
+  ...Object.fromEntries(components.map((name) => [`all replicas of ${name}`, [name]])),
+  'CA, control and injector at once': components,
+};
+for (const [what, names] of Object.entries(killed)) {
+  test.serial(`${what} killed under traffic and back: no request fails`, async (t) => {
     const stop = startLoad(cluster, home, 'client', 'http://web/', 40);
-    const old = await cluster.api.list(kinds.Pod, system.namespace, podsOf(name));
-    await Promise.all(old.map((p) => cluster.api.remove(kinds.Pod, system.namespace, p.metadata.name, 0)));
-    const gone = new Set(old.map((p) => p.metadata.name));
-    await cluster.api.untilAll(
-      kinds.Pod,
-      system.namespace,
-      podsOf(name),
-      (pods) => pods.length === old.length && pods.every((p) => !gone.has(p.metadata.name)),
-    );
-    await cluster.available(system.namespace, name);
+    await Promise.all(names.map(killAll));
     const { failures, answered, sent } = await stop();
     t.deepEqual(failures, []);
     t.is(answered, sent);
   });
 }
+
+test.serial('the API server killed under traffic and back: no request fails, what changes then is seen', async (t) => {
+  const stop = startLoad(cluster, home, 'client', 'http://web/', 40);
+  await cluster.restartApiServer();
+  await cluster.api.apply([service('after', {}, 'web')], home);
+  await answered(cluster, { namespace: home, pod: 'client' }, 'http://after/');
+  t.is((await cluster.kubectl(['rollout', 'restart', '-n', home, 'deployment/web'])).code, 0);
+  await cluster.available(home, 'web');
+  const { failures } = await stop();
+  t.deepEqual(failures, []);
+});
 
 test.serial(
   'without an injector no pod of a labelled namespace starts, others do, and all come once it is back',
@@ -65,7 +85,8 @@ test.serial(
     await scale(system.injectorServiceAccount, 2);
     await cluster.available(home, 'early');
     const [one] = await cluster.pods(home, { app: 'early' });
-    t.is((await call(cluster, { namespace: home, pod: one?.metadata.name ?? '' }, 'http://web/')).status, 200);
+    const from = { namespace: home, pod: one?.metadata.name ?? '' };
+    await t.notThrowsAsync(answered(cluster, from, 'http://web/'));
   },
 );
 
@@ -79,9 +100,7 @@ test.serial('while control is away traffic goes on, and what changed meanwhile i
   t.is((await cluster.kubectl(['rollout', 'restart', '-n', home, 'deployment/web'])).code, 0);
   await cluster.available(home, 'web');
   t.true(old.length > 0);
-  const seen = cluster.start(home, 'client', 'app', ['node', '/app/observe.ts', 'http://late/']);
-  await seen.line((l) => l.endsWith(' 200'), 30_000);
-  await seen.finish();
+  await t.notThrowsAsync(answered(cluster, client, 'http://late/'));
 });
 
 test.serial(
@@ -97,6 +116,6 @@ test.serial(
     );
     await scale(system.caServiceAccount, 2);
     await cluster.ready(home, 'orphan');
-    t.is((await call(cluster, { namespace: home, pod: 'orphan' }, 'http://web/')).status, 200);
+    await t.notThrowsAsync(answered(cluster, { namespace: home, pod: 'orphan' }, 'http://web/'));
   },
 );

@@ -15,7 +15,15 @@ export const app: Fields = {
   ],
 };
 
-export const ready: Fields = { readinessProbe: { httpGet: { path: '/healthz', port: 'http' }, periodSeconds: 1 } };
+/** Patient: a slow machine must not take replicas out of a Service. */
+export const ready: Fields = {
+  readinessProbe: {
+    httpGet: { path: '/healthz', port: 'http' },
+    periodSeconds: 1,
+    timeoutSeconds: 10,
+    failureThreshold: 5,
+  },
+};
 
 /** Does nothing, so that commands can be run in it. */
 export const idle: Fields = { name: 'app', image: testImages.app, command: ['sleep', '1000000'] };

@@ -22,7 +22,7 @@ const httpGet = (port: number, path = '/', headers: { name: string; value: strin
   port,
   path,
   headers,
-  timeoutMs: 500,
+  timeoutMs: 10_000,
 });
 
 test('HTTP: source address, headers, path with query, status', async (t) => {
@@ -70,8 +70,8 @@ test('an application that does not answer, or is not there, fails in time', asyn
 
 test('TCP: a connection is enough', async (t) => {
   const port = await listening(t, net.createServer());
-  t.like(await runProbe({ kind: 'tcpSocket', port, timeoutMs: 500 }, target), { ok: true });
-  t.like(await runProbe({ kind: 'tcpSocket', port: 1, timeoutMs: 500 }, target), { ok: false });
+  t.like(await runProbe({ kind: 'tcpSocket', port, timeoutMs: 10_000 }, target), { ok: true });
+  t.like(await runProbe({ kind: 'tcpSocket', port: 1, timeoutMs: 10_000 }, target), { ok: false });
 });
 
 test('gRPC: the health service must say SERVING', async (t) => {

@@ -1,42 +1,52 @@
-/** What a run of the bed could leave on the machine, to be compared before and after. */
+/** What a bed could leave on the machine: everything of it has its name, except the settings of the machine. */
 import fs from 'node:fs';
-import os from 'node:os';
 
-export type Machine = Readonly<Record<string, readonly string[]>>;
+/** Those that kubelet and containerd are known to change. */
+const watched = [
+  'kernel/panic',
+  'kernel/panic_on_oops',
+  'vm/overcommit_memory',
+  'vm/panic_on_oom',
+  'net/ipv4/ip_forward',
+];
 
-const settings = ['kernel/panic', 'kernel/panic_on_oops', 'vm/overcommit_memory', 'net/ipv4/ip_forward'];
+export type Settings = Readonly<Record<string, string>>;
 
-export function describeMachine(): Machine {
-  return {
-    mounts: lines('/proc/self/mounts').filter((l) => / \/(tmp|run|var|sys\/fs)/.test(l)),
-    interfaces: names('/sys/class/net'),
-    cgroups: ['/sys/fs/cgroup', ...names('/sys/fs/cgroup').map((d) => `/sys/fs/cgroup/${d}`)].flatMap((d) =>
-      names(d)
-        .filter((n) => n.startsWith('cm-'))
-        .map((n) => `${d}/${n}`),
-    ),
-    folders: names(os.tmpdir()).filter((n) => n.startsWith('cm-')),
-    processes: ours(),
-    settings: settings.map((s) => `${s}=${lines(`/proc/sys/${s}`)[0] ?? ''}`),
-  };
+export function machineSettings(): Settings {
+  return Object.fromEntries(watched.map((name) => [name, text(`/proc/sys/${name}`).trim()]));
 }
 
-/** What is there now and was not, or was and is not any more. Another bed may have come or gone meanwhile. */
-export function compareMachine(before: Machine, after: Machine): readonly string[] {
-  return Object.entries(after).flatMap(([what, now]) => {
-    const old = before[what] ?? [];
-    return now.filter((x) => !old.includes(x)).map((x) => `${what}: ${x}`);
-  });
+/** One line for each thing that is still there or not as it was. */
+export function leftBehind(work: string, cgroup: string, before: Settings): readonly string[] {
+  const after = machineSettings();
+  return [
+    ...(fs.existsSync(work) ? [`folder ${work}`] : []),
+    ...text('/proc/self/mounts')
+      .split('\n')
+      .filter((line) => line.includes(work))
+      .map((line) => `mount ${line}`),
+    ...cgroupsNamed(cgroup).map((dir) => `cgroup ${dir}`),
+    ...processesOf(work, cgroup).map((process) => `process ${process}`),
+    ...watched.filter((name) => after[name] !== before[name]).map((n) => `setting ${n}: ${before[n]} -> ${after[n]}`),
+  ];
 }
 
-/** Components of a bed, by the programs only a bed runs; the kernel keeps 15 characters of a name. */
-function ours(): readonly string[] {
-  const programs = /^(etcd|kube-apiserver|kube-controller|kube-scheduler|kube-proxy|kubelet|coredns)$/;
+function cgroupsNamed(name: string): readonly string[] {
+  const root = '/sys/fs/cgroup';
+  return [root, ...names(root).map((d) => `${root}/${d}`)].map((d) => `${d}/${name}`).filter((d) => fs.existsSync(d));
+}
+
+/** Started with a path of the bed, or in its cgroup. */
+function processesOf(work: string, cgroup: string): readonly string[] {
   return names('/proc')
-    .filter((n) => /^\d+$/.test(n))
-    .map((pid) => ({ pid, name: lines(`/proc/${pid}/comm`)[0] ?? '' }))
-    .filter(({ name }) => programs.test(name))
-    .map(({ pid, name }) => `${name} (${pid})`);
+    .filter((pid) => /^\d+$/.test(pid) && Number(pid) !== process.pid)
+    .map((pid) => ({
+      pid,
+      line: text(`/proc/${pid}/cmdline`).replaceAll('\0', ' '),
+      groups: text(`/proc/${pid}/cgroup`),
+    }))
+    .filter(({ line, groups }) => line.includes(work) || groups.includes(`/${cgroup}/`))
+    .map(({ pid, line }) => `${pid} ${line}`);
 }
 
 function names(dir: string): readonly string[] {
@@ -47,10 +57,11 @@ function names(dir: string): readonly string[] {
   }
 }
 
-function lines(file: string): readonly string[] {
+/** Of a file that may go at any moment. */
+function text(file: string): string {
   try {
-    return fs.readFileSync(file, 'utf8').trimEnd().split('\n');
+    return fs.readFileSync(file, 'utf8');
   } catch {
-    return [];
+    return '';
   }
 }

@@ -17,6 +17,7 @@ const needed: readonly { readonly file: string; readonly dirs: readonly string[]
     ['unshare', 'util-linux'],
     ['mount', 'mount'],
     ['sysctl', 'procps'],
+    ['pkill', 'procps'],
     ['conntrack', 'conntrack'],
   ].map(([file = '', debian = '']) => ({ file, debian, dirs: programDirs() })),
   ...['bridge', 'host-local', 'portmap', 'loopback'].map((file) => ({

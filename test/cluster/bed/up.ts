@@ -17,6 +17,13 @@ export interface Ground {
   readonly pid: number;
 }
 
+const groundFile = (work: string): string => path.join(work, 'ground.json');
+
+/** Of a bed that another process brought up. */
+export function groundOf(work: string): Ground {
+  return JSON.parse(fs.readFileSync(groundFile(work), 'utf8'));
+}
+
 /** Runs a command in the bed's pid and mount namespaces; the network namespace is this process's own. */
 const enter = ({ pid }: Ground, command: readonly string[]): readonly string[] => [
   'nsenter',
@@ -29,9 +36,19 @@ const enter = ({ pid }: Ground, command: readonly string[]): readonly string[] =
   ...command,
 ];
 
+/** Kills the API server and starts it again; resolves once it is ready. What it served is in etcd. */
+export async function restartApiServer(ground: Ground): Promise<void> {
+  const [program = '', ...args] = enter(ground, ['pkill', '-9', '-x', 'kube-apiserver']);
+  await run(program, args);
+  start(ground, 'kube-apiserver', daemons.apiServer(ground.work));
+  const api = new ReadyApi(`${ground.work}/pki`);
+  await until(ground, 'kube-apiserver', () => api.ok('127.0.0.1:6443', '/readyz'));
+}
+
 /** @throws Error naming what did not come up, with the end of its log */
 export async function bringUp(ground: Ground, say: (text: string) => void): Promise<void> {
   const { work, cgroup } = ground;
+  fs.writeFileSync(groundFile(work), JSON.stringify(ground));
   const prepare = path.join(import.meta.dirname, 'prepare.sh');
   const [program = '', ...args] = enter(ground, ['sh', prepare, work, plan.nodeNetwork, plan.gateway, cgroup]);
   await Promise.all([run(program, args), makeKeys(`${work}/pki`)]);
@@ -85,7 +102,7 @@ async function importImages(work: string): Promise<void> {
 
 /** A session of its own: neither Ctrl-C nor the end of this process reaches it, only the end of the namespaces. */
 function start(ground: Ground, name: string, command: readonly string[]): void {
-  const log = fs.openSync(`${ground.work}/log/${name}.log`, 'w');
+  const log = fs.openSync(`${ground.work}/log/${name}.log`, 'a');
   const [program = '', ...args] = enter(ground, command);
   const child = spawn(program, args, {
     stdio: ['ignore', log, log],
