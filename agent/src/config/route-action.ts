@@ -18,6 +18,7 @@ import type { CompileContext } from './compile-context.ts';
 import { readDataSource } from './data-source.ts';
 import { readHashPolicy } from './hash-policy.ts';
 import { readHeaderMutations } from './header-mutations.ts';
+import { readInternalRedirects } from './internal-redirects.ts';
 import type { MessageReader } from './message-reader.ts';
 import { readMetadataMatch, subsetOf } from './metadata.ts';
 import { readRetryPolicy } from './retry.ts';
@@ -41,7 +42,6 @@ export function readRouteAction(
   checkClusters: boolean,
   context: CompileContext,
 ): RouteActionSpec {
-  r.only('maxInternalRedirects', 0);
   r.only('includeVhRateLimits', false);
   return {
     kind: 'route',
@@ -55,6 +55,7 @@ export function readRouteAction(
     regexRewrite: r.inside('regexRewrite', readRewrite) ?? null,
     ...readHostRewrite(r),
     appendXForwardedHost: r.take('appendXForwardedHost'),
+    ...readInternalRedirects(r),
     streamDuration: readStreamDuration(r),
     hashPolicy: r.each('hashPolicy', readHashPolicy),
     ...readUpgrades(r),

@@ -261,3 +261,47 @@ test('CONNECT: a route of its own, passed on or ended here', (t) => {
   ];
   for (const [json, message] of refusals) t.is(t.throws(() => routesOf(json))?.message, message);
 });
+
+test('internal redirects: the policy with the defaults of Envoy, and the older fields', (t) => {
+  const predicate = (name: string, more: Json = {}): Json => ({
+    name: 'p',
+    typed_config: { '@type': `type.googleapis.com/envoy.extensions.internal_redirect.${name}`, ...more },
+  });
+  const of = (action: Json): unknown => {
+    const [route] = routesOf(vhost({ route: { cluster: 'a', ...action } })).virtualHosts[0]?.routes ?? [];
+    return route?.action.kind === 'route' ? route.action.internalRedirect : null;
+  };
+  const defaults = { maxRedirects: 1, codes: [302], crossScheme: false, predicates: [], copyHeaders: [] };
+  t.is(of({}), undefined);
+  t.deepEqual(of({ internal_redirect_policy: {} }), defaults);
+  t.deepEqual(of({ internal_redirect_action: 'HANDLE_INTERNAL_REDIRECT', max_internal_redirects: 3 }), {
+    ...defaults,
+    maxRedirects: 3,
+  });
+  const policy = {
+    max_internal_redirects: 4,
+    redirect_response_codes: [301, 404, 307],
+    allow_cross_scheme_redirect: true,
+    response_headers_to_copy: ['X-Copy'],
+    predicates: [
+      predicate('previous_routes.v3.PreviousRoutesConfig'),
+      predicate('allow_listed_routes.v3.AllowListedRoutesConfig', { allowed_route_names: ['b'] }),
+      predicate('safe_cross_scheme.v3.SafeCrossSchemeConfig'),
+    ],
+  };
+  t.deepEqual(of({ internal_redirect_policy: policy }), {
+    maxRedirects: 4,
+    codes: [301, 307],
+    crossScheme: true,
+    copyHeaders: ['x-copy'],
+    predicates: [
+      { kind: 'previous_routes' },
+      { kind: 'allow_listed_routes', names: ['b'] },
+      { kind: 'safe_cross_scheme' },
+    ],
+  });
+  t.regex(
+    t.throws(() => of({ internal_redirect_policy: { response_headers_to_copy: ['Host'] } }))?.message ?? '',
+    /internal_redirect_policy\.response_headers_to_copy: pseudo-headers and the Host/,
+  );
+});

@@ -15,6 +15,7 @@ import { ExchangeRecord } from './exchange-record.ts';
 import { type GrpcCallCounts, MessageCounter } from './grpc-calls.ts';
 import { grpcStatusOf, noGrpcStatus, statusWorth } from './grpc-status.ts';
 import { applyEdits, type HeaderEdits } from './header-mutations.ts';
+import type { RedirectHistory } from './internal-redirect.ts';
 import { buildLocalReply, type LocalReply } from './local-reply.ts';
 import type { Manager } from './manager.ts';
 import { isGrpcContentType } from './request.ts';
@@ -37,6 +38,8 @@ export class Exchange extends ExchangeRecord {
   #upgraded = false;
   ended = true;
   hostRewritten = false;
+  /** Internal redirects that this request has been through, or null. */
+  redirects: RedirectHistory | null = null;
   /** Where this call is counted, or null. */
   #calls: GrpcCallCounts | null = null;
   readonly #asked = new MessageCounter();
@@ -59,6 +62,7 @@ export class Exchange extends ExchangeRecord {
     this.#downstream = downstream;
     this.beginRecord(downstream.info);
     this.hostRewritten = false;
+    this.redirects = null;
     this.#closeAsked = false;
     this.responseStarted = false;
     this.#upgraded = false;
@@ -85,6 +89,14 @@ export class Exchange extends ExchangeRecord {
 
   get attempts(): number {
     return this.router.attempts;
+  }
+
+  /** The request is served once more, which Envoy counts as one more. */
+  countAgain(): void {
+    const { manager, downstream } = this;
+    const { at } = manager;
+    manager.count(at.downstream_rq_total);
+    manager.count(downstream.protocol === 'http1' ? at.downstream_rq_http1_total : at.downstream_rq_http2_total);
   }
 
   /** The last byte of the request has come. */

@@ -54,6 +54,15 @@ export class RequestSender {
     return this.#hold.complete;
   }
 
+  get framing(): Framing {
+    return this.#framing;
+  }
+
+  /** A copy of what is kept of the body. */
+  held(): Buffer {
+    return Buffer.from(this.#hold.bytes.subarray(0, this.#hold.length));
+  }
+
   /** No upstream can take the request yet. */
   keep(): void {
     if (this.#live) this.#hold.keep(this.#runtime.readBuffer, this.#liveStart, this.#liveEnd);

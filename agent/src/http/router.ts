@@ -8,8 +8,9 @@ import type { Cluster, Host, Outcome, PickContext } from '../cluster/cluster.ts'
 import type { Head } from '../http1/head.ts';
 import { method } from '../http1/known-headers.ts';
 import type { MetadataMatchSpec } from '../model/cluster.ts';
-import type { RouteActionSpec } from '../model/http.ts';
+import type { InternalRedirectSpec, RouteActionSpec } from '../model/http.ts';
 import type { AddressSpec } from '../model/listener.ts';
+import { readHeadroom } from '../net/stream.ts';
 import { clusterStat } from '../stats/layout.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import { Attempt } from './attempt.ts';
@@ -22,11 +23,13 @@ import type { Downstream } from './downstream.ts';
 import type { Exchange } from './exchange.ts';
 import { replyToFailure } from './failure-reply.ts';
 import { grpcStatusOf, statusWorth } from './grpc-status.ts';
+import { takeRedirect } from './internal-redirect.ts';
 import { poolOf } from './pool-of.ts';
 import { takeRelayedFailure } from './relayed-failure.ts';
 import { RequestSender } from './request-sender.ts';
 import { dropHopByHop, settleResponse } from './response-headers.ts';
 import { type RetryDecision, RetryState } from './retry-state.ts';
+import { serveRedirected } from './serve.ts';
 import { UpstreamFacts } from './upstream-facts.ts';
 import { failureDetails, type UpstreamFailure, upstreamFailures } from './upstream-failure.ts';
 import { prepareUpstreamHead, renewAttemptHeaders, setUpstreamHost } from './upstream-head.ts';
@@ -142,7 +145,8 @@ export class Router implements UpstreamUser, PickContext {
     if (last) this.#onRequestDone();
     if (x.ended) return;
     const limitBytes = route.bufferLimitBytes ?? cluster.spec.bufferLimitBytes;
-    this.#sender.begin(framing, start, end, this.#retry.wantsReplay, limitBytes);
+    const replay = this.#retry.wantsReplay || action.internalRedirect !== undefined;
+    this.#sender.begin(framing, start, end, replay, limitBytes);
     this.#try(false);
     this.#sender.endLive();
   }
@@ -250,6 +254,8 @@ export class Router implements UpstreamUser, PickContext {
       this.#scheduleRetry();
       return;
     }
+    const redirects = this.#action?.internalRedirect;
+    if (redirects?.codes.includes(status) === true && this.#redirect(redirects, last)) return;
     this.#attempt.countStatus(status);
     if (this.#retry.count > 0 && decision === 'no') this.#attempt.count(at.upstream_rq_retry_success);
     x.deadlines.clearAttempt();
@@ -260,6 +266,39 @@ export class Router implements UpstreamUser, PickContext {
     x.sendHead(framing, start, end, last);
     if (last) this.#finish();
     else this.#pauseIfSlow();
+  }
+
+  /** Serves the request again where the answer leads to; false when the answer is for the client. */
+  #redirect(policy: InternalRedirectSpec, last: boolean): boolean {
+    const x = this.#exchange;
+    const sender = this.#sender;
+    const whole = sender.isDone && sender.complete && !this.wantsUpgrade;
+    const from = this.#route?.matched.spec.name ?? '';
+    const methodBefore = x.requestHead.method;
+    const target = whole ? takeRedirect(x, policy, from) : null;
+    if (target === null) {
+      this.#attempt.count(at.upstream_internal_redirect_failed_total);
+      return false;
+    }
+    this.#attempt.count(at.upstream_internal_redirect_succeeded_total);
+    this.#attempt.recordStatus(x.responseHead.status);
+    x.countAgain();
+    const dropped = x.requestHead.method !== methodBefore;
+    const body = dropped ? Buffer.alloc(0) : sender.held();
+    const framing = dropped ? 'none' : sender.framing;
+    this.#giveUpAttempt(last);
+    this.#retry.release();
+    x.deadlines.clearAttempt();
+    x.deadlines.clearResponse();
+    const { redirects } = x;
+    // The read buffer is in use until this turn is over.
+    this.#runtime.defer(() => {
+      if (x.ended || x.redirects !== redirects) return;
+      const end = readHeadroom + body.copy(this.#runtime.readBuffer, readHeadroom);
+      this.reset();
+      serveRedirected(x, target, { framing, start: readHeadroom, end, last: true });
+    });
+    return true;
   }
 
   #decideOnAnswer(): RetryDecision {

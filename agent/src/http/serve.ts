@@ -59,13 +59,27 @@ export function serve(x: Exchange, body: FirstBody, upgrade: string): void {
   const early = upgrade === '' ? null : isConnect ? findConnectRoute(x) : findRoute(x);
   if (early !== null && !mayUpgrade(x, early, upgrade, body)) return;
   const result = early ?? findRoute(x);
+  if (passesFilters(x, result)) act(x, result, body);
+}
+
+/** Serves a request again, as an internal redirect has changed it; who the client is has been settled before. */
+export function serveRedirected(x: Exchange, result: RouteResult, body: FirstBody): void {
+  x.hostRewritten = false;
+  x.rewrittenFrom = '';
+  x.setCookies.length = 0;
+  if (passesFilters(x, result)) act(x, result, body);
+}
+
+/** False when a filter has answered. */
+function passesFilters(x: Exchange, result: RouteResult): boolean {
+  const { manager } = x;
   const overrides =
     manager.filters.length > 0 && result.kind === 'matched' ? manager.routes.of(result.route).overrides : null;
   for (let i = 0; i < manager.filters.length; i++) {
     const filter = manager.filters[i] as RbacFilter;
-    if (!admits(overrides === null ? filter : overridden(filter, overrides), x)) return;
+    if (!admits(overrides === null ? filter : overridden(filter, overrides), x)) return false;
   }
-  act(x, result, body);
+  return true;
 }
 
 function findRoute(x: Exchange): RouteResult {

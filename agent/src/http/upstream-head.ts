@@ -10,7 +10,8 @@ import { applyEdits } from './header-mutations.ts';
 export function prepareUpstreamHead(x: Exchange, route: CompiledRoute, action: RouteActionSpec): void {
   const { requestHead: head, view, manager } = x;
   const envoyHeaders = !manager.spec.suppressEnvoyHeaders;
-  if (envoyHeaders && route.expectedTimeout !== null) head.addStatic(route.expectedTimeout);
+  if (x.redirects !== null) renewExpectedTimeout(x, route);
+  else if (envoyHeaders && route.expectedTimeout !== null) head.addStatic(route.expectedTimeout);
   if (route.rewritesPath && head.method !== method.CONNECT) {
     const before = view.path;
     const after = rewritePath(route.matched, view);
@@ -32,6 +33,12 @@ export function prepareUpstreamHead(x: Exchange, route: CompiledRoute, action: R
     view.forget();
   }
   if (head.method === method.CONNECT) head.setTarget(view.authority);
+}
+
+/** The request has been sent before, by another route. */
+function renewExpectedTimeout({ requestHead, manager }: Exchange, { expectedTimeout }: CompiledRoute): void {
+  if (expectedTimeout === null) requestHead.remove(token['x-envoy-expected-rq-timeout-ms']);
+  else if (!manager.spec.suppressEnvoyHeaders) requestHead.setLine(expectedTimeout);
 }
 
 function countsAttempts(route: CompiledRoute): boolean {

@@ -231,11 +231,27 @@ export interface RouteActionSpec {
   readonly upgrades: Readonly<Record<string, boolean>>;
   /** connect_config: a CONNECT ends here, and its bytes go to a TCP connection of their own. Absent: it is passed on. */
   readonly terminatesConnect?: boolean;
+  /** Answers that lead to another route are followed here; absent: they are the client's. */
+  readonly internalRedirect?: InternalRedirectSpec;
   /** Rare; absent is off. */
   readonly hostRewritePathRegex?: RewriteSpec | null;
   readonly streamDuration?: StreamDurationSpec | null;
   readonly hashPolicy?: readonly HashPolicySpec[];
 }
+
+export interface InternalRedirectSpec {
+  readonly maxRedirects: number;
+  readonly codes: readonly number[];
+  /** Between http and https. */
+  readonly crossScheme: boolean;
+  readonly predicates: readonly RedirectPredicateSpec[];
+  /** Headers of the answer that the next request gets, or loses. */
+  readonly copyHeaders: readonly string[];
+}
+
+export type RedirectPredicateSpec =
+  | { readonly kind: 'previous_routes' | 'safe_cross_scheme' }
+  | { readonly kind: 'allow_listed_routes'; readonly names: readonly string[] };
 
 export interface RewriteSpec {
   readonly pattern: string;

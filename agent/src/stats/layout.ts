@@ -108,6 +108,11 @@ export const httpStat = block({
   no_cluster: 'counter',
   rq_direct_response: 'counter',
   rq_redirect: 'counter',
+  passthrough_internal_redirect_bad_location: 'counter',
+  passthrough_internal_redirect_unsafe_scheme: 'counter',
+  passthrough_internal_redirect_too_many_redirects: 'counter',
+  passthrough_internal_redirect_no_route: 'counter',
+  passthrough_internal_redirect_predicate: 'counter',
   rq_total: 'counter',
 });
 
@@ -194,6 +199,8 @@ export const clusterStat = block({
   'circuit_breakers.high.rq_open': 'level',
   'circuit_breakers.high.rq_pending_open': 'level',
   'circuit_breakers.high.rq_retry_open': 'level',
+  upstream_internal_redirect_succeeded_total: 'counter',
+  upstream_internal_redirect_failed_total: 'counter',
   lb_subsets_active: 'level',
   lb_subsets_created: 'counter',
   lb_subsets_removed: 'counter',

@@ -1,5 +1,5 @@
 /** Route choice, redirects, rewrites, hosts and paths. */
-import { type Case, type Group, get, type Json, upstreamOf } from '../case.ts';
+import { type Case, type Group, get, type Json, type JsonObject, plain, upstreamOf } from '../case.ts';
 
 const answer = (text: string): Json => ({ status: 200, body: { inline_string: text } });
 const to = (match: Json, name: string): Json => ({ match, direct_response: answer(name) });
@@ -254,7 +254,86 @@ const pathGroup = (name: string, manager: Group['manager'] & object, more: reado
   cases: [...pathCases, ...more],
 });
 
+const predicateType = (name: string, message: string): JsonObject => ({
+  name,
+  typed_config: { '@type': `type.googleapis.com/envoy.extensions.internal_redirect.${name}.v3.${message}` },
+});
+const follow = (name: string, prefix: string, policy: JsonObject, more: JsonObject = {}): JsonObject => ({
+  name,
+  match: { prefix },
+  route: { cluster: upstreamOf('internalredirects'), internal_redirect_policy: policy, ...more },
+});
+const leads = (location: string, code = 302, more = ''): string =>
+  `HTTP/1.1 ${code} X\nlocation: ${location}\n${more}content-length: 0\n\n`;
+const post = (path: string): string => `POST ${path} HTTP/1.1\nHost: a.example\nContent-Length: 5\n@\nhello`;
+
+const internalRedirects: Group = {
+  name: 'internalredirects',
+  routes: [
+    follow('one', '/one', {}),
+    follow('three', '/three', { max_internal_redirects: 3 }),
+    follow('codes', '/codes', { redirect_response_codes: [301, 303, 307, 404] }),
+    follow('cross', '/cross', { allow_cross_scheme_redirect: true }),
+    follow('safe', '/safe', {
+      allow_cross_scheme_redirect: true,
+      predicates: [predicateType('safe_cross_scheme', 'SafeCrossSchemeConfig')],
+    }),
+    follow('listed', '/listed', {
+      predicates: [
+        {
+          name: 'allow',
+          typed_config: {
+            '@type':
+              'type.googleapis.com/envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig',
+            allowed_route_names: ['one'],
+          },
+        },
+      ],
+    }),
+    follow('previous', '/previous', {
+      max_internal_redirects: 5,
+      predicates: [predicateType('previous_routes', 'PreviousRoutesConfig')],
+    }),
+    follow('copied', '/copied', { response_headers_to_copy: ['x-copied', 'x-absent'] }),
+    follow('rewritten', '/rewritten', {}, { prefix_rewrite: '/other' }),
+    { match: { prefix: '/plain' }, route: { cluster: upstreamOf('internalredirects') } },
+  ],
+  cases: [
+    { name: 'followed', send: get('/one?q'), answers: [leads('http://b.example/plain/x?y#frag'), plain] },
+    { name: 'twice is too often', send: get('/one'), answers: [leads('http://b.example/one')] },
+    { name: 'three times', send: get('/three'), answers: [leads('http://b.example/three')] },
+    { name: 'relative', send: get('/one'), answers: [leads('/plain')] },
+    { name: 'no location', send: get('/one'), answers: ['HTTP/1.1 302 X\ncontent-length: 0\n\n'] },
+    { name: 'no route', send: get('/one'), answers: [leads('http://b.example/nowhere')] },
+    { name: 'only a host', send: get('/three'), answers: [leads('http://b.example')] },
+    { name: '301 by default', send: get('/one'), answers: [leads('http://b.example/plain', 301)] },
+    { name: '301 where listed', send: get('/codes'), answers: [leads('http://b.example/plain', 301), plain] },
+    { name: '302 not listed', send: get('/codes'), answers: [leads('http://b.example/plain', 302)] },
+    { name: 'POST and 307', send: post('/codes'), answers: [leads('http://b.example/plain', 307), plain] },
+    { name: 'POST and 303', send: post('/codes'), answers: [leads('http://b.example/plain', 303), plain] },
+    {
+      name: 'a chunked POST',
+      send: 'POST /one HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n@\n5\nhello\n0\n\n',
+      answers: [leads('http://b.example/plain'), plain],
+    },
+    { name: 'to https', send: get('/one'), answers: [leads('https://b.example/plain')] },
+    { name: 'to https where allowed', send: get('/cross'), answers: [leads('https://b.example/plain'), plain] },
+    { name: 'to https where safe', send: get('/safe'), answers: [leads('https://b.example/plain')] },
+    { name: 'to a listed route', send: get('/listed'), answers: [leads('http://b.example/one'), plain] },
+    { name: 'to another route', send: get('/listed'), answers: [leads('http://b.example/plain')] },
+    { name: 'to a route seen before', send: get('/previous'), answers: [leads('http://b.example/previous')] },
+    {
+      name: 'headers copied',
+      send: get('/copied', 'x-absent: mine\n'),
+      answers: [leads('http://b.example/plain', 302, 'x-copied: 1\n'), plain],
+    },
+    { name: 'a rewritten path', send: get('/rewritten/a'), answers: [leads('http://b.example/plain'), plain] },
+    { name: 'no redirect', send: get('/one') },
+  ],
+};
+
 export const routingGroups: readonly Group[] = [
+  internalRedirects,
   paths,
   hosts,
   strip,
