@@ -26,6 +26,13 @@ export class Http2DownstreamStream implements Downstream, Http2StreamEvents {
   #stream: Http2Stream | null = null;
   #exchange: Exchange | null = null;
   #trailers: Head | null = null;
+  /** Told to whoever serves the request; good for that call. */
+  readonly #body: { framing: Framing; start: number; end: number; last: boolean } = {
+    framing: 'none',
+    start: nowhere,
+    end: nowhere,
+    last: true,
+  };
 
   /** Serves the request whose head the codec holds. */
   begin(connection: Http2Downstream, manager: Manager, stream: Http2Stream, exchange: Exchange, last: boolean): void {
@@ -43,8 +50,10 @@ export class Http2DownstreamStream implements Downstream, Http2StreamEvents {
     if (last) exchange.requestDone();
     const head = exchange.requestHead;
     const upgrade = asUpgrade(head, manager.runtime.random);
-    const framing: Framing = head.contentLength >= 0 ? 'length' : last || upgrade !== '' ? 'none' : 'chunked';
-    serve(exchange, { framing, start: nowhere, end: nowhere, last }, upgrade);
+    const body = this.#body;
+    body.framing = head.contentLength >= 0 ? 'length' : last || upgrade !== '' ? 'none' : 'chunked';
+    body.last = last;
+    serve(exchange, body, upgrade);
   }
 
   get info(): ConnectionInfo {

@@ -69,13 +69,18 @@ export class Http2UpstreamStream implements UpstreamRequest, Http2StreamEvents {
     const user = this.#user;
     if (connection === null || user === null) return;
     if (user.wantsUpgrade) {
-      sendAsConnect(head, () => this.#open(connection, head, false));
+      this.#openTunnel(connection, head);
       return;
     }
     const ends = last && end === start && trailers === null;
     this.#open(connection, head, ends);
     this.#sent = ends;
     if (!ends && (last || end > start)) this.sendData(from, start, end, last, trailers);
+  }
+
+  /** Apart from sendHead, which shall not pay for the closure. */
+  #openTunnel(connection: Http2Upstream, head: Head): void {
+    sendAsConnect(head, () => this.#open(connection, head, false));
   }
 
   #open(connection: Http2Upstream, head: Head, last: boolean): void {

@@ -5,6 +5,7 @@
  */
 import { type Head, pathMark } from '../http1/head.ts';
 import { method, token } from '../http1/known-headers.ts';
+import { isWord } from '../http1/parse-head.ts';
 import { rejected } from '../http1/rejection.ts';
 import { settleClientAddress } from './client-address.ts';
 import { settleClientCertificate } from './client-certificate.ts';
@@ -101,6 +102,7 @@ function dropHopByHop(head: Head, upgrade: boolean): boolean {
   return true;
 }
 
+const trailersWord = new TextEncoder().encode('trailers');
 const listElement = /[^\s,]+/g;
 /** Set by proxies on the way, or deciding about the message itself: no peer may have them dropped behind our back. */
 const protectedName =
@@ -119,9 +121,17 @@ function dropNamed(head: Head): boolean {
 }
 
 function keepTrailersOnly(head: Head): void {
+  if (saysTrailers(head)) return;
   const trailers = head.getAll('te').some((v) => v.split(',').some((w) => w.trim().toLowerCase() === 'trailers'));
   if (trailers) head.set('te', 'trailers');
   else head.remove(token.te);
+}
+
+/** What gRPC clients send with every call: one field with this one word. */
+function saysTrailers(head: Head): boolean {
+  const index = head.find(token.te);
+  if (index < 0 || head.find(token.te, index + 1) >= 0) return false;
+  return isWord(head.bytes, head.valueStart(index), head.valueEnd(index), trailersWord);
 }
 
 function settlePath(request: Request, manager: Manager): Settled {

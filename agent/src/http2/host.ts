@@ -15,7 +15,7 @@ export const chunkBytes = 65_536;
 /** The beginnings of chunks are set off against each other, or they would all fall into the same lines of the cache. */
 const chunkStride = chunkBytes + 576;
 const chunksPerArena = 32;
-const maxPooledStreams = 256;
+const maxPooledStreams = 1024;
 const maxPooledBlocks = 64;
 export const blockBytes = 16_384;
 /** What is dirtied while settling is settled in the same turn this many times, then in the next. */
