@@ -30,6 +30,9 @@ export interface Budget {
   readonly limits: readonly Limit[];
 }
 
+/** Another program, not the agent in some form or the upstream alone. */
+const isOther = ({ peer }: Result): boolean => !['agent', 'agent-h1', 'base', 'direct'].includes(peer);
+
 const nothing: Reading = { own: null, ratios: {} };
 
 /** Peers whose ratios are shown, in the order of the columns; Envoy also with HTTP/2 between its two hops. */
@@ -40,7 +43,7 @@ function cpuOf(row: string): (measured: Measured) => Reading {
     const results = rows[row] ?? [];
     const agent = results.find((r) => r.peer === 'agent');
     if (agent === undefined) return nothing;
-    const others = results.filter((r) => r.peer !== 'agent' && r.peer !== 'direct');
+    const others = results.filter((r) => isOther(r));
     return {
       own: median(agent.samples.map((s) => s.cpuUs)),
       ratios: Object.fromEntries(others.map((r) => [r.peer, ratio(agent, r, (s) => s.cpuUs)])),
@@ -57,7 +60,7 @@ function addedOf(row: string, of: 'p50Ms' | 'p99Ms'): (measured: Measured) => Re
     if (agent === undefined || direct === undefined) return nothing;
     const added = (r: Result): number => median(r.samples.map((s, i) => s[of] - (direct.samples[i]?.[of] ?? 0)));
     const own = added(agent);
-    const others = results.filter((r) => r.peer !== 'agent' && r.peer !== 'direct');
+    const others = results.filter((r) => isOther(r));
     return { own, ratios: Object.fromEntries(others.map((r) => [r.peer, own / added(r)])) };
   };
 }
@@ -202,7 +205,7 @@ function verdictText(limits: readonly Limit[], reading: Reading): string {
 /** A line of the table: name, the agent's own figure, its ratios, the limits, the verdict. */
 export function budgetLine({ name, read, limits }: Budget, measured: Measured): string {
   const reading = read(measured);
-  const ratios = shownPeers.map((peer) => (reading.ratios[peer]?.toFixed(2) ?? '-').padStart(9));
+  const ratios = shownPeers.map((peer) => (reading.ratios[peer]?.toFixed(2) ?? '-').padStart(11));
   const own = reading.own === null ? '-' : reading.own.toFixed(reading.own < 10 ? 2 : 1);
   const said = limits.map(limitText).join(', ');
   return `  ${name.padEnd(36)} ${own.padStart(8)} ${ratios.join('')}   ${said.padEnd(34)} ${verdictText(limits, reading)}`;
@@ -210,7 +213,7 @@ export function budgetLine({ name, read, limits }: Budget, measured: Measured): 
 
 /** The whole table; budgets of which nothing was measured are left out. */
 export function budgetTable(measured: Measured): readonly string[] {
-  const heads = shownPeers.map((peer) => `a/${peer}`.padStart(9)).join('');
+  const heads = shownPeers.map((peer) => `a/${peer}`.padStart(11)).join('');
   const shown = budgets.filter((b) => b.read(measured).own !== null);
   return [
     `  ${'budget'.padEnd(36)} ${'agent'.padStart(8)} ${heads}   limit`,

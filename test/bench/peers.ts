@@ -11,7 +11,10 @@ const proxyCpu = 0;
 export const loadCpu = 1;
 
 export interface Peer {
-  /** `envoy-h2` is Envoy with HTTP/2 between its two hops. */
+  /**
+   * Between its two hops `agent` speaks HTTP/2, as agents of a mesh do, and `agent-h1` HTTP/1.1; `envoy` speaks HTTP/1.1
+   * and `envoy-h2` HTTP/2.
+   */
   readonly name: string;
   /** Command line of one hop, after writing its configuration. */
   readonly command: (hop: Hop) => readonly string[];
@@ -52,12 +55,16 @@ export function findPeers(say: (line: string) => void, adminPort: () => number, 
   const envoy = findEnvoy();
   const envoyFile = (hop: Hop, who: string): string =>
     write(hop, `${who}.yaml`, envoyConfig(hop, adminPort(), path.join(hop.dir, `${who}-${hop.listen}.access.log`)));
-  const agent = (name: string, clone: string): Peer => ({
+  const agent = (name: string, clone: string, between: 'h1' | 'h2'): Peer => ({
     name,
-    command: (hop) => [agentOf(clone), '-c', envoyFile(hop, name), '--concurrency', '1', '-l', 'warning'],
+    command: (hop) => [
+      agentOf(clone),
+      ...['-c', envoyFile({ ...hop, between }, name), '--concurrency', '1', '-l', 'warning'],
+    ],
   });
-  const peers: Peer[] = [agent('agent', path.join(import.meta.dirname, '../..'))];
-  if (base !== null) peers.push(agent('base', base));
+  const ours = path.join(import.meta.dirname, '../..');
+  const peers: Peer[] = [agent('agent', ours, 'h2'), agent('agent-h1', ours, 'h1')];
+  if (base !== null) peers.push(agent('base', base, 'h2'));
   if (has('nginx'))
     peers.push({ name: 'nginx', command: (hop) => ['nginx', '-c', write(hop, 'nginx.conf', nginxConfig(hop))] });
   else say('nginx is missing: apt-get install -y nginx-light');

@@ -22,7 +22,9 @@ const everyone = ['agent', 'base', 'nginx', 'haproxy', 'envoy'];
 const logging = everyone.filter((p) => p !== 'haproxy');
 const plain: readonly Role[] = ['plain'];
 const mutualTls: readonly Role[] = ['egress', 'ingress'];
-const withHttp2 = [...logging, 'envoy-h2'];
+/** Between two hops there is a choice of protocol. */
+const pairs = [...everyone, 'agent-h1'];
+const loggingPairs = [...logging, 'agent-h1', 'envoy-h2'];
 
 const simple = {
   rich: false,
@@ -36,16 +38,16 @@ const simple = {
 
 export const rows: readonly Row[] = [
   { ...simple, name: 'plain hop, small', roles: plain },
-  { ...simple, name: 'two hops mTLS, small', roles: mutualTls },
+  { ...simple, name: 'two hops mTLS, small', roles: mutualTls, peers: pairs },
   { ...simple, name: 'plain hop, rich', roles: plain, rich: true, peers: logging, ci: true },
-  { ...simple, name: 'two hops mTLS, rich', roles: mutualTls, rich: true, peers: withHttp2, ci: true },
+  { ...simple, name: 'two hops mTLS, rich', roles: mutualTls, rich: true, peers: loggingPairs, ci: true },
   { ...simple, name: 'plain hop, 64 KiB', roles: plain, path: '/64k' },
-  { ...simple, name: 'two hops mTLS, 64 KiB', roles: mutualTls, path: '/64k', ci: true },
-  { ...simple, name: 'two hops mTLS, 1 MiB', roles: mutualTls, path: '/1m' },
+  { ...simple, name: 'two hops mTLS, 64 KiB', roles: mutualTls, peers: pairs, path: '/64k', ci: true },
+  { ...simple, name: 'two hops mTLS, 1 MiB', roles: mutualTls, peers: pairs, path: '/1m' },
   { ...simple, name: 'plain hop, Connection: close', roles: plain, close: true, ci: true },
   { ...simple, name: 'plain hop, paced', roles: plain, drive: 'paced' },
   { ...simple, name: 'two hops mTLS, paced', roles: mutualTls, drive: 'paced' },
-  { ...simple, name: 'two hops mTLS, paced, rich', roles: mutualTls, drive: 'paced', rich: true, peers: logging },
+  { ...simple, name: 'two hops mTLS, paced, rich', roles: mutualTls, drive: 'paced', rich: true, peers: loggingPairs },
   { ...simple, name: 'two hops mTLS, paced, beside 64 KiB', roles: mutualTls, drive: 'paced', beside: '/64k' },
   { ...simple, name: 'two hops mTLS, paced, beside 10 MiB', roles: mutualTls, drive: 'paced', beside: '/10m' },
 ];

@@ -12,6 +12,9 @@ export interface Result {
   readonly anonymousMb: number;
 }
 
+const warmUps = 6;
+const warmUpSeconds = 2;
+
 export const median = (list: readonly number[]): number => {
   const sorted = [...list].sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
@@ -30,9 +33,7 @@ export async function runRow(
     for (const peer of peers.filter((p) => row.peers.includes(p.name))) {
       running.push(await start(peer, row.roles, row.rich, place));
     }
-    // Under full load, so that what is measured is compiled code, as in a sidecar that has run for a while.
-    for (const r of running) await drive(r, { ...row, drive: 'saturate', beside: null }, 2);
-    for (const r of running) await drive(r, row, 1);
+    for (const r of running) await warmUp(r, row);
     if (row.drive === 'paced') running.push({ peer: 'direct', port: place.upstream, processes: [], startMs: 0 });
     const samples = new Map<string, Sample[]>(running.map((r) => [r.peer, []]));
     for (let round = 0; round < rounds; round++) {
@@ -55,6 +56,20 @@ export async function runRow(
   } finally {
     for (const r of running) stop(r);
   }
+}
+
+/**
+ * Under full load until it gets no faster, so that what is measured is compiled code, as in a sidecar that has run for a
+ * while: on a busy machine a compiler takes its time.
+ */
+async function warmUp(running: Running, row: Row): Promise<void> {
+  let before = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < warmUps; i++) {
+    const { cpuUs } = await drive(running, { ...row, drive: 'saturate', beside: null }, warmUpSeconds);
+    if (cpuUs > before * 0.95) break;
+    before = cpuUs;
+  }
+  if (row.drive === 'paced') await drive(running, row, 1);
 }
 
 /** The ratio agent/peer, round by round, so that both sides of each ratio saw the same machine. */
