@@ -7,6 +7,7 @@ export { parseSet } from './install/set-flags.ts';
 export {
   defaultInstallValues,
   type InstallValues,
+  imageOf,
   installValues,
   mergeValues,
   meshVersion,

@@ -109,12 +109,22 @@ function readCommands(test: TestFn, host: () => Host): void {
   });
 
   test.serial('config: what web was told about catalog', async (t) => {
-    const table = async (kind: string): Promise<readonly string[]> =>
-      (await host().meshctl(['config', kind, 'shop/web'])).stdout.split('\n').map(words);
+    const table = async (kind: string): Promise<readonly string[]> => {
+      const { code, stdout, stderr } = await host().meshctl(['config', kind, 'shop/web']);
+      t.is(code, 0, stderr);
+      return stdout.split('\n').map(words);
+    };
+    const has = (lines: readonly string[], pattern: RegExp): boolean => t.regex(lines.join('\n'), pattern);
     const catalog = 'outbound|8080||catalog.shop.svc.cluster.local';
-    t.true((await table('clusters')).includes(`${catalog} EDS LEAST_REQUEST ${id('catalog')}`));
-    t.true((await table('routes')).some((l) => l.startsWith(`${catalog} * default /* ${catalog} none 2 on `)));
-    t.true((await table('listeners')).some((l) => l.startsWith('outbound 127.0.0.1:15001') && l.includes(catalog)));
+    has(
+      await table('clusters'),
+      /^outbound\|8080\|\|catalog\.shop\S+ EDS \S+ spiffe:\/\/cluster\.local\/ns\/shop\/sa\/catalog$/m,
+    );
+    has(
+      await table('routes'),
+      /^outbound\|8080\|\|catalog\.shop\S+ \* default \/\* outbound\|8080\|\|catalog\S+ none \d+ on \S+$/m,
+    );
+    has(await table('listeners'), /^outbound 127\.0\.0\.1:15001 outbound\|8080\|\|catalog\.shop/m);
     const endpoints = (await table('endpoints')).filter((l) => l.startsWith(catalog));
     t.is(endpoints.length, 2);
     for (const l of endpoints) t.regex(l, /:8080 healthy 1 /);

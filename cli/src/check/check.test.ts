@@ -177,10 +177,16 @@ test('an installation: what is missing, open or untrusted is told', async (t) =>
       { name: 'b', failurePolicy: 'Fail', clientConfig: { caBundle: Buffer.from('other').toString('base64') } },
     ],
   });
+  for (const o of all.filter((d) => d.kind === 'Deployment'))
+    fake.put(pathOf(o), JSON.parse(JSON.stringify(o).replace('chainmail.dev/control:0.1.0', 'else/where:1')) as object);
   const answers = await ask(installChecks);
   t.is(answers['the mesh is installed'], 'success');
+  t.is(
+    answers['they run the images of the installation'],
+    'warning: control runs else/where:1, not chainmail.dev/control:0.1.0',
+  );
   t.regex(answers['the definitions of its kinds are in force'] ?? '', /meshpolicies.chainmail.dev is not there/);
-  t.is(answers['ca is ready'], 'error: is not there');
+  t.is(answers['ca is ready'], 'error: 0 of 2 pods ready');
   t.is(answers['the webhooks are configured, and fail closed'], 'error: a has failurePolicy Ignore');
   t.is(answers['the API server trusts the injector'], 'error: a has no caBundle\nb has another bundle than the CA');
 });

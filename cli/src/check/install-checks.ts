@@ -1,7 +1,14 @@
 /** Are the mesh's own programs there, ready, and of one version? Does the webhook answer? */
-import { customResourceDefinitions, meshVersion, programNames, webhookConfiguration } from '@chainmail/manifests';
+import type { KubeObject } from '@chainmail/kube';
+import {
+  customResourceDefinitions,
+  imageOf,
+  meshVersion,
+  programNames,
+  webhookConfiguration,
+} from '@chainmail/manifests';
 import { containers, labels, system } from '@chainmail/runtime';
-import { listPath, pathOf } from '../cluster/paths.ts';
+import { listPath, objectPath, pathOf } from '../cluster/paths.ts';
 import { type PodObject, rollouts } from '../cluster/rollout.ts';
 import { type Category, type Check, failure, success, warning } from './check.ts';
 import type { Facts } from './facts.ts';
@@ -52,6 +59,31 @@ const ready = (program: (typeof programNames)[number]): Check<Facts> => ({
     return failure([state?.progress ?? '', ...(state?.troubles ?? [])].join('\n'));
   },
 });
+
+interface Running extends KubeObject {
+  readonly spec?: {
+    readonly template?: { readonly spec?: { readonly containers?: readonly { readonly image?: string }[] } };
+  };
+}
+
+const images: Check<Facts> = {
+  description: 'they run the images of the installation',
+  hint: 'somebody changed a Deployment: meshctl upgrade --force puts it back',
+  ask: async (facts) => {
+    const { values } = (await facts.installed()) ?? {};
+    if (values === undefined) return success;
+    const other = await Promise.all(
+      programNames.map(async (name) => {
+        const path = objectPath('Deployment', `chainmail-${name}`, system.namespace);
+        const { spec } = ((await facts.api.get(path)) ?? {}) as Running;
+        const image = spec?.template?.spec?.containers?.[0]?.image;
+        const wanted = imageOf(values, name);
+        return image === undefined || image === wanted ? [] : [`${name} runs ${image}, not ${wanted}`];
+      }),
+    );
+    return other.flat().length === 0 ? success : warning(other.flat().join('\n'));
+  },
+};
 
 interface Webhooks {
   readonly webhooks?: readonly {
@@ -130,6 +162,6 @@ const injects: Check<Facts> = {
 
 export const installChecks: readonly Category<Facts>[] = [
   { name: 'chainmail-installation', checks: [recorded, sameVersion, definitions] },
-  { name: 'chainmail-control-plane', checks: programNames.map(ready) },
+  { name: 'chainmail-control-plane', checks: [...programNames.map(ready), images] },
   { name: 'chainmail-injection', checks: [webhooksFail, caBundle, injects] },
 ];

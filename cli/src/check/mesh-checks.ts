@@ -1,5 +1,5 @@
 /** Identities, agents and policies: is the mesh doing what it is for? */
-import { customResourceDefinitions, type InstallObject } from '@chainmail/manifests';
+import { customResourceDefinitions, type InstallObject, imageOf } from '@chainmail/manifests';
 import { apiVersion, containers, labels } from '@chainmail/runtime';
 import { listAll } from '../cluster/apply.ts';
 import { injectedPods, named, podName } from '../cluster/injected-pods.ts';
@@ -115,7 +115,7 @@ const agentsCurrent: Check<Facts> = {
   ask: async (facts) => {
     const { values } = (await facts.installed()) ?? {};
     if (values === undefined) return success;
-    const wanted = values.agent.image || `${values.image.registry}/agent:${values.image.tag}`;
+    const wanted = imageOf(values, 'agent');
     const old = injectedPods(await facts.pods()).filter((p) => !p.leaving && p.agentImage !== wanted);
     return old.length === 0 ? success : warning(named(old).join('\n'));
   },

@@ -4,7 +4,14 @@
  */
 import type { KubeObject } from '@chainmail/kube';
 import type { ApiClient } from '@chainmail/kube/cluster';
-import { type InstallObject, installValues, meshVersion, objectName, renderInstall } from '@chainmail/manifests';
+import {
+  type InstallObject,
+  imageOf,
+  installValues,
+  meshVersion,
+  objectName,
+  renderInstall,
+} from '@chainmail/manifests';
 import { systemClock, UserError } from '@chainmail/runtime';
 import { Command, Flags } from '@oclif/core';
 import { applyObject, removeObject } from '../cluster/apply.ts';
@@ -79,7 +86,7 @@ export default class Upgrade extends Command {
       return api.close();
     }
     if (lines.length > 0) await this.#carryOut(api, objects, gone, flags, say);
-    await this.#tellOldAgents(api, objects, say);
+    await this.#tellOldAgents(api, imageOf(values, 'agent'), say);
     api.close();
   }
 
@@ -101,19 +108,11 @@ export default class Upgrade extends Command {
     say('\nupgraded');
   }
 
-  async #tellOldAgents(api: ApiClient, objects: readonly InstallObject[], say: Say): Promise<void> {
-    const wanted = agentImageOf(objects);
+  async #tellOldAgents(api: ApiClient, wanted: string, say: Say): Promise<void> {
     const old = (await readInjectedPods(api)).filter((p) => !p.leaving && p.agentImage !== wanted);
     if (old.length === 0) return;
     say(`\n${old.length} ${old.length === 1 ? 'pod runs' : 'pods run'} another agent than ${wanted}:`);
     for (const name of named(old)) say(`  ${name}`);
     say('they work; kubectl rollout restart their workloads to replace their agents');
   }
-}
-
-/** As the injector is told. */
-function agentImageOf(objects: readonly InstallObject[]): string {
-  const settings = objects.find((o) => o.kind === 'ConfigMap' && o.metadata.name === 'chainmail-injector');
-  const { data = {} } = (settings ?? {}) as { readonly data?: Readonly<Record<string, string>> };
-  return /^image: (\S+)$/m.exec(data['values.yaml'] ?? '')?.[1] ?? '';
 }

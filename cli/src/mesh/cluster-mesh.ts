@@ -1,6 +1,6 @@
 /**
  * MeshClient over an API server. Agents are asked over a port-forward to their loopback, where nothing can be changed
- * (ADR 0022, 0029); only `certs export` runs a program.
+ * (ADR 0022, 0035); only `certs export` runs a program.
  */
 import type { ApiClient, ClusterAccess, PodContainer, PodStreams } from '@chainmail/kube/cluster';
 import { containers, messageOf, ports, system, UserError } from '@chainmail/runtime';
