@@ -108,11 +108,17 @@ export function huffmanDecode(b: Uint8Array, start: number, end: number, to: Uin
   let bits = 0;
   let seen = 0;
   for (;;) {
-    while (bits <= 24 && p < end) {
-      acc = (acc << 8) | (b[p++] as number);
-      bits += 8;
+    if (bits < peekBits) {
+      if (p + 1 < end) {
+        acc = (acc << 16) | ((b[p] as number) << 8) | (b[p + 1] as number);
+        p += 2;
+        bits += 16;
+      } else if (p < end) {
+        acc = (acc << 8) | (b[p++] as number);
+        bits += 8;
+        if (bits < peekBits) break;
+      } else break;
     }
-    if (bits < peekBits) break;
     const step = steps[(acc >>> (bits - peekBits)) & peekMask] as number;
     if (step === 0) {
       const from = (p - start) * 8 - bits;
