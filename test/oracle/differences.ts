@@ -90,6 +90,21 @@ const dns: readonly Difference[] = [
   },
 ];
 
+const clientHello: readonly Difference[] = [
+  {
+    cases: /^tls\/byte (2|336|337) of /,
+    parts: ['connection'],
+    agent: /^refused$/,
+    documented: 'a ClientHello in a record of an unknown version, or with a key share of a group that is not offered',
+  },
+  {
+    cases: /^tls\/byte 9 of /,
+    parts: ['connection'],
+    agent: /^server$/,
+    documented: '`legacy_version` of a ClientHello with `supported_versions`',
+  },
+];
+
 const forwarding: readonly Difference[] = [
   {
     cases: /^plain\/expect 100-continue$/,
@@ -243,6 +258,7 @@ export const differences: readonly Difference[] = [
   ...requests,
   ...tunnels,
   ...dns,
+  ...clientHello,
   ...forwarding,
   ...replies,
   ...http2,

@@ -23,6 +23,7 @@ import { askHttp2 } from './http2.ts';
 import { Judge } from './judge.ts';
 import { Candidate, commandOf } from './proxy.ts';
 import { checkRefused } from './refusal.ts';
+import { compareTls } from './tls.ts';
 
 const all: readonly Group[] = [
   ...grpcGroups,
@@ -81,6 +82,7 @@ async function main(): Promise<number> {
     await new Promise((done) => setTimeout(done, 1200));
     judge.statistics(groups, await agent.stats(), await oracle.stats());
     if (filter === '' || filter === 'dns') await compareDns(dir, judge);
+    if (filter === '' || filter === 'tls') await compareTls(dir, judge);
     if (filter === '') for (const r of refused) await checkRefused(r, dir, judge);
     return judge.report(filter === '');
   } finally {
