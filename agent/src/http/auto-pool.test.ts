@@ -107,6 +107,36 @@ test('an upgrade has a connection of its own, on which only HTTP/1.1 is offered'
   t.true(client.take().endsWith('\r\n\r\nraw'));
 });
 
+test('requests for other names do not wait for the connection of the first', (t) => {
+  const w = worker({ tls: { ...tls, autoSni: true } });
+  const ask = (host: string): string => `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
+  for (const host of ['a.example', 'b.example', 'a.example']) w.client().feed(ask(host));
+  t.deepEqual(
+    w.dialled.map((d) => d.options.sni),
+    ['a.example', 'b.example'],
+  );
+  for (const i of [0, 1]) {
+    agree(w, i, 'h2');
+    const up = new RawPeer(w.upstream(i), true);
+    up.hello();
+    t.is(up.messages().length, i === 0 ? 2 : 1);
+  }
+  t.is(w.clusterStat('upstream_rq_pending_active'), 0);
+});
+
+test('a failed connection fails only those who asked for its name', (t) => {
+  const w = worker({ tls: { ...tls, autoSni: true } });
+  const [a, b] = [w.client(), w.client()];
+  a.feed('GET / HTTP/1.1\r\nHost: a.example\r\n\r\n');
+  b.feed('GET / HTTP/1.1\r\nHost: b.example\r\n\r\n');
+  w.upstream(0).fail('tls-failed', 'certificate unknown');
+  t.regex(a.take(), /^HTTP\/1\.1 503 /);
+  agree(w, 1, 'h2');
+  const up = new RawPeer(w.upstream(1), true);
+  up.hello();
+  t.is(up.messages().length, 1);
+});
+
 test('a failed connection fails everything that waited for it', (t) => {
   const w = worker();
   const clients = [w.client(), w.client()];

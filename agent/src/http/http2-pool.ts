@@ -32,6 +32,8 @@ export class Http2Pool extends HostConnections implements RequestPool {
   readonly counters: Http2Counters;
   readonly #negotiation: Negotiation | null;
   readonly #connections: Http2Upstream[] = [];
+  /** Connections on their way. */
+  readonly #dials: Http2Dial[] = [];
 
   /** negotiation: null where the protocol is known. */
   constructor(cluster: Cluster, host: Host, runtime: WorkerRuntime, negotiation: Negotiation | null) {
@@ -51,7 +53,7 @@ export class Http2Pool extends HostConnections implements RequestPool {
       return 'ready';
     }
     if (!this.pend(user)) return 'overflow';
-    this.#dialForPending();
+    this.#dialFor(user.sni);
     return 'pending';
   }
 
@@ -62,17 +64,27 @@ export class Http2Pool extends HostConnections implements RequestPool {
     return null;
   }
 
-  #dialForPending(): void {
+  /** Dials when more requests wait for this name than the connections on their way will carry. */
+  #dialFor(sni: string): void {
     const streams = Math.min(expectedStreams, this.options.maxConcurrentStreams);
-    const waiting = this.pending[this.connecting * streams];
-    if (waiting === undefined) return;
+    let uncarried = 0;
+    for (const user of this.pending) if (user.sni === sni) uncarried++;
+    for (const dial of this.#dials) if (dial.sni === sni) uncarried -= streams;
+    if (uncarried <= 0) return;
     const { dials, admitted } = this.mayDial();
     if (!dials) return;
-    this.dial(waiting.sni, new Http2Dial(this, waiting.sni, admitted));
+    const dial = new Http2Dial(this, sni, admitted);
+    this.#dials.push(dial);
+    this.dial(sni, dial);
+  }
+
+  #arrived(dial: Http2Dial): void {
+    this.#dials.splice(this.#dials.indexOf(dial), 1);
   }
 
   connected(dial: Http2Dial, stream: Stream): void {
     this.connecting--;
+    this.#arrived(dial);
     const negotiation = this.#negotiation;
     if (negotiation !== null && !negotiation.isHttp2(stream)) {
       this.#giveAway(negotiation, dial, stream);
@@ -95,8 +107,9 @@ export class Http2Pool extends HostConnections implements RequestPool {
   /** A connection could not be made: requests that no other is on its way for hear of it. */
   connectFailed(dial: Http2Dial, reason: CloseReason, detail: string): void {
     const failure = this.countConnectFailure(reason);
+    this.#arrived(dial);
     this.forget(dial.admitted);
-    if (this.connecting > 0) return;
+    if (this.#dials.some((other) => other.sni === dial.sni)) return;
     for (const user of this.pending.slice()) {
       const index = this.pending.indexOf(user);
       if (index >= 0 && user.sni === dial.sni) this.failPending(index, failure, detail);
@@ -118,7 +131,7 @@ export class Http2Pool extends HostConnections implements RequestPool {
 
   /** A connection takes no more streams, or has ended: what waits may need another. */
   worn(): void {
-    if (this.pending.length > 0) this.#dialForPending();
+    for (const user of this.pending.slice()) this.#dialFor(user.sni);
   }
 
   closed(connection: Http2Upstream): void {
