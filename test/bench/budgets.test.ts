@@ -29,7 +29,7 @@ test('a ratio is taken round by round, so that a machine that slows down slows b
     costs: {},
   };
   const line = budgetLine(named('CPU, plain hop, rich'), measured);
-  t.regex(line, /18\.0 +0\.90 +- +0\.30 +- +<= 1 nginx, <= 0\.35 envoy +holds$/);
+  t.regex(line, /18\.0 +0\.90 +- +0\.30 +- +- +<= 1 nginx, <= 0\.35 envoy +holds$/);
 });
 
 test('one limit that is missed misses the budget; a peer that is not there leaves it open', (t) => {

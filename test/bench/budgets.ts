@@ -36,7 +36,7 @@ const isOther = ({ peer }: Result): boolean => !['agent', 'agent-h1', 'base', 'd
 const nothing: Reading = { own: null, ratios: {} };
 
 /** Peers whose ratios are shown, in the order of the columns; Envoy also with HTTP/2 between its two hops. */
-export const shownPeers = ['nginx', 'haproxy', 'envoy', 'envoy-h2'] as const;
+export const shownPeers = ['nginx', 'haproxy', 'envoy', 'envoy-h2', 'nghttpx'] as const;
 
 function cpuOf(row: string): (measured: Measured) => Reading {
   return ({ rows }) => {
@@ -160,6 +160,29 @@ export const budgets: readonly Budget[] = [
     name: 'p99 beside 10 MiB bodies / alone',
     read: besideOf('two hops mTLS, paced, beside 10 MiB', 'two hops mTLS, paced'),
     limits: [{ kind: 'own', max: 3, unit: 'x' }],
+  },
+  {
+    name: 'CPU, gRPC two hops, 8 x 32',
+    read: cpuOf('gRPC two hops mTLS, 8 x 32'),
+    limits: [{ kind: 'ratio', peer: 'nghttpx', max: 0.7 }],
+  },
+  {
+    name: 'CPU, gRPC two hops, 8 x 32, rich',
+    read: cpuOf('gRPC two hops mTLS, 8 x 32, rich'),
+    limits: [{ kind: 'ratio', peer: 'envoy', max: 0.15 }],
+  },
+  {
+    name: 'CPU, gRPC two hops, 64 x 1, rich',
+    read: cpuOf('gRPC two hops mTLS, 64 x 1, rich'),
+    limits: [
+      { kind: 'ratio', peer: 'nghttpx', max: 1 },
+      { kind: 'ratio', peer: 'envoy', max: 0.2 },
+    ],
+  },
+  {
+    name: 'CPU, h2 two hops, 64 KiB',
+    read: cpuOf('h2 two hops mTLS, 64 KiB, 8 x 4'),
+    limits: [{ kind: 'best', max: 0.9 }],
   },
   { name: 'RSS after 1,000/s', read: mb((c) => c.rssKb), limits: [{ kind: 'ratio', peer: 'envoy', max: 1 }] },
   {

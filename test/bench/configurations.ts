@@ -12,6 +12,8 @@ export interface Hop {
   readonly upstream: number;
   readonly certs: BenchCertificates;
   readonly rich: boolean;
+  /** HTTP/2 in and out. */
+  readonly http2?: boolean;
   /** What Envoy speaks between an egress and an ingress hop. */
   readonly between?: 'h1' | 'h2';
   /** Where logs and pid files go. */
@@ -47,12 +49,16 @@ export function haproxyConfig(hop: Hop): string {
   const { certs } = hop;
   const bind =
     hop.role === 'ingress'
-      ? ` ssl crt ${hop.dir}/server.pem ca-file ${certs.ca} verify required ssl-min-ver TLSv1.3`
-      : '';
+      ? ` ssl crt ${hop.dir}/server.pem ca-file ${certs.ca} verify required ssl-min-ver TLSv1.3${hop.http2 ? ' alpn h2' : ''}`
+      : hop.http2
+        ? ' proto h2'
+        : '';
   const server =
     hop.role === 'egress'
-      ? ` ssl crt ${hop.dir}/client.pem ca-file ${certs.ca} verify required verifyhost mesh.local`
-      : '';
+      ? ` ssl crt ${hop.dir}/client.pem ca-file ${certs.ca} verify required verifyhost mesh.local${hop.http2 ? ' alpn h2' : ''}`
+      : hop.http2
+        ? ' proto h2'
+        : '';
   return `global
   nbthread 1
   maxconn 8192
@@ -70,6 +76,28 @@ frontend in
 backend up
   server s 127.0.0.1:${hop.upstream}${server} pool-max-conn 256
 `;
+}
+
+/** nghttpx is told everything by its command line. */
+export function nghttpxCommand(hop: Hop): readonly string[] {
+  const { certs, dir } = hop;
+  const tlsIn = hop.role === 'ingress';
+  const tlsOut = hop.role === 'egress';
+  const identity = [`--client-cert-file=${certs.client.cert}`, `--client-private-key-file=${certs.client.key}`];
+  return [
+    'nghttpx',
+    '--conf=/dev/null',
+    '--workers=1',
+    `--frontend=127.0.0.1,${hop.listen}${tlsIn ? '' : ';no-tls'}`,
+    `--backend=127.0.0.1,${hop.upstream};;proto=h2${tlsOut ? ';tls;sni=mesh.local' : ''}`,
+    `--cacert=${certs.ca}`,
+    '--tls-min-proto-version=TLSv1.3',
+    '--backend-connections-per-host=8',
+    `--errorlog-file=${dir}/nghttpx-${hop.listen}.log`,
+    ...(hop.rich ? [`--accesslog-file=${dir}/nghttpx-${hop.listen}.access.log`] : []),
+    ...(tlsOut ? identity : []),
+    ...(tlsIn ? ['--verify-client', `--verify-client-cacert=${certs.ca}`, certs.server.key, certs.server.cert] : []),
+  ];
 }
 
 const jsonLog = {
@@ -98,8 +126,14 @@ const jsonLog = {
 const type = (name: string): string => `type.googleapis.com/envoy.${name}`;
 const file = (filename: string): object => ({ filename });
 
-function tlsCommon(certs: BenchCertificates, own: 'client' | 'server', peer: 'client' | 'server'): object {
+function tlsCommon(
+  certs: BenchCertificates,
+  own: 'client' | 'server',
+  peer: 'client' | 'server',
+  http2: boolean,
+): object {
   return {
+    ...(http2 ? { alpn_protocols: ['h2'] } : {}),
     tls_params: { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_3' },
     tls_certificates: [{ certificate_chain: file(certs[own].cert), private_key: file(certs[own].key) }],
     validation_context: {
@@ -118,7 +152,7 @@ function httpFilters(hop: Hop): object[] {
     {
       and_rules: {
         rules: [
-          { header: { name: ':method', string_match: { exact: 'GET' } } },
+          { header: { name: ':method', string_match: { exact: hop.http2 === true ? 'POST' : 'GET' } } },
           { url_path: { path: { prefix: '/' } } },
         ],
       },
@@ -171,14 +205,14 @@ export function envoyConfig(hop: Hop, admin: number, logPath: string): string {
     typed_config: {
       '@type': type('extensions.transport_sockets.tls.v3.DownstreamTlsContext'),
       require_client_certificate: true,
-      common_tls_context: tlsCommon(hop.certs, 'server', 'client'),
+      common_tls_context: tlsCommon(hop.certs, 'server', 'client', hop.http2 === true),
     },
   };
   const upstream = {
     name: 'tls',
     typed_config: {
       '@type': type('extensions.transport_sockets.tls.v3.UpstreamTlsContext'),
-      common_tls_context: tlsCommon(hop.certs, 'client', 'server'),
+      common_tls_context: tlsCommon(hop.certs, 'client', 'server', hop.http2 === true),
     },
   };
   const cluster = {
@@ -190,7 +224,9 @@ export function envoyConfig(hop: Hop, admin: number, logPath: string): string {
       endpoints: [{ lb_endpoints: [{ endpoint: { address: address(hop.upstream) } }] }],
     },
     ...(hop.role === 'egress' ? { transport_socket: upstream } : {}),
-    ...(hop.role === 'egress' && hop.between === 'h2' ? { typed_extension_protocol_options: http2Upstream } : {}),
+    ...(hop.http2 === true || (hop.role === 'egress' && hop.between === 'h2')
+      ? { typed_extension_protocol_options: http2Upstream }
+      : {}),
   };
   const chain = {
     filters: [{ name: 'hcm', typed_config: hcm }],

@@ -1,14 +1,17 @@
 /** Drives one running proxy for a while and reads what that cost: wrk for as much as it takes, paced.ts for a rate. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import type { Paced } from './paced.ts';
 import { loadCpu, type Running } from './peers.ts';
+import { variedPaths } from './place.ts';
 import { cpuSeconds } from './process.ts';
-import type { Row } from './rows.ts';
+import type { Http2Drive, Row } from './rows.ts';
 
 /** What of a row says how it is driven. */
-export type Drive = Pick<Row, 'drive' | 'path' | 'close' | 'beside'>;
+export type Drive = Pick<Row, 'drive' | 'path' | 'close' | 'beside' | 'http2'>;
 
 export interface Sample {
   readonly cpuUs: number;
@@ -33,7 +36,9 @@ export async function drive(running: Running, row: Drive, seconds: number): Prom
   const before = cpu();
   const { requests, ...load } = await (row.drive === 'paced'
     ? paced(running.port, row.path, seconds)
-    : saturate(running.port, row, seconds));
+    : row.http2 === null
+      ? saturate(running.port, row, seconds)
+      : saturateHttp2(running.port, row.path, row.http2, seconds));
   const used = cpu() - before;
   others?.kill('SIGKILL');
   return { cpuUs: (used / requests) * 1e6, ...load };
@@ -60,6 +65,42 @@ async function saturate(port: number, row: Drive, seconds: number): Promise<Load
     p99Ms: percentile(99),
     errors: number(/Non-2xx or 3xx responses: (\d+)/) + number(/Socket errors:.*read (\d+)/),
   };
+}
+
+let uris = 0;
+
+/** h2load, whose log has the time of each request. */
+async function saturateHttp2(port: number, of: string, how: Http2Drive, wanted: number): Promise<Load> {
+  const seconds = Math.ceil(wanted); // h2load knows whole ones only
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'h2load-'));
+  try {
+    const url = `http://127.0.0.1:${port}`;
+    const log = path.join(dir, 'log');
+    const args = ['-c', String(how.connections), '-m', String(how.streams), '-t', '1', '-D', String(seconds)];
+    if (how.grpc) {
+      fs.writeFileSync(path.join(dir, 'message'), '\0\0\0\0\x05hello');
+      args.push('-d', path.join(dir, 'message'), '-H', 'content-type: application/grpc', '-H', 'te: trailers');
+    }
+    if (how.varied) {
+      const salt = uris++;
+      const lines = Array.from({ length: variedPaths }, (_, i) => `${url}/v${i}?id=${salt}-${(i * 7919) % 99991}`);
+      fs.writeFileSync(path.join(dir, 'uris'), lines.join('\n'));
+      args.push('-i', path.join(dir, 'uris'));
+    } else args.push(`${url}${of}`);
+    const { stdout } = await run('taskset', [...pin, 'h2load', `--log-file=${log}`, ...args], { maxBuffer: 1 << 24 });
+    const number = (pattern: RegExp): number => Number(pattern.exec(stdout)?.[1] ?? 0);
+    const times = fs
+      .readFileSync(log, 'latin1')
+      .split('\n')
+      .flatMap((line) => Number(line.split('\t')[2] ?? 0) || []);
+    times.sort((a, b) => a - b);
+    const at = (share: number): number => (times[Math.floor(times.length * share)] ?? Number.NaN) / 1000;
+    const requests = number(/, (\d+) succeeded/);
+    const errors = number(/, (\d+) failed/) + number(/ (\d+) 5xx/);
+    return { requests, rps: requests / seconds, p50Ms: at(0.5), p99Ms: at(0.99), errors };
+  } finally {
+    fs.rmSync(dir, { recursive: true, force: true });
+  }
 }
 
 async function paced(port: number, of: string, seconds: number): Promise<Load> {

@@ -18,7 +18,7 @@ const flags = {
   rounds: { type: 'string', default: '5' },
   json: { type: 'string' },
   row: { type: 'string' },
-  peers: { type: 'string', default: 'agent,agent-h1,base,nginx,haproxy,envoy,envoy-h2' },
+  peers: { type: 'string', default: 'agent,agent-h1,base,nginx,haproxy,nghttpx,envoy,envoy-h2' },
   base: { type: 'string' },
   memory: { type: 'boolean', default: false },
   ci: { type: 'boolean', default: false },
@@ -91,7 +91,7 @@ const results = args.memory ? {} : await runRows(peers);
 const costs: Readonly<Record<string, Costs>> =
   args.memory || args.row === undefined
     ? await printCosts(
-        peers.filter((p) => !/-h[12]$/.test(p.name)),
+        peers.filter((p) => !/-h[12]$/.test(p.name) && p.name !== 'nghttpx'),
         place,
         Math.min(3, rounds),
       )

@@ -101,9 +101,9 @@ async function measureIdle(peer: Peer, role: Role, place: BenchPlace, connection
 async function measureLoaded(peer: Peer, place: BenchPlace): Promise<Cost> {
   const running = await start(peer, ['egress', 'ingress'], true, place);
   try {
-    await drive(running, { drive: 'paced', path: '/', close: false, beside: null }, loadedSeconds);
+    await drive(running, { drive: 'paced', path: '/', close: false, beside: null, http2: null }, loadedSeconds);
     await sleep(settleMs);
-    await drive(running, { drive: 'paced', path: '/', close: false, beside: null }, 1);
+    await drive(running, { drive: 'paced', path: '/', close: false, beside: null, http2: null }, 1);
     const all = pids(running).map(memory);
     return {
       rssKb: Math.max(...all.map((m) => m.rssKb)),

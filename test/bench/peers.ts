@@ -3,9 +3,10 @@ import { type ChildProcess, execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { BenchCertificates } from './certificates.ts';
-import { envoyConfig, type Hop, haproxyConfig, nginxConfig, type Role } from './configurations.ts';
+import { envoyConfig, type Hop, haproxyConfig, nghttpxCommand, nginxConfig, type Role } from './configurations.ts';
 import { findEnvoy } from './envoy.ts';
 import { isTaken, killFamily, listening, startPinned } from './process.ts';
+import type { Http2Drive } from './rows.ts';
 
 const proxyCpu = 0;
 export const loadCpu = 1;
@@ -31,6 +32,8 @@ export interface BenchPlace {
   readonly dir: string;
   readonly certs: BenchCertificates;
   readonly upstream: number;
+  /** The port of a server of HTTP/2, started at the first call: its answers have trailers, or not. */
+  http2Upstream(grpc: boolean): Promise<number>;
   nextPort(): number;
 }
 
@@ -71,6 +74,8 @@ export function findPeers(say: (line: string) => void, adminPort: () => number, 
   if (has('haproxy')) {
     peers.push({ name: 'haproxy', command: (hop) => ['haproxy', '-f', write(hop, 'haproxy.cfg', haproxyConfig(hop))] });
   } else say('haproxy is missing: apt-get install -y haproxy');
+  if (has('nghttpx')) peers.push({ name: 'nghttpx', command: nghttpxCommand });
+  else say('nghttpx is missing: apt-get install -y nghttp2-proxy nghttp2-server nghttp2-client');
   if ('path' in envoy) {
     const flags = ['--concurrency', '1', '--disable-hot-restart', '--use-dynamic-base-id', '-l', 'warning'];
     const run = (hop: Hop, who: string): readonly string[] => [envoy.path, '-c', envoyFile(hop, who), ...flags];
@@ -81,12 +86,26 @@ export function findPeers(say: (line: string) => void, adminPort: () => number, 
 }
 
 /** Starts the hops of a row, the last one first; the row is driven at the port of the first. */
-export async function start(peer: Peer, roles: readonly Role[], rich: boolean, place: BenchPlace): Promise<Running> {
+export async function start(
+  peer: Peer,
+  roles: readonly Role[],
+  rich: boolean,
+  place: BenchPlace,
+  http2: Http2Drive | null = null,
+): Promise<Running> {
   const processes: ChildProcess[] = [];
-  let upstream = place.upstream;
+  let upstream = http2 === null ? place.upstream : await place.http2Upstream(http2.grpc);
   let startMs = 0;
   for (const role of [...roles].reverse()) {
-    const hop: Hop = { role, listen: place.nextPort(), upstream, certs: place.certs, rich, dir: place.dir };
+    const hop: Hop = {
+      role,
+      listen: place.nextPort(),
+      upstream,
+      certs: place.certs,
+      rich,
+      http2: http2 !== null,
+      dir: place.dir,
+    };
     const log = path.join(place.dir, `${peer.name}-${hop.listen}.log`);
     if (await isTaken(hop.listen)) throw new Error(`port ${hop.listen} is in use by another program`);
     const child = startPinned(proxyCpu, peer.command(hop), log);

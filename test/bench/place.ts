@@ -9,6 +9,8 @@ import { killFamily, listening, startPinned } from './process.ts';
 
 const bodies: Readonly<Record<string, number>> = { '64k': 65_536, '1m': 1_048_576, '10m': 10_485_760 };
 const firstPort = 18_000;
+/** Paths `/v0` to here are there for rows whose requests differ. */
+export const variedPaths = 1000;
 
 /** Commands that a bench cannot do without, and the Debian package of each. */
 const tools: Readonly<Record<string, string>> = { wrk: 'wrk', nginx: 'nginx-light', taskset: 'util-linux' };
@@ -59,6 +61,19 @@ http { access_log off; keepalive_requests 1000000000; sendfile on;
   return file;
 }
 
+/** Files of the folder over HTTP/2, with the trailers of a call that went well where it stands for a gRPC server. */
+async function startHttp2(dir: string, port: number, grpc: boolean): Promise<number> {
+  fs.writeFileSync(path.join(dir, 'small'), '\0\0\0\0\x0ahello gRPC');
+  for (let i = 0; i < variedPaths; i++) fs.writeFileSync(path.join(dir, `v${i}`), '\0\0\0\0\x0ahello gRPC');
+  const trailer = grpc ? ['--trailer=grpc-status: 0'] : [];
+  const log = path.join(dir, `nghttpd-${port}.log`);
+  const command = ['nghttpd', '--no-tls', '-a', '127.0.0.1', '-d', dir, '-m', '1000', ...trailer, String(port)];
+  const child = startPinned(loadCpu, command, log);
+  process.on('exit', () => killFamily(child));
+  await listening(child, port, log);
+  return port;
+}
+
 /** Starts the upstream; everything goes when the process ends. */
 export async function openPlace(): Promise<BenchPlace> {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'chainmail-bench-'));
@@ -71,7 +86,13 @@ export async function openPlace(): Promise<BenchPlace> {
     const pem = fs.readFileSync(certs[who].cert, 'utf8') + fs.readFileSync(certs[who].key, 'utf8');
     fs.writeFileSync(path.join(dir, `${who}.pem`), pem);
   }
-  const place: BenchPlace = { dir, certs, upstream: port++, nextPort: () => port++ };
+  const http2 = new Map<boolean, Promise<number>>();
+  const http2Upstream = (grpc: boolean): Promise<number> => {
+    const known = http2.get(grpc) ?? startHttp2(dir, port++, grpc);
+    http2.set(grpc, known);
+    return known;
+  };
+  const place: BenchPlace = { dir, certs, upstream: port++, http2Upstream, nextPort: () => port++ };
   const log = path.join(dir, 'upstream.log');
   const upstream = startPinned(loadCpu, ['nginx', '-c', upstreamConfig(dir, place.upstream)], log);
   process.on('exit', () => killFamily(upstream));

@@ -1,6 +1,17 @@
 /** What is measured: which proxies, which request, and how it is driven. */
 import type { Role } from './configurations.ts';
 
+/** HTTP/2 at the client, between the hops and at the upstream, driven by h2load. */
+export interface Http2Drive {
+  readonly connections: number;
+  /** At once on each connection: many are batched into few writes, one is not. */
+  readonly streams: number;
+  /** POST with a message, an answer with trailers. */
+  readonly grpc: boolean;
+  /** Every path of a thousand is another, so that nothing that remembers whole heads helps. */
+  readonly varied: boolean;
+}
+
 export interface Row {
   readonly name: string;
   readonly roles: readonly Role[];
@@ -15,6 +26,8 @@ export interface Row {
   readonly beside: string | null;
   /** Runs in CI, beside nginx. */
   readonly ci: boolean;
+  /** null for HTTP/1.1. */
+  readonly http2: Http2Drive | null;
 }
 
 const everyone = ['agent', 'base', 'nginx', 'haproxy', 'envoy'];
@@ -34,7 +47,14 @@ const simple = {
   drive: 'saturate',
   beside: null,
   ci: false,
+  http2: null,
 } as const;
+
+const batched: Http2Drive = { connections: 8, streams: 32, grpc: false, varied: false };
+const single: Http2Drive = { connections: 64, streams: 1, grpc: false, varied: false };
+/** nghttpx and haproxy are what there is for HTTP/2; nginx does not speak it to upstreams. */
+const http2 = { ...simple, peers: ['agent', 'base', 'nghttpx', 'haproxy', 'envoy'], path: '/small' } as const;
+const http2Rich = { ...http2, rich: true, peers: ['agent', 'base', 'nghttpx', 'envoy'] } as const;
 
 export const rows: readonly Row[] = [
   { ...simple, name: 'plain hop, small', roles: plain },
@@ -50,4 +70,26 @@ export const rows: readonly Row[] = [
   { ...simple, name: 'two hops mTLS, paced, rich', roles: mutualTls, drive: 'paced', rich: true, peers: loggingPairs },
   { ...simple, name: 'two hops mTLS, paced, beside 64 KiB', roles: mutualTls, drive: 'paced', beside: '/64k' },
   { ...simple, name: 'two hops mTLS, paced, beside 10 MiB', roles: mutualTls, drive: 'paced', beside: '/10m' },
+  { ...http2, name: 'h2c hop, 8 x 32', roles: plain, http2: batched },
+  { ...http2, name: 'h2c hop, 64 x 1', roles: plain, http2: single },
+  { ...http2, name: 'h2c hop, 8 x 32, varied', roles: plain, http2: { ...batched, varied: true } },
+  { ...http2, name: 'gRPC hop, 8 x 32', roles: plain, http2: { ...batched, grpc: true } },
+  { ...http2, name: 'gRPC hop, 64 x 1', roles: plain, http2: { ...single, grpc: true } },
+  { ...http2, name: 'gRPC two hops mTLS, 8 x 32', roles: mutualTls, http2: { ...batched, grpc: true } },
+  { ...http2, name: 'gRPC two hops mTLS, 64 x 1', roles: mutualTls, http2: { ...single, grpc: true } },
+  {
+    ...http2,
+    name: 'gRPC two hops mTLS, 8 x 32, varied',
+    roles: mutualTls,
+    http2: { ...batched, grpc: true, varied: true },
+  },
+  { ...http2Rich, name: 'gRPC two hops mTLS, 8 x 32, rich', roles: mutualTls, http2: { ...batched, grpc: true } },
+  { ...http2Rich, name: 'gRPC two hops mTLS, 64 x 1, rich', roles: mutualTls, http2: { ...single, grpc: true } },
+  {
+    ...http2,
+    name: 'h2 two hops mTLS, 64 KiB, 8 x 4',
+    roles: mutualTls,
+    path: '/64k',
+    http2: { ...batched, streams: 4 },
+  },
 ];

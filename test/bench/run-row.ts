@@ -31,7 +31,7 @@ export async function runRow(
   const running: Running[] = [];
   try {
     for (const peer of peers.filter((p) => row.peers.includes(p.name))) {
-      running.push(await start(peer, row.roles, row.rich, place));
+      running.push(await start(peer, row.roles, row.rich, place, row.http2));
     }
     for (const r of running) await warmUp(r, row);
     if (row.drive === 'paced') running.push({ peer: 'direct', port: place.upstream, processes: [], startMs: 0 });
