@@ -235,7 +235,7 @@ const statistics: readonly Difference[] = [
     documented: absent,
   },
   {
-    cases: /^http\.grpc\w*\.downstream_rq_grpc_failure$/,
+    cases: /^http\.\w+\.downstream_rq_grpc_failure$/,
     parts: ['statistics'],
     agent: number,
     documented: '`downstream_rq_grpc_failure`',
