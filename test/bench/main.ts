@@ -93,7 +93,7 @@ const costs: Readonly<Record<string, Costs>> =
     ? await printCosts(
         peers.filter((p) => !/-h[12]$/.test(p.name) && p.name !== 'nghttpx'),
         place,
-        Math.min(3, rounds),
+        Math.min(2, rounds),
       )
     : {};
 console.log(`\n${budgetTable({ rows: results, costs }).join('\n')}`);

@@ -15,6 +15,8 @@ import { median } from './run-row.ts';
 /** The agent gives back what reading configuration took when it was quiet for 3 s. */
 const settleMs = 5_000;
 
+/** What compiling took while the connections came is not theirs: the agent notices growth and gives back within this. */
+const givenBackMs = 12_000;
 const loadedSeconds = 10;
 const idleConnections = 1_000;
 
@@ -25,7 +27,7 @@ export interface Costs {
   /** After 1,000 requests a second over 64 connections, the larger of two hops of mutual TLS. */
   readonly loaded: Cost;
   readonly startMs: number;
-  /** Added by one idle connection that has carried one request, as RSS. */
+  /** Added by one idle connection that has carried one request, anonymous. */
   readonly plainConnectionKb: number;
   readonly mutualConnectionKb: number;
 }
@@ -86,10 +88,11 @@ async function measureIdle(peer: Peer, role: Role, place: BenchPlace, connection
     const idle = memory(pid);
     // The first connections warm up code and pools that every later one shares.
     sockets = await openIdle(running.port, role, place.certs, 50);
-    const before = memory(pid).rssKb;
+    await sleep(givenBackMs);
+    const before = memory(pid).anonymousKb;
     sockets.push(...(await openIdle(running.port, role, place.certs, connections)));
-    await sleep(500);
-    const after = memory(pid).rssKb;
+    await sleep(givenBackMs);
+    const after = memory(pid).anonymousKb;
     return { ...idle, startMs: running.startMs, connectionKb: (after - before) / connections };
   } finally {
     for (const s of sockets) s.removeAllListeners('close').destroy();
@@ -102,7 +105,7 @@ async function measureLoaded(peer: Peer, place: BenchPlace): Promise<Cost> {
   const running = await start(peer, ['egress', 'ingress'], true, place);
   try {
     await drive(running, { drive: 'paced', path: '/', close: false, beside: null, http2: null }, loadedSeconds);
-    await sleep(settleMs);
+    await sleep(givenBackMs);
     await drive(running, { drive: 'paced', path: '/', close: false, beside: null, http2: null }, 1);
     const all = pids(running).map(memory);
     return {

@@ -61,8 +61,7 @@ function readBootstrap(r: Reader, env: Omit<CompileEnvironment, 'staticSecrets'>
   const runtime = r.inside('layeredRuntime', readLayeredRuntime) ?? new RuntimeValues();
   const whole: CompileEnvironment = { ...env, staticSecrets, runtime, ...(node === undefined ? {} : { node }) };
   nameListeners(r.message);
-  const read = (s: MessageReader<Bootstrap_StaticResources>): Static => readStatic(s, whole);
-  const resources = r.inside('staticResources', read);
+  const resources = r.inside('staticResources', (s) => readStatic(s, whole));
   const { clusters = [], listeners = [], secrets = [] } = resources ?? {};
   checkReferences(dynamic, clusters, listeners);
   return {
@@ -74,13 +73,21 @@ function readBootstrap(r: Reader, env: Omit<CompileEnvironment, 'staticSecrets'>
     secrets,
     maxConnections: r.inside('overloadManager', readOverload) ?? 0,
     runtime,
-    recompile: () => {
-      const { staticResources } = r.message;
-      return staticResources === undefined
-        ? { clusters: [], listeners: [] }
-        : readMessage(staticResources, 'static_resources', read, runtime);
-    },
+    recompile: recompiler(r.message, whole, runtime),
   };
+}
+
+/** Apart from the reader, which would keep the descriptors of everything for as long as the agent lives: 4 MB. */
+function recompiler(
+  { staticResources }: Bootstrap,
+  env: CompileEnvironment,
+  runtime: RuntimeValues,
+): CompiledBootstrap['recompile'] {
+  const read = (s: MessageReader<Bootstrap_StaticResources>): Static => readStatic(s, env);
+  return () =>
+    staticResources === undefined
+      ? { clusters: [], listeners: [] }
+      : readMessage(staticResources, 'static_resources', read, runtime);
 }
 
 /** A listener without a name gets one that it keeps. */
