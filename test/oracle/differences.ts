@@ -77,12 +77,6 @@ const tunnels: readonly Difference[] = [
 
 const dns: readonly Difference[] = [
   {
-    cases: /^dns\/in capitals$/,
-    parts: ['response'],
-    agent: /^10\.96\.0\.1 40$/,
-    documented: 'a name of the table in capitals',
-  },
-  {
     cases: /^dns\/another name$/,
     parts: ['response'],
     agent: /^192\.0\.2\.7 7$/,

@@ -30,7 +30,8 @@ export class Upstream {
   async listen(): Promise<number> {
     let port = 0;
     for (const [i, server] of this.#servers.entries()) {
-      server.listen(port, addresses[i]);
+      // All cases come at once: a full queue of connections would look like an upstream that is away.
+      server.listen({ port, host: addresses[i], backlog: 4096 });
       await once(server, 'listening');
       port = (server.address() as net.AddressInfo).port;
     }

@@ -55,3 +55,21 @@ test('text and JSON carry the same', (t) => {
     locality: { region: 'r', zone: 'z', sub_zone: 's' },
   });
 });
+
+test('clusters by a regular expression anywhere in their names; a broken one is refused', (t) => {
+  const live = new LiveConfig({
+    env: environment(),
+    clock: new ManualClock(),
+    cds: false,
+    lds: false,
+    ownClusters: new Set(),
+    publish: () => undefined,
+  });
+  const clusters = ['web', 'web-2', 'db'].map((cluster) => ({ cluster, addedViaApi: false, hosts: [] }));
+  const { body } = clustersResponse(clusters, live, new URLSearchParams('filter=eb-[0-9]'));
+  t.deepEqual(
+    body.split('\n').map((line) => line.split('::')[0]),
+    ['web-2', 'web-2', ''],
+  );
+  t.is(clustersResponse(clusters, live, new URLSearchParams('filter=[bad')).status, 400);
+});

@@ -1,8 +1,10 @@
 /** GET /clusters: clusters and their hosts as the workers see them, added up, as text or JSON like Envoy's. */
+import { messageOf } from '@chainmail/runtime';
 import { defaultCircuit } from '../cluster/circuit-breakers.ts';
 import type { RoutingPriority } from '../cluster/cluster.ts';
-import type { CircuitSpec } from '../model/cluster.ts';
+import type { CircuitSpec, ClusterSpec } from '../model/cluster.ts';
 import type { ClusterHosts, HostState } from '../model/update.ts';
+import { compileRegex } from '../policy/regex.ts';
 import type { LiveConfig } from '../xds/live-config.ts';
 import { type AdminResponse, json, text } from './command.ts';
 
@@ -45,7 +47,15 @@ export function clustersResponse(
   live: LiveConfig,
   query: URLSearchParams,
 ): AdminResponse {
-  const sorted = [...clusters].sort((a, b) => (a.cluster < b.cluster ? -1 : 1));
+  const filter = query.get('filter') ?? '';
+  let wanted: (name: string) => boolean = () => true;
+  try {
+    const regex = filter === '' ? null : compileRegex(`.*(?:${filter}).*`);
+    if (regex !== null) wanted = (name) => regex.matches(name);
+  } catch (error) {
+    return text(`${messageOf(error)}\n`, 400);
+  }
+  const sorted = clusters.filter((c) => wanted(c.cluster)).sort((a, b) => (a.cluster < b.cluster ? -1 : 1));
   if (query.get('format') === 'json') {
     return json({ cluster_statuses: sorted.map((c) => clusterJson(c, live)) });
   }
@@ -100,11 +110,23 @@ function clusterJson({ cluster, hosts }: ClusterHosts, live: LiveConfig): unknow
   const compiled = slot?.active?.compiled;
   return {
     name: cluster,
-    added_via_api: slot?.isStatic === false,
+    ...(slot?.isStatic === false ? { added_via_api: true } : {}),
     ...(compiled?.source.kind === 'eds' ? { eds_service_name: compiled.source.serviceName } : {}),
     host_statuses: hosts.map(hostJson),
+    ...(compiled === undefined ? {} : { circuit_breakers: { thresholds: thresholdsOf(compiled.spec) } }),
     observability_name: cluster,
   };
+}
+
+/** What stands at its default is left out, as protobuf's JSON does: DEFAULT is the first priority. */
+function thresholdsOf({ circuit, highCircuit = defaultCircuit }: ClusterSpec): readonly unknown[] {
+  const limits = ({ maxConnections, maxPendingRequests, maxRequests, maxRetries }: CircuitSpec) => ({
+    max_connections: maxConnections,
+    max_pending_requests: maxPendingRequests,
+    max_requests: maxRequests,
+    max_retries: maxRetries,
+  });
+  return [limits(circuit), { priority: 'HIGH', ...limits(highCircuit) }];
 }
 
 function hostJson(host: HostState): unknown {
@@ -130,9 +152,12 @@ function hostJson(host: HostState): unknown {
       ...(host.flags.includes('failed_outlier_check') ? { failed_outlier_check: true } : {}),
     },
     weight: host.weight,
-    hostname: host.hostname,
-    priority: host.priority,
-    locality: { region, zone, sub_zone: subZone },
-    ejections: host.ejections,
+    ...(host.hostname === '' ? {} : { hostname: host.hostname }),
+    ...(host.priority === 0 ? {} : { priority: host.priority }),
+    locality: {
+      ...(region === '' ? {} : { region }),
+      ...(zone === '' ? {} : { zone }),
+      ...(subZone === '' ? {} : { sub_zone: subZone }),
+    },
   };
 }

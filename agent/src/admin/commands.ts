@@ -46,7 +46,7 @@ export function adminCommands(context: AdminContext): readonly AdminCommand[] {
       q.set('format', 'prometheus');
       return statsOf(registry, q);
     }),
-    read('/clusters', 'clusters and their hosts (format=json)', async (q) =>
+    read('/clusters', 'clusters and their hosts (format=json, filter=REGEX)', async (q) =>
       clustersResponse(sumHosts(await context.hosts()), live, q),
     ),
     read('/listeners', 'listener addresses (format=json)', (q) => listenersResponse(context, q)),
