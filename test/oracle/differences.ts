@@ -55,6 +55,7 @@ const requests: readonly Difference[] = [
 const anotherHost = 'absolute target, or target of a CONNECT, whose authority is not the `Host`';
 const tunnels: readonly Difference[] = [
   ...refusal(/^connectpassed\/host of another$/, anotherHost),
+  { cases: /^input\/CONNECT$/, parts: ['response'], agent: refused, documented: anotherHost },
   {
     cases: /^(http|cluster)\.(up_)?connectpassed\./,
     parts: ['statistics'],
