@@ -15,7 +15,7 @@ import type { StopTiming } from './graceful-stop.ts';
 import { bootstrapFromJson } from './load-config.ts';
 import type { ServeOptions } from './options.ts';
 import { createProcessLog } from './process-log.ts';
-import { commandLine, untilStopped, writeAdminAddress } from './run.ts';
+import { commandLine, reopenOnSignal, untilStopped, writeAdminAddress } from './run.ts';
 import { sidecarBootstrap } from './sidecar-bootstrap.ts';
 import { type SidecarSettings, sidecarSettings } from './sidecar-settings.ts';
 
@@ -31,6 +31,7 @@ export async function runSidecar(options: ServeOptions, env: NodeJS.ProcessEnv):
   const concurrency = options.concurrency || settings.concurrency;
   const drainMs = settings.drainSeconds * 1_000;
   const agent = new Agent({ log, concurrency, drainMs, commandLine: commandLine({ ...options, concurrency }) });
+  reopenOnSignal(agent, reopen);
   const { options: holes } = parseInitCommand(settings.exclusions, () => '');
   tellHoles(agent, holes, log);
   const proofs = settings.proveInterception ? proveInbound(settings.podIps, holes) : Promise.resolve([]);
@@ -59,7 +60,7 @@ export async function runSidecar(options: ServeOptions, env: NodeJS.ProcessEnv):
       if (!agent.state.isStopping) log.fatal({ reason: messageOf(error) }, 'no discovery');
     });
     log.info({ concurrency, identity: identity.spiffeId }, 'started');
-    return await untilStopped(agent, log, reopen, sidecarTiming(drainMs), closePages);
+    return await untilStopped(agent, log, sidecarTiming(drainMs), closePages);
   } catch (error) {
     identity.stop();
     await agent.close();

@@ -42,6 +42,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   for (const warning of options.warnings) log.warn(warning);
   const concurrency = options.concurrency || os.availableParallelism();
   const agent = new Agent({ log, concurrency, drainMs: options.drainTimeS * 1_000, commandLine: commandLine(options) });
+  reopenOnSignal(agent, reopen);
   try {
     const { compileBootstrap } = await import('../config/bootstrap.ts');
     const bootstrap = compileBootstrap(loadBootstrap(options), {
@@ -59,7 +60,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     await agent.close();
     throw error;
   }
-  return untilStopped(agent, log, reopen, stopTiming);
+  return untilStopped(agent, log, stopTiming);
 }
 
 function adminEndpoints({ admin }: CompiledBootstrap): readonly AdminEndpoint[] {
@@ -89,20 +90,23 @@ export function commandLine(options: ServeOptions): Readonly<Record<string, unkn
   };
 }
 
-/** SIGTERM, SIGINT and /quitquitquit end it; a second signal at once. SIGUSR1 and SIGHUP reopen the logs. */
-export async function untilStopped(
-  agent: Agent,
-  log: Logger,
-  reopen: () => void,
-  timing: StopTiming,
-  onStop: () => void | Promise<void> = () => undefined,
-): Promise<number> {
+/** SIGUSR1 and SIGHUP reopen the logs. Called first of all: until then Node answers SIGUSR1 itself, with a debugger. */
+export function reopenOnSignal(agent: Agent, reopen: () => void): void {
   const reopenAll = (): void => {
     reopen();
     agent.reopenLogs();
   };
   process.on('SIGUSR1', reopenAll);
   process.on('SIGHUP', reopenAll);
+}
+
+/** SIGTERM, SIGINT and /quitquitquit end it; a second signal at once. */
+export async function untilStopped(
+  agent: Agent,
+  log: Logger,
+  timing: StopTiming,
+  onStop: () => void | Promise<void> = () => undefined,
+): Promise<number> {
   // Signal handlers do not keep the loop alive, and workers are unreferenced while they run.
   const alive = setInterval(() => undefined, 2 ** 30);
   const reason = await new Promise<string>((resolve) => {
