@@ -38,3 +38,9 @@ export function privateCounters(): Http2Counters {
   const at = Object.fromEntries(names.map((name, i) => [name, i])) as { readonly [S in Http2Stat]: number };
   return { slots: new Float64Array(names.length), at };
 }
+
+export function countStat(counters: Http2Counters, stat: Http2Stat, n: number): void {
+  const { slots, at } = counters;
+  const slot = at[stat];
+  slots[slot] = (slots[slot] as number) + n;
+}
