@@ -1,5 +1,6 @@
 /** Requests from inside a pod of the application's image. */
-import type { Cluster } from './cluster.ts';
+import { type Cluster, kinds } from './cluster.ts';
+import { idle, pod } from './workloads.ts';
 
 export interface Answer {
   /** 0 when there was none. */
@@ -43,4 +44,18 @@ export interface LoadReport {
 export function startLoad(cluster: Cluster, namespace: string, pod: string, url: string, perSecond = 50) {
   const running = cluster.start(namespace, pod, 'app', ['node', '/app/load.ts', url, String(perSecond)]);
   return async (): Promise<LoadReport> => JSON.parse((await running.finish()).at(-1) ?? '{}');
+}
+
+/** The same as a pod of its own, which goes on while the API server is away. */
+export async function loadPod(cluster: Cluster, namespace: string, url: string, perSecond = 40) {
+  const command = ['sh', '-c', `until [ -e /tmp/stop ]; do sleep 0.1; done | node /app/load.ts ${url} ${perSecond}`];
+  const container = { ...idle, command };
+  await cluster.api.create(pod('load', { container, spec: { restartPolicy: 'Never' } }), namespace);
+  await cluster.ready(namespace, 'load');
+  return async (): Promise<LoadReport> => {
+    const { code, stderr } = await cluster.exec(namespace, 'load', 'app', ['touch', '/tmp/stop']);
+    if (code !== 0) throw new Error(stderr);
+    await cluster.api.until(kinds.Pod, namespace, 'load', (p) => p?.['status'].phase === 'Succeeded');
+    return JSON.parse((await cluster.logs(namespace, 'load', 'app')).trimEnd().split('\n').at(-1) ?? '{}');
+  };
 }

@@ -1,7 +1,7 @@
 /** Every program of the mesh gone and back while traffic goes on; what happens to new pods meanwhile. */
 import { system } from '@chainmail/runtime';
 import test from 'ava';
-import { answered, call, startLoad } from './calls.ts';
+import { answered, call, loadPod, startLoad } from './calls.ts';
 import { connect, kinds, selectorOf, Undo } from './cluster.ts';
 import type { KubeObject } from './kube-api.ts';
 import { components, installed, meshed } from './mesh.ts';
@@ -60,14 +60,16 @@ for (const [what, names] of Object.entries(killed)) {
 }
 
 test.serial('the API server killed under traffic and back: no request fails, what changes then is seen', async (t) => {
-  const stop = startLoad(cluster, home, 'client', 'http://web/', 40);
+  const stop = await loadPod(cluster, home, 'http://web/');
   await cluster.restartApiServer();
   await cluster.api.apply([service('after', {}, 'web')], home);
   await answered(cluster, { namespace: home, pod: 'client' }, 'http://after/');
   t.is((await cluster.kubectl(['rollout', 'restart', '-n', home, 'deployment/web'])).code, 0);
   await cluster.available(home, 'web');
-  const { failures } = await stop();
+  const { failures, answered: count, sent } = await stop();
   t.deepEqual(failures, []);
+  t.is(count, sent);
+  t.true(sent > 100, `${sent} requests`);
 });
 
 test.serial(
