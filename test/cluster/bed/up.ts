@@ -2,6 +2,7 @@
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import https from 'node:https';
+import net from 'node:net';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { plan } from './address-plan.ts';
@@ -40,8 +41,10 @@ const enter = ({ pid }: Ground, command: readonly string[]): readonly string[] =
 export async function restartApiServer(ground: Ground): Promise<void> {
   const [program = '', ...args] = enter(ground, ['pkill', '-9', '-x', 'kube-apiserver']);
   await run(program, args);
-  start(ground, 'kube-apiserver', daemons.apiServer(ground.work));
   const api = new ReadyApi(`${ground.work}/pki`);
+  // A process that was killed holds its port until the kernel has taken it apart.
+  await poll(deadlineMs, 'the end of kube-apiserver', () => api.isRefused('127.0.0.1', 6443));
+  start(ground, 'kube-apiserver', daemons.apiServer(ground.work));
   await until(ground, 'kube-apiserver', () => api.ok('127.0.0.1:6443', '/readyz'));
 }
 
@@ -152,6 +155,17 @@ class ReadyApi {
 
   async ok(host: string, url: string): Promise<boolean> {
     return (await this.#get(host, url)).status === 200;
+  }
+
+  /** Nobody listens there. */
+  isRefused(host: string, port: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const socket = net.connect({ host, port }, () => {
+        socket.destroy();
+        resolve(false);
+      });
+      socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'));
+    });
   }
 
   async isNodeReady(): Promise<boolean> {
