@@ -4,6 +4,7 @@
  * read buffer. Invariant: after onClosed, close or reset the handler hears nothing more.
  */
 import type { Socket } from 'node:net';
+import { nobody } from '../net/nobody.ts';
 import {
   type CloseReason,
   type ConnectionInfo,
@@ -13,30 +14,13 @@ import {
   type StreamHandler,
 } from '../net/stream.ts';
 
-const nobody: StreamHandler = { onReadable() {}, onDrained() {}, onConnected() {}, onClosed() {} };
+const silent: StreamHandler = { onReadable() {}, onDrained() {}, onConnected() {}, onClosed() {} };
 
 /** The protocols ask for none of this here: who the server is was judged in the handshake. */
-const unknownInfo: ConnectionInfo = {
-  remoteIp: '',
-  remotePort: 0,
-  localIp: '',
-  localPort: 0,
-  peerPrincipal: '',
-  localPrincipal: '',
-  tlsVersion: '',
-  tlsCipher: '',
-  sni: '',
-  alpn: 'h2',
-  peerCertificateSha256: () => '',
-  peerSubject: () => '',
-  peerCertificatePem: () => '',
-  peerChainPem: () => '',
-  peerUris: () => [],
-  peerDnsNames: () => [],
-};
+const unknownInfo: ConnectionInfo = { ...nobody, alpn: 'h2' };
 
 export class NodeStream implements Stream {
-  handler: StreamHandler = nobody;
+  handler: StreamHandler = silent;
   readonly info: ConnectionInfo = unknownInfo;
   readonly edge = null;
   failure = '';

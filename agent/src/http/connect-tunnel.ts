@@ -6,6 +6,7 @@
 import type { Cluster, Host } from '../cluster/cluster.ts';
 import type { Head } from '../http1/head.ts';
 import type { Edge } from '../net/edge.ts';
+import { nobody } from '../net/nobody.ts';
 import {
   type CloseReason,
   type ConnectionInfo,
@@ -18,7 +19,6 @@ import {
 import { clusterHistogram, clusterStat, observe } from '../stats/layout.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import type { Framing } from './body-framing.ts';
-import { nobody } from './nobody.ts';
 import { connectFailureOf } from './upstream-failure.ts';
 import type { Acquired, RequestPool, UpstreamRequest, UpstreamUser } from './upstream-request.ts';
 

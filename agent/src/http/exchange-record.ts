@@ -4,10 +4,10 @@
  */
 import { Head } from '../http1/head.ts';
 import type { HeaderName } from '../http1/known-headers.ts';
+import { nobody } from '../net/nobody.ts';
 import type { ConnectionInfo } from '../net/stream.ts';
 import type { LoopClock } from '../worker/runtime.ts';
 import { noGrpcStatus } from './grpc-status.ts';
-import { nobody } from './nobody.ts';
 import { locateValue, Request } from './request.ts';
 import type { ByteRange, LogRecord, RequestView } from './request-view.ts';
 import type { UpstreamFacts } from './upstream-facts.ts';

@@ -7,6 +7,7 @@ import type { Head } from '../http1/head.ts';
 import { method, token } from '../http1/known-headers.ts';
 import { type HeadLimits, parseResponseHead } from '../http1/parse-head.ts';
 import type { Edge } from '../net/edge.ts';
+import { nobody } from '../net/nobody.ts';
 import {
   type CloseReason,
   type ConnectionInfo,
@@ -21,7 +22,6 @@ import type { Framing } from './body-framing.ts';
 import { BodyReader } from './body-reader.ts';
 import type { Http1Pool } from './http1-pool.ts';
 import { usableIdleMs } from './keep-alive-hint.ts';
-import { nobody } from './nobody.ts';
 import { Stash } from './stash.ts';
 import type { UpstreamRequest, UpstreamUser } from './upstream-request.ts';
 

@@ -8,13 +8,13 @@ import { method, token } from '../http1/known-headers.ts';
 import { errorCode } from '../http2/frame.ts';
 import { type Http2Stream, type Http2StreamEvents, ignoringEvents, type ResetCause } from '../http2/stream.ts';
 import type { Edge } from '../net/edge.ts';
+import { nobody } from '../net/nobody.ts';
 import type { ConnectionInfo } from '../net/stream.ts';
 import { clusterStat } from '../stats/layout.ts';
 import type { Framing } from './body-framing.ts';
 import { dropForbiddenTrailers } from './body-reader.ts';
 import { asSwitching, sendAsConnect } from './extended-connect.ts';
 import type { Http2Upstream } from './http2-upstream.ts';
-import { nobody } from './nobody.ts';
 import type { UpstreamFailure } from './upstream-failure.ts';
 import type { UpstreamRequest, UpstreamUser } from './upstream-request.ts';
 

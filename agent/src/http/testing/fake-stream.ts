@@ -3,6 +3,7 @@
  * peer may be slow. Keeps the contract of net/stream.ts: callbacks come when the worker settles, never inside a call.
  */
 import type { Edge } from '../../net/edge.ts';
+import { nobody } from '../../net/nobody.ts';
 import {
   type CloseReason,
   type ConnectionInfo,
@@ -13,22 +14,11 @@ import {
 } from '../../net/stream.ts';
 
 export const plainInfo: ConnectionInfo = {
+  ...nobody,
   remoteIp: '10.0.0.9',
   remotePort: 40_000,
   localIp: '10.0.0.1',
   localPort: 8080,
-  peerPrincipal: '',
-  localPrincipal: '',
-  tlsVersion: '',
-  tlsCipher: '',
-  sni: '',
-  alpn: '',
-  peerCertificateSha256: () => '',
-  peerSubject: () => '',
-  peerCertificatePem: () => '',
-  peerChainPem: () => '',
-  peerUris: () => [],
-  peerDnsNames: () => [],
 };
 
 const unhandled: StreamHandler = {

@@ -1,27 +1,10 @@
 /** Requests and connections as values, for tests of what reads them. */
 import type { ByteRange, RequestView } from '../../http/request-view.ts';
+import { nobody } from '../../net/nobody.ts';
 import type { ConnectionInfo } from '../../net/stream.ts';
 
 export function connection(of: Partial<ConnectionInfo> = {}): ConnectionInfo {
-  return {
-    remoteIp: '10.1.2.3',
-    remotePort: 40_000,
-    localIp: '10.9.9.9',
-    localPort: 8080,
-    peerPrincipal: '',
-    localPrincipal: '',
-    tlsVersion: '',
-    tlsCipher: '',
-    sni: '',
-    alpn: '',
-    peerCertificateSha256: () => '',
-    peerSubject: () => '',
-    peerCertificatePem: () => '',
-    peerChainPem: () => '',
-    peerUris: () => [],
-    peerDnsNames: () => [],
-    ...of,
-  };
+  return { ...nobody, remoteIp: '10.1.2.3', remotePort: 40_000, localIp: '10.9.9.9', localPort: 8080, ...of };
 }
 
 /** A connection of a verified peer. */

@@ -1,5 +1,5 @@
 /** The far end of a connection that is not there. */
-import type { ConnectionInfo } from '../net/stream.ts';
+import type { ConnectionInfo } from './stream.ts';
 
 export const nobody: ConnectionInfo = {
   remoteIp: '',
