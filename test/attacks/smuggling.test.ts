@@ -135,7 +135,7 @@ const probes: readonly Probe[] = [
   { name: 'lower-case method', bytes: 'get /smuggled HTTP/1.1\r\nHost: a\r\n\r\n', status: 400 },
   { name: 'something behind the version', bytes: 'GET /smuggled HTTP/1.1 x\r\nHost: a\r\n\r\n', status: 400 },
   { name: 'two targets', bytes: 'GET / /smuggled HTTP/1.1\r\nHost: a\r\n\r\n', status: 400 },
-  { name: 'a preface of HTTP/2', bytes: `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${inner}`, status: 400 },
+  { name: 'almost a preface of HTTP/2', bytes: `PRI * HTTP/2.0\r\n\r\nSX\r\n\r\n${inner}`, status: 400 },
   { name: 'two Hosts', bytes: 'GET /smuggled HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n', status: 400 },
   { name: 'no Host', bytes: 'GET /smuggled HTTP/1.1\r\n\r\n', status: 400 },
   { name: 'a list of Hosts', bytes: 'GET /smuggled HTTP/1.1\r\nHost: a b\r\n\r\n', status: 400 },
@@ -198,6 +198,32 @@ test('no byte of an ambiguous message passes the agent, in one piece or in many'
   }
   t.true(agent.alive);
 });
+
+/** Whoever reads on as HTTP/1.1 behind the preface sees a request there. */
+test('text behind the preface of HTTP/2 is a broken frame, or a broken request where only HTTP/1.1 is spoken', async (t) => {
+  const bytes = `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${inner}`;
+  for (const codec of ['AUTO', 'HTTP1'] as const) {
+    const app = await startApp();
+    const agent = await Agent.start({ appPort: app.port, manager: { codec_type: codec } });
+    for (const pieces of [[bytes], split(bytes)]) {
+      const { statuses, closed, text } = await send(agent.port, pieces, { until: () => false, timeoutMs: 8000 });
+      t.true(closed, codec);
+      if (codec === 'AUTO') t.true(isGoaway(text), JSON.stringify(text));
+      t.deepEqual(statuses, codec === 'AUTO' ? [] : [400], codec);
+    }
+    t.is(app.raw(), '', codec);
+    await agent.stop();
+    await app.close();
+  }
+});
+
+/** Whether the last frame is GOAWAY with FRAME_SIZE_ERROR or PROTOCOL_ERROR (RFC 9113 section 7). */
+function isGoaway(text: string): boolean {
+  const bytes = Buffer.from(text, 'latin1');
+  let last = -1;
+  for (let at = 0; at + 9 <= bytes.length; at += 9 + bytes.readUIntBE(at, 3)) last = at;
+  return last >= 0 && bytes[last + 3] === 7 && [1, 6].includes(bytes.readUInt32BE(last + 13));
+}
 
 test('the same probes harm a proxy that pipes', async (t) => {
   let raw = '';
