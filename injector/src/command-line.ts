@@ -18,7 +18,7 @@ export interface InjectorCommand {
 }
 
 export const usage = `Usage: chainmail-injector --listen HOST:PORT --values FILE --ca HOST:PORT --token-file FILE --trust-bundle FILE
-Answers AdmissionReview v1 at POST https://HOST:PORT/inject, GET /livez, /ready (503 until reviews
+Answers AdmissionReview v1 at POST https://HOST:PORT/inject and /inject/pod, GET /livez, /ready (503 until reviews
 can be answered) and /metrics.
 
   --listen HOST:PORT      where to serve

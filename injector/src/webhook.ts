@@ -1,10 +1,10 @@
 /**
- * The HTTP face of injection: POST /inject, GET /livez, /ready, /metrics. Knows nothing of TLS.
+ * The HTTP face of injection: POST /inject and /inject/pod, GET /livez, /ready, /metrics. Knows nothing of TLS.
  * Invariant: a review is answered over TLS only, and a body is bounded before it is read.
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
-import { type Logger, messageOf } from '@chainmail/runtime';
+import { type Logger, messageOf, reviewPaths } from '@chainmail/runtime';
 import type { Counters, Outcome } from './counters.ts';
 import { answerReview, type ReviewContext, type ReviewOutcome, reviewedNamespace } from './review.ts';
 
@@ -21,8 +21,8 @@ export interface WebhookOptions extends ReviewContext {
   readonly certificateExpiryMs: () => number | undefined;
   /** Why reviews cannot be answered now; undefined when they can. */
   readonly whyNotReady: () => string | undefined;
-  /** Brings what is known of a namespace up to date, before a decision about one of its pods. */
-  readonly prepare?: (namespace: string) => Promise<void>;
+  /** Brings what is known of a namespace up to date, before a decision about one of its pods. hasNoLabel: says the API server. */
+  readonly prepare?: (namespace: string, hasNoLabel: boolean) => Promise<void>;
   /** Takes every review that was answered. */
   readonly onReviewed?: (outcome: Extract<ReviewOutcome, { kind: 'answered' }>) => void;
   /** Further lines for /metrics. */
@@ -44,7 +44,8 @@ export function createWebhook(options: WebhookOptions): RequestListener {
     const [path] = (request.url ?? '').split('?');
     if (options.isLeaving?.() === true) response.setHeader('connection', 'close');
     switch (`${request.method} ${path}`) {
-      case 'POST /inject':
+      case `POST ${reviewPaths.namespace}`:
+      case `POST ${reviewPaths.pod}`:
         void handleInject(options, underWay, request, response);
         return;
       case 'GET /livez':
@@ -55,10 +56,17 @@ export function createWebhook(options: WebhookOptions): RequestListener {
       case 'GET /metrics':
         return answerMetrics(options, response);
     }
-    if (path === '/inject') sendText(response, 405, 'POST an AdmissionReview\n', { allow: 'POST' });
-    else sendText(response, 404, 'not found: this server has /inject, /livez, /ready, /healthz and /metrics\n');
+    if (isReviewPath(path)) sendText(response, 405, 'POST an AdmissionReview\n', { allow: 'POST' });
+    else
+      sendText(
+        response,
+        404,
+        'not found: this server has /inject, /inject/pod, /livez, /ready, /healthz and /metrics\n',
+      );
   };
 }
+
+const isReviewPath = (path: string | undefined): boolean => Object.values<unknown>(reviewPaths).includes(path);
 
 function answerReady({ whyNotReady }: WebhookOptions, response: ServerResponse): void {
   const reason = whyNotReady();
@@ -106,7 +114,8 @@ async function review(
   const body = await readBody(request, underWay);
   if (body === 'too-long') return refuse(413, `the body must be at most ${maxBodyBytes} bytes`);
   if (body === 'busy') return refuse(503, 'too many reviews at once; try again');
-  const answer = await answerText(body.text, options);
+  const [path] = (request.url ?? '').split('?');
+  const answer = await answerText(body.text, path === reviewPaths.pod, options);
   if (answer.kind === 'malformed') return refuse(400, answer.message);
   const { subject, decision, report } = answer;
   options.log.info({ pod: subject, ...decision, notes: report.notes, warnings: report.warnings }, 'review');
@@ -115,7 +124,7 @@ async function review(
   return decision.kind;
 }
 
-async function answerText(body: string, options: WebhookOptions): Promise<ReviewOutcome> {
+async function answerText(body: string, hasNoLabel: boolean, options: WebhookOptions): Promise<ReviewOutcome> {
   let value: unknown;
   try {
     value = JSON.parse(body);
@@ -123,7 +132,7 @@ async function answerText(body: string, options: WebhookOptions): Promise<Review
     return { kind: 'malformed', message: 'the body is not JSON' };
   }
   const namespace = reviewedNamespace(value);
-  if (namespace !== undefined) await options.prepare?.(namespace);
+  if (namespace !== undefined) await options.prepare?.(namespace, hasNoLabel);
   return answerReview(value, options);
 }
 

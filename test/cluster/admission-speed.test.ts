@@ -1,6 +1,6 @@
 /** Reviews at an even pace, straight to the injector's Service, as the API server sends them. */
 import https from 'node:https';
-import { system } from '@chainmail/runtime';
+import { reviewPaths, system } from '@chainmail/runtime';
 import test from 'ava';
 import { connect, kinds } from './cluster.ts';
 import { installed } from './mesh.ts';
@@ -40,7 +40,7 @@ const isInjected = (text: string): boolean => {
   const { response } = JSON.parse(text);
   return response.allowed === true && response.patch !== undefined;
 };
-const review = (to: Ask, uid: string) => ask(to, '/inject', reviewOf(uid), isInjected);
+const review = (to: Ask, uid: string) => ask(to, reviewPaths.pod, reviewOf(uid), isInjected);
 /** The same way there and back, and no review: what the machine adds. */
 const nothing = (to: Ask) => ask(to, '/nothing', '', () => true);
 

@@ -1,7 +1,7 @@
 /** Every program of the mesh gone and back while traffic goes on; what happens to new pods meanwhile. */
 import { system } from '@chainmail/runtime';
 import test from 'ava';
-import { answered, call, loadPod, startLoad } from './calls.ts';
+import { answered, call, loadPod, reviewed, startLoad } from './calls.ts';
 import { connect, kinds, selectorOf, Undo } from './cluster.ts';
 import type { KubeObject } from './kube-api.ts';
 import { components, installed, meshed } from './mesh.ts';
@@ -28,7 +28,7 @@ const podsOf = (name: string) => selectorOf({ 'app.kubernetes.io/name': name });
 
 async function scale(name: string, replicas: number): Promise<void> {
   await cluster.api.patch(kinds.Deployment, system.namespace, name, { spec: { replicas } });
-  if (replicas > 0) await cluster.available(system.namespace, name);
+  if (replicas > 0) await back(name);
   else await cluster.api.untilAll(kinds.Pod, system.namespace, podsOf(name), (pods) => pods.length === 0);
 }
 
@@ -42,7 +42,12 @@ async function killAll(name: string): Promise<void> {
     podsOf(name),
     (pods) => pods.length === old.length && pods.every((p) => !gone.has(p.metadata.name)),
   );
+  await back(name);
+}
+
+async function back(name: string): Promise<void> {
   await cluster.available(system.namespace, name);
+  if (name === system.injectorServiceAccount) await reviewed(cluster);
 }
 
 const killed: Readonly<Record<string, readonly string[]>> = {
@@ -62,6 +67,7 @@ for (const [what, names] of Object.entries(killed)) {
 test.serial('the API server killed under traffic and back: no request fails, what changes then is seen', async (t) => {
   const stop = await loadPod(cluster, home, 'http://web/');
   await cluster.restartApiServer();
+  await reviewed(cluster);
   await cluster.api.apply([service('after', {}, 'web')], home);
   await answered(cluster, { namespace: home, pod: 'client' }, 'http://after/');
   t.is((await cluster.kubectl(['rollout', 'restart', '-n', home, 'deployment/web'])).code, 0);

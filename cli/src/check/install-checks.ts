@@ -7,9 +7,10 @@ import {
   programNames,
   webhookConfiguration,
 } from '@chainmail/manifests';
-import { containers, labels, system } from '@chainmail/runtime';
-import { listPath, objectPath, pathOf } from '../cluster/paths.ts';
-import { type PodObject, rollouts } from '../cluster/rollout.ts';
+import { system } from '@chainmail/runtime';
+import { objectPath, pathOf } from '../cluster/paths.ts';
+import { getsAgent } from '../cluster/probe-pod.ts';
+import { rollouts } from '../cluster/rollout.ts';
 import { type Category, type Check, failure, success, warning } from './check.ts';
 import type { Facts } from './facts.ts';
 
@@ -126,36 +127,12 @@ const caBundle: Check<Facts> = {
   },
 };
 
-/** Passes Pod Security `restricted`, so that what is refused is ours. Never stored. */
-function probePod(labelled: boolean): object {
-  const securityContext = {
-    ...{ allowPrivilegeEscalation: false, runAsNonRoot: true, runAsUser: 65_532 },
-    capabilities: { drop: ['ALL'] },
-    seccompProfile: { type: 'RuntimeDefault' },
-  };
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: {
-      generateName: 'meshctl-check-',
-      ...(labelled ? { labels: { [labels.inject]: 'enabled' } } : {}),
-    },
-    spec: { containers: [{ name: 'check', image: 'chainmail.dev/check', securityContext }] },
-  };
-}
-
 const injects: Check<Facts> = {
   description: 'a pod gets an agent (asked of the API server, not stored)',
   hint: 'meshctl logs injector; a NetworkPolicy or firewall may keep the API server from port 9443',
   ask: async (facts) => {
     const [namespace] = await facts.meshedNamespaces();
-    const pod = (await facts.api.request({
-      method: 'POST',
-      path: listPath('Pod', namespace ?? 'default'),
-      query: { dryRun: 'All' },
-      body: probePod(namespace === undefined),
-    })) as PodObject;
-    const has = pod.spec?.initContainers?.some((c) => c.name === containers.agent) === true;
+    const has = await getsAgent(facts.api, namespace ?? 'default', namespace === undefined);
     return has ? success : failure(`a pod in ${namespace ?? 'default'} came back without one`);
   },
 };

@@ -15,7 +15,14 @@ import { stringify } from 'yaml';
 import { connect } from '../cluster/kubeconfig.ts';
 import { clusterFlags, durationFlag } from '../flags.ts';
 import { readInstalled } from '../install/record.ts';
-import { applyStage, deploymentsOf, stages, waitForRollouts, waitForWebhooks } from '../install/steps.ts';
+import {
+  applyStage,
+  deploymentsOf,
+  stages,
+  waitForReviews,
+  waitForRollouts,
+  waitForWebhooks,
+} from '../install/steps.ts';
 import { givenValues, valuesFlags } from '../install/values-flags.ts';
 
 function printed(objects: readonly InstallObject[], format: string | undefined): string {
@@ -73,6 +80,7 @@ export default class Install extends Command {
     const patience = { clock: systemClock, timeoutMs: flags.timeout };
     await waitForRollouts(api, deploymentsOf(objects), patience, say);
     await waitForWebhooks(api, patience, say);
+    await waitForReviews(api, patience, say);
     say('\nChainmail is installed. Label a namespace, and its new pods get an agent:');
     say('  kubectl label namespace NAME chainmail.dev/inject=enabled');
     api.close();

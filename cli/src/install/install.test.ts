@@ -17,7 +17,7 @@ import test from 'ava';
 import { applyObject } from '../cluster/apply.ts';
 import { pathOf } from '../cluster/paths.ts';
 import { readInstalled } from './record.ts';
-import { applyStage, deploymentsOf, stages, waitForRollouts, waitForWebhooks } from './steps.ts';
+import { applyStage, deploymentsOf, stages, waitForReviews, waitForRollouts, waitForWebhooks } from './steps.ts';
 import { givenValues } from './values-flags.ts';
 
 const objects = renderInstall(defaultInstallValues);
@@ -119,6 +119,15 @@ test('an installation is not ready before the API server trusts the injector', a
   await t.throwsAsync(waitForWebhooks(api, patience, quiet), { code: 'INSTALL_NOT_READY', message: /caBundle/ });
   put('YQ==');
   await t.notThrowsAsync(waitForWebhooks(api, patience, quiet));
+});
+
+test('an installation is not ready before the API server reaches the injector', async (t) => {
+  const { api, fake } = await server(t);
+  const patience = { clock: new ManualClock(), timeoutMs: 0 };
+  fake.fail(/^POST .*pods/, 500);
+  await t.throwsAsync(waitForReviews(api, patience, quiet), { code: 'INSTALL_NOT_READY', message: /cannot ask/ });
+  fake.fail(/^POST .*pods/, 403);
+  await t.notThrowsAsync(waitForReviews(api, patience, quiet), 'what refuses a pod after the webhooks');
 });
 
 test('values: files in order, then --set, each over the one before', (t) => {

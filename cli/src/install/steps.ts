@@ -1,9 +1,10 @@
 /** Applying an installation step by step, saying what is done, and waiting until it stands. */
-import type { ApiClient } from '@chainmail/kube/cluster';
+import { type ApiClient, ApiError } from '@chainmail/kube/cluster';
 import { type InstallObject, objectName, partLabel, webhookConfiguration } from '@chainmail/manifests';
 import { type Clock, UserError } from '@chainmail/runtime';
 import { type ApplyOptions, applyObject, type Change } from '../cluster/apply.ts';
 import { objectPath } from '../cluster/paths.ts';
+import { getsAgent } from '../cluster/probe-pod.ts';
 import { rollouts } from '../cluster/rollout.ts';
 
 export interface Stage {
@@ -108,4 +109,32 @@ export async function waitForWebhooks(api: ApiClient, { clock, timeoutMs }: Pati
     await pause(clock);
   }
   say('  √ the API server trusts the injector');
+}
+
+/**
+ * Until the API server reaches the injector: the network learns a moment after the rollout which pods are ready. What
+ * else refuses the pod (a quota, Pod Security) comes after the webhooks, so that they have worked.
+ */
+export async function waitForReviews(api: ApiClient, { clock, timeoutMs }: Patience, say: Say): Promise<void> {
+  const end = clock.now() + timeoutMs;
+  for (;;) {
+    const trouble = await reviewTrouble(api);
+    if (trouble === null) break;
+    if (clock.now() >= end) {
+      throw new UserError('INSTALL_NOT_READY', `the API server cannot ask the injector: ${trouble}`, {
+        hint: 'a NetworkPolicy or firewall may keep the API server from port 9443; until it can, pods of labelled namespaces are refused',
+      });
+    }
+    await pause(clock);
+  }
+  say('  √ a pod gets an agent');
+}
+
+async function reviewTrouble(api: ApiClient): Promise<string | null> {
+  try {
+    return (await getsAgent(api, 'default', true)) ? null : 'a pod came back without an agent';
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    return error.status === 0 || error.status >= 500 ? error.message : null;
+  }
 }

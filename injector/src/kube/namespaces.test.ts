@@ -26,7 +26,7 @@ const label = 'chainmail.dev/inject';
 test('a labelled namespace costs no question', async (t) => {
   const { api, namespaces } = await fixture(t);
   const before = api.requests.length;
-  await namespaces.prepare('shop');
+  await namespaces.prepare('shop', false);
   t.is(namespaces.find('shop')?.labels?.[label], 'enabled');
   t.is(api.requests.length, before);
 });
@@ -35,18 +35,29 @@ test('one that was labelled or made a moment ago is asked for', async (t) => {
   const { put, namespaces } = await fixture(t);
   put('plain', { [label]: 'enabled' });
   put('fresh', { [label]: 'enabled' });
-  await namespaces.prepare('plain'); // the event may not have come yet
-  await namespaces.prepare('fresh');
+  await namespaces.prepare('plain', false); // the event may not have come yet
+  await namespaces.prepare('fresh', false);
   t.is(namespaces.find('plain')?.labels?.[label], 'enabled');
   t.is(namespaces.find('fresh')?.labels?.[label], 'enabled');
-  await namespaces.prepare('nowhere');
+  await namespaces.prepare('nowhere', false);
   t.is(namespaces.find('nowhere'), undefined);
+});
+
+test('a pod with a label of its own costs no question, unless nobody has heard of its namespace', async (t) => {
+  const { api, put, namespaces } = await fixture(t);
+  const before = api.requests.length;
+  await namespaces.prepare('plain', true);
+  t.is(api.requests.length, before);
+  put('fresh', {});
+  await namespaces.prepare('fresh', true);
+  t.deepEqual(namespaces.find('fresh')?.labels ?? {}, {});
+  t.not(namespaces.find('fresh'), undefined);
 });
 
 test('while the API server is away the last labels count', async (t) => {
   const { api, namespaces } = await fixture(t);
   await api.down();
-  await namespaces.prepare('plain');
+  await namespaces.prepare('plain', false);
   t.deepEqual(namespaces.find('plain'), { name: 'plain', labels: {} });
   await api.up();
 });

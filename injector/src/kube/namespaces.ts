@@ -7,7 +7,7 @@ import type { Namespace } from '../pod.ts';
 export interface KubeNamespaces extends NamespaceSource {
   readonly synced: () => boolean;
   /** To be awaited before a decision about a namespace. */
-  readonly prepare: (name: string) => Promise<void>;
+  readonly prepare: (name: string, hasNoLabel: boolean) => Promise<void>;
 }
 
 const path = '/api/v1/namespaces';
@@ -37,9 +37,10 @@ export function namespacesOfServer(
   return {
     find: (name) => ahead.get(name) ?? reflector.get(name),
     synced: () => reflector.synced,
-    prepare: async (name) => {
+    prepare: async (name, hasNoLabel) => {
       ahead.delete(name);
-      if (reflector.get(name)?.labels?.[labels.inject] !== undefined) return;
+      const mirrored = reflector.get(name);
+      if (mirrored !== undefined && (hasNoLabel || mirrored.labels?.[labels.inject] !== undefined)) return;
       try {
         const found = await ask(name);
         if (found !== undefined) ahead.set(name, found);

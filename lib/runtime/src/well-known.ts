@@ -63,6 +63,12 @@ export const system = {
   injectorServiceAccount: 'chainmail-injector',
 } as const;
 
+/**
+ * Where an API server asks for a review. At `pod` it has seen itself that the namespace carries no label, so that the
+ * injector need not ask it back.
+ */
+export const reviewPaths = { namespace: '/inject', pod: '/inject/pod' } as const;
+
 /** Container names the injector adds. */
 export const containers = { init: 'mesh-init', agent: 'mesh-agent' } as const;
 

@@ -3,7 +3,7 @@
  * (whatever its value, so that a wrong one is refused, not passed by), or a pod with it. `caBundle` is left out: the
  * injector owns that field, and server-side apply leaves it alone.
  */
-import { labels, system } from '@chainmail/runtime';
+import { labels, reviewPaths, system } from '@chainmail/runtime';
 import { type InstallObject, metaLabels } from './object.ts';
 import { webhookConfiguration } from './programs.ts';
 
@@ -19,12 +19,12 @@ const neverHere: Requirement = {
   values: ['kube-system', system.namespace],
 };
 
-function webhook(name: string, namespaces: Requirement, pods: Requirement | undefined): object {
+function webhook(name: keyof typeof reviewPaths, namespaces: Requirement, pods: Requirement | undefined): object {
   return {
     name: `${name}.inject.chainmail.dev`,
     admissionReviewVersions: ['v1'],
     clientConfig: {
-      service: { namespace: system.namespace, name: system.injectorServiceAccount, path: '/inject', port: 443 },
+      service: { namespace: system.namespace, name: system.injectorServiceAccount, path: reviewPaths[name], port: 443 },
     },
     rules: [{ operations: ['CREATE'], apiGroups: [''], apiVersions: ['v1'], resources: ['pods'], scope: 'Namespaced' }],
     namespaceSelector: { matchExpressions: [namespaces, neverHere] },
