@@ -1,5 +1,4 @@
 /** Requests from inside a pod of the application's image. */
-import { setTimeout } from 'node:timers/promises';
 import { labels } from '@chainmail/runtime';
 import { type Cluster, kinds } from './cluster.ts';
 import { idle, pod } from './workloads.ts';
@@ -34,24 +33,11 @@ export async function answered(
   await seen.finish();
 }
 
-const reviewDeadlineMs = 30_000;
-
-/**
- * Once the API server reaches the injector again: the node's network learns a moment after the rollout which pods are
- * ready, and nothing that could be watched tells when, so that it is asked again and again.
- */
+/** Once the API server reaches the injector again: the node's network learns a moment later which pods are ready. */
 export async function reviewed(cluster: Cluster): Promise<void> {
   const asked = pod('asked', { container: idle, labels: { [labels.inject]: 'enabled' } });
-  const end = performance.now() + reviewDeadlineMs;
-  for (;;) {
-    try {
-      await cluster.api.create(asked, 'default', '?dryRun=All');
-      return;
-    } catch (error) {
-      if (performance.now() > end || !/failed calling webhook/.test(String(error))) throw error;
-    }
-    await setTimeout(100);
-  }
+  const trouble = (): Promise<string> => cluster.api.create(asked, 'default', '?dryRun=All').then(() => '', String);
+  await cluster.api.eventually(trouble, (text) => !text.includes('failed calling webhook'));
 }
 
 /** What `load.ts` tells at its end. */

@@ -11,6 +11,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { httpRouteDefinition } from './bed/gateway-api.ts';
 import { groundOf, restartApiServer } from './bed/up.ts';
 import { type Kind, KubeApi, type KubeObject } from './kube-api.ts';
 
@@ -65,6 +66,8 @@ export const kinds = {
   Job: kind('batch/v1', 'Job'),
   CronJob: kind('batch/v1', 'CronJob'),
   EndpointSlice: kind('discovery.k8s.io/v1', 'EndpointSlice'),
+  CustomResourceDefinition: kind('apiextensions.k8s.io/v1', 'CustomResourceDefinition'),
+  HTTPRoute: kind('gateway.networking.k8s.io/v1', 'HTTPRoute'),
   MutatingWebhookConfiguration: kind('admissionregistration.k8s.io/v1', 'MutatingWebhookConfiguration'),
 } as const;
 
@@ -128,6 +131,11 @@ export class Cluster {
   /** The API server is killed and comes back; everything that watched it has lost its watch. */
   restartApiServer(): Promise<void> {
     return restartApiServer(groundOf(this.#work));
+  }
+
+  /** The definition of the Gateway API's HTTPRoute, a file for kubectl. */
+  get httpRouteDefinition(): string {
+    return httpRouteDefinition(this.#work);
   }
 
   /** A path on the node as this process sees it; below /var/lib. */

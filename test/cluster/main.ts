@@ -9,6 +9,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { buildBinaries, goVersion, kubernetesPrograms } from './bed/binaries.ts';
+import { fetchGatewayApi } from './bed/gateway-api.ts';
 import { makeImages } from './bed/images.ts';
 import { leftBehind, machineSettings } from './bed/machine.ts';
 import { type BedNamespace, createNamespace } from './bed/namespace.ts';
@@ -49,6 +50,7 @@ async function prepared(): Promise<BedNamespace> {
     for (const name of kubernetesPrograms) fs.symlinkSync(binaries.kubetest, `${bed.work}/bin/${name}`);
     fs.symlinkSync(binaries.coredns, `${bed.work}/bin/coredns`);
     writeEnter(bed);
+    fetchGatewayApi(bed.work);
     await makeImages(`${bed.work}/images/layout`, binaries, say);
     say('images made');
   } catch (error) {

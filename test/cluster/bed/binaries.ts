@@ -32,13 +32,13 @@ export function cacheHome(): string {
 }
 
 /** Go's own installer puts it where no PATH looks by itself. */
-const environment = { ...process.env, CGO_ENABLED: '0', PATH: `${process.env['PATH']}:/usr/local/go/bin` };
+export const goEnvironment = { ...process.env, CGO_ENABLED: '0', PATH: `${process.env['PATH']}:/usr/local/go/bin` };
 
 /** `go version`, or null when there is no Go. */
 export function goVersion(): string | null {
   try {
     return execFileSync('go', ['version'], {
-      env: environment,
+      env: goEnvironment,
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
     }).trim();
@@ -90,7 +90,7 @@ function linkFlags(name: GoModule): string {
 function goBuild(dir: string, args: readonly string[]): Promise<void> {
   const child = spawn('go', ['build', ...args], {
     cwd: dir,
-    env: environment,
+    env: goEnvironment,
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   return new Promise((resolve, reject) => {
