@@ -428,3 +428,40 @@ test('not configured: neither extended CONNECT nor CONNECT gets through', (t) =>
   t.like(other.messages()[0], { stream: 1, status: 404 });
   t.is(off.dialled.length + plain.dialled.length, 0);
 });
+
+test('data of consecutive frames reaches an HTTP/1.1 client in one write; interleaved streams keep their own bytes', (t) => {
+  const w = new FakeWorker({ cluster: { protocol: 'http2' } });
+  const [a, b] = [w.client(), w.client()];
+  for (const client of [a, b]) client.feed('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  const up = upstream(w);
+  const head = [...ok, ['content-length', '6']] as const;
+  up.send(headers(1, head, false), headers(3, head, false));
+  a.take();
+  b.take();
+  let writes = 0;
+  const write = a.write.bind(a);
+  a.write = (buffer, start, end) => {
+    writes++;
+    return write(buffer, start, end);
+  };
+  up.send(data(1, 'aa'), data(1, 'bb'), data(3, 'x'));
+  t.is(writes, 1);
+  t.is(a.take(), 'aabb');
+  t.is(b.take(), 'x');
+  up.send(data(3, 'y'), data(1, 'c'), data(3, 'z'), data(3, '123', true), data(1, 'c', true));
+  t.is(a.take(), 'cc');
+  t.is(b.take(), 'yz123');
+  t.is(w.clusterStat('upstream_rq_active'), 0);
+});
+
+test('data that waits is handed on before its stream is cut, and not after', (t) => {
+  const w = new FakeWorker({ cluster: { protocol: 'http2' } });
+  const client = w.client();
+  client.feed('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  const up = upstream(w);
+  up.send(headers(1, [...ok, ['content-length', '9']], false));
+  client.take();
+  up.send(data(1, 'aaa'), data(1, 'bbb'), reset(1, errors.internalError));
+  t.is(client.take(), 'aaabbb');
+  t.truthy(client.closed);
+});

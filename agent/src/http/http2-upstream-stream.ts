@@ -84,7 +84,10 @@ export class Http2UpstreamStream implements UpstreamRequest, Http2StreamEvents {
   }
 
   #open(connection: Http2Upstream, head: Head, last: boolean): void {
-    this.#stream = connection.open(head, last, this);
+    const stream = connection.open(head, last, this);
+    // An HTTP/1.1 client gets the answer's body in as few writes as it comes in reads.
+    stream.joinsData = head.version < 20;
+    this.#stream = stream;
   }
 
   sendData(from: Buffer, start: number, end: number, last: boolean, trailers: Head | null): void {

@@ -80,6 +80,7 @@ export class Intake {
 
   #releaseBuffer(): void {
     const { host } = this.#connection;
+    this.#receiver.flushJoined();
     host.source = null;
     host.flushDirect();
   }

@@ -37,6 +37,11 @@ export class Receiver implements FrameSink {
   readonly #ending: Ending;
   readonly #windows: ReceiveWindows;
   readonly #control: ControlFrames;
+  /** Data in [start, end) of the read buffer that waits for what follows it, and whose it is. */
+  #joined: Http2Stream | null = null;
+  #joinedId = 0;
+  #joinedStart = 0;
+  #joinedEnd = 0;
 
   constructor(
     connection: Http2Connection,
@@ -68,6 +73,8 @@ export class Receiver implements FrameSink {
   }
 
   onFrame(type: number, flags: number, id: number, b: Buffer, start: number, end: number): number {
+    this.flushJoined();
+    if (this.#ending.closed) return 0;
     return this.#control.onFrame(type, flags, id, b, start, end);
   }
 
@@ -84,6 +91,8 @@ export class Receiver implements FrameSink {
 
   onHeaderBlock(id: number, endStream: boolean, selfDependent: boolean, b: Buffer, start: number, end: number): number {
     if (!this.#control.gotSettings || (id & 1) === 0) return errorCode.protocolError;
+    this.flushJoined();
+    if (this.#ending.closed) return 0;
     this.#host.flushDirect();
     const streams = this.#streams;
     if (end > start) streams.guard.frame(false);
@@ -223,13 +232,50 @@ export class Receiver implements FrameSink {
 
   onDataPart(start: number, end: number, last: boolean): number {
     const streams = this.#streams;
+    // A handler may write in front of what it is given.
+    if (this.#joined !== streams.receiving) this.flushJoined();
     const stream = streams.receiving;
-    if (stream === null) return 0;
+    if (stream === null || this.#ending.closed) return 0;
     const length = end - start;
     if (stream.bodyLeft >= 0) {
       stream.bodyLeft -= length;
       if (stream.bodyLeft < 0 || (last && stream.bodyLeft > 0)) return streams.fail(stream, errorCode.protocolError);
     }
+    if (!stream.joinsData) return this.#handOn(stream, start, end, last);
+    return this.#join(stream, start, end, last);
+  }
+
+  /**
+   * Payloads of consecutive frames are moved together over the frame headers between them: moving 16 KiB costs a fifth
+   * of the system call that it spares.
+   */
+  #join(stream: Http2Stream, start: number, end: number, last: boolean): number {
+    if (this.#joined === null) {
+      this.#joined = stream;
+      this.#joinedId = stream.id;
+      this.#joinedStart = start;
+      this.#joinedEnd = end;
+    } else {
+      this.#host.readBuffer.copyWithin(this.#joinedEnd, start, end);
+      this.#joinedEnd += end - start;
+    }
+    return last ? this.#handOnJoined(true) : 0;
+  }
+
+  /** Hands on what waits; before anything else happens on the connection or to the read buffer. */
+  flushJoined(): void {
+    if (this.#joined !== null) this.#handOnJoined(false);
+  }
+
+  #handOnJoined(last: boolean): number {
+    const stream = this.#joined;
+    this.#joined = null;
+    if (stream === null || stream.id !== this.#joinedId) return 0;
+    return this.#handOn(stream, this.#joinedStart, this.#joinedEnd, last);
+  }
+
+  #handOn(stream: Http2Stream, start: number, end: number, last: boolean): number {
+    const length = end - start;
     const { id } = stream;
     if (last) stream.remoteClosed = true;
     const host = this.#host;
@@ -243,7 +289,7 @@ export class Receiver implements FrameSink {
       stream.unacknowledged += length;
       this.#windows.acknowledge(stream);
     }
-    streams.releaseWhenDone(stream, id);
+    this.#streams.releaseWhenDone(stream, id);
     return 0;
   }
 }

@@ -1,6 +1,6 @@
 /**
  * What goes out on a connection: heads through HPACK, data as the windows and the socket allow, the rest queued for each
- * stream. A stream that may not send holds nobody up: those that may take turns of one frame.
+ * stream. A stream that may not send holds nobody up: those that may take turns of a few frames.
  * Invariant: a stream with something queued is in the ready list; its end and trailers go out behind its data.
  */
 import { Head } from '../http1/head.ts';
@@ -22,6 +22,9 @@ import { encodedBound, HpackEncoder } from './hpack-encoder.ts';
 import type { Http2Options } from './options.ts';
 import type { Http2Stream } from './stream.ts';
 import type { StreamTable } from './stream-table.ts';
+
+/** Frames of one stream in a turn: together a read of the peer, which hands them on as one. */
+const turnFrames = 4;
 
 export type SentKind = 'request' | 'response' | 'trailers';
 
@@ -167,16 +170,17 @@ export class Sender {
     }
   }
 
-  /** One frame of the stream; whether anything went out. */
+  /** A few frames of the stream; whether anything went out. */
   #pumpOne(stream: Http2Stream): boolean {
     const { queue } = stream;
     if (queue === null) return false;
     const before = queue.length;
-    if (before > 0) {
+    for (let i = 0; i < turnFrames && queue.length > 0; i++) {
       const { buffer, start, end } = queue.first();
       const n = this.#putData(stream, buffer, start, end) - start;
       queue.consume(this.#host, n);
       this.#count(-n);
+      if (n < end - start) break;
     }
     if (queue.length > 0) {
       this.#ready.push(stream);

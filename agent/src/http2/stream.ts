@@ -62,6 +62,8 @@ export class Http2Stream {
   /** Came while paused: given back when reading goes on. */
   held = 0;
   readPaused = false;
+  /** Data of consecutive frames of one read is handed on together: for whoever does not frame it anew as DATA. */
+  joinsData = false;
   /** What is missing of content-length; -1 when there is none. */
   bodyLeft = -1;
   /** Of the request: its answer has no body (HEAD), or one of any length (CONNECT). */
