@@ -65,7 +65,8 @@ export class Http2Host {
   /** Who has yet to write a range of the read buffer, and the stream it came from. */
   direct: DirectWriter | null = null;
   directSource: Http2Stream | null = null;
-  readonly #defer: (work: () => void) => void;
+  /** Runs work at the end of the turn; of the next one when asked for at the end of a turn. */
+  readonly defer: (work: () => void) => void;
   readonly #chunks: OutChunk[] = [];
   readonly #streams: Http2Stream[] = [];
   readonly #released: Http2Stream[] = [];
@@ -81,7 +82,7 @@ export class Http2Host {
     this.clock = options.clock;
     this.timers = options.timers;
     this.random = options.random;
-    this.#defer = options.defer;
+    this.defer = options.defer;
   }
 
   /** Keeps the Head that was just handed out: it belongs to the caller, whose spare one takes its place. */
@@ -141,7 +142,7 @@ export class Http2Host {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    this.#defer(this.#settleAll);
+    this.defer(this.#settleAll);
   }
 
   #settle(): void {

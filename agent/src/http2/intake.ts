@@ -95,7 +95,8 @@ export class Intake {
   #rest(): void {
     const { socket, host } = this.#connection;
     socket.pauseRead();
-    host.timers.after(0, () => {
+    // Not a timer: it would wait for the next tick of the wheel, 10 ms in which nobody works.
+    host.defer(() => {
       if (this.#ending.closed) return;
       this.#receiver.openedInTurn = 0;
       this.#afterFrames(this.#resume());

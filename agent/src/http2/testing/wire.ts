@@ -107,17 +107,17 @@ export class Side implements Stream {
     return this.#wire.length + this.#queue.length;
   }
 
-  /** The end of a turn. */
+  /** As many turns as there is work for. */
   turn(): void {
-    if (this.#thread !== this) {
-      this.#thread.turn();
-      return;
-    }
-    for (let i = 0; i < 100 && this.#deferred.length > 0; i++) {
-      const work = this.#deferred;
-      this.#deferred = [];
-      for (const call of work) call();
-    }
+    for (let i = 0; i < 100 && this.#thread.#deferred.length > 0; i++) this.endTurn();
+  }
+
+  /** The end of one turn: what is put off now is for the next. */
+  endTurn(): void {
+    const thread = this.#thread;
+    const work = thread.#deferred;
+    thread.#deferred = [];
+    for (const call of work) call();
   }
 
   write(buffer: Uint8Array, start: number, end: number): boolean {
@@ -156,10 +156,15 @@ export class Side implements Stream {
 
   /** Bytes arrive. */
   feed(bytes: Buffer): void {
+    this.arrive(bytes);
+    this.turn();
+  }
+
+  /** Bytes arrive, and the turn goes on. */
+  arrive(bytes: Buffer): void {
     if (this.dead) return;
     this.#input = Buffer.concat([this.#input, bytes]);
     if (!this.readPaused) this.handler.onReadable(this);
-    this.turn();
   }
 
   /** Bytes arrive, which the caller does not touch before this returns: no copy. */
