@@ -18,6 +18,7 @@ import { routingGroups } from './cases/routing.ts';
 import { settingGroups } from './cases/settings.ts';
 import { tunnelGroups } from './cases/tunnels.ts';
 import { type Findings, findings, parts } from './compare.ts';
+import { compareConnections } from './connections.ts';
 import { compareDns } from './dns.ts';
 import { askHttp2 } from './http2.ts';
 import { Judge } from './judge.ts';
@@ -82,6 +83,7 @@ async function main(): Promise<number> {
     await new Promise((done) => setTimeout(done, 1200));
     judge.statistics(groups, await agent.stats(), await oracle.stats());
     if (filter === '' || filter === 'dns') await compareDns(dir, judge);
+    if (filter === '' || filter === 'connections') await compareConnections(dir, judge);
     if (filter === '' || filter === 'tls') await compareTls(dir, judge);
     if (filter === '') for (const r of refused) await checkRefused(r, dir, judge);
     return judge.report(filter === '');

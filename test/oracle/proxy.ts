@@ -116,7 +116,7 @@ export class Candidate {
     fs.writeFileSync(file, JSON.stringify(config, null, 1));
     const command = commandOf(name, file);
     if ('missing' in command) throw new Error(command.missing);
-    const child = await startProxy(command, rest.at(-1) ?? 0, path.join(dir, `${name}.log`));
+    const child = await startProxy(command, rest.at(-1) ?? admin, path.join(dir, `${name}.log`));
     return new Candidate(name, upstream, child, ports, admin);
   }
 

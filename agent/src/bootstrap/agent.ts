@@ -17,9 +17,10 @@ import type { DnsListenerSpec } from '../model/dns.ts';
 import type { ConfigUpdate } from '../model/update.ts';
 import { workerStat, workerStatBase } from '../stats/layout.ts';
 import { StatRegistry } from '../stats/registry.ts';
+import { TallyCells } from '../worker/connection-tallies.ts';
 import { WorkerPool } from '../worker/pool.ts';
 import type { AdsClient } from '../xds/ads-client.ts';
-import { blocksInUse } from '../xds/blocks-in-use.ts';
+import { blocksInUse, limitCellsInUse } from '../xds/blocks-in-use.ts';
 import { DnsClusters } from '../xds/dns-clusters.ts';
 import { LiveConfig } from '../xds/live-config.ts';
 import { drainConnections, type StopTiming } from './graceful-stop.ts';
@@ -48,8 +49,10 @@ export class Agent {
   readonly registry: StatRegistry;
   readonly pool: WorkerPool;
   readonly secretFiles: SecretFiles;
+  readonly limitCell = (name: string): number => this.#limitCells.obtain(name);
   /** Resolves when somebody asked for the end over the admin interface. */
   readonly quitAsked: Promise<void>;
+  readonly #limitCells = new TallyCells();
   readonly #setup: AgentSetup;
   readonly #clock: Clock;
   readonly #accessLog: AccessLogDrain;
@@ -141,6 +144,7 @@ export class Agent {
     const live = new LiveConfig({
       env: {
         stats: this.registry,
+        limitCell: this.limitCell,
         readFile: (path) => fs.readFileSync(path),
         watchSecret: (file) => this.secretFiles.watch(file),
         hasIdentity: identity !== null,
@@ -266,7 +270,10 @@ export class Agent {
     if (live === null) return;
     this.#serveDns(live.dnsListeners);
     if (live.isInitialised && this.#applying === 0 && this.#startErrors.length === 0) this.state.opened();
-    if (this.#applying === 0) this.registry.retain(blocksInUse(live));
+    if (this.#applying === 0) {
+      this.registry.retain(blocksInUse(live));
+      this.#limitCells.retain(limitCellsInUse(live));
+    }
     const names = new Map<string, DnsSpec>();
     for (const [name, slot] of live.clusters) {
       const source = slot.newest?.compiled.source;

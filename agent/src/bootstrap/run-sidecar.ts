@@ -46,6 +46,7 @@ export async function runSidecar(options: ServeOptions, env: NodeJS.ProcessEnv):
   try {
     const bootstrap = compileBootstrap(bootstrapFromJson(sidecarBootstrap(settings), options), {
       stats: agent.registry,
+      limitCell: agent.limitCell,
       readFile: (file) => fs.readFileSync(file),
       hasIdentity: true,
     });

@@ -15,6 +15,7 @@ const noStats = {
   cluster: () => 0,
   tcp: () => 0,
   rbac: () => 0,
+  connectionLimit: () => 0,
   proxyProto: () => 0,
   listenerFilters: () => 0,
   http2: () => 0,
@@ -28,6 +29,7 @@ export async function validateConfig(options: ServeOptions): Promise<number> {
   const { compileBootstrap } = await import('../config/bootstrap.ts');
   compileBootstrap(loadBootstrap(options), {
     stats: noStats,
+    limitCell: () => 0,
     readFile: (path) => fs.readFileSync(path),
     watchSecret: (file) => void file.load(),
     hasIdentity: false,
@@ -47,6 +49,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     const { compileBootstrap } = await import('../config/bootstrap.ts');
     const bootstrap = compileBootstrap(loadBootstrap(options), {
       stats: agent.registry,
+      limitCell: agent.limitCell,
       readFile: (path) => fs.readFileSync(path),
       watchSecret: (file) => agent.secretFiles.watch(file),
       hasIdentity: false,

@@ -14,6 +14,7 @@ export interface StatBlocks {
   cluster(name: string): number;
   tcp(prefix: string): number;
   rbac(prefix: string): number;
+  connectionLimit(prefix: string): number;
   proxyProto(prefix: string): number;
   /** The one block of listener filters without a prefix. */
   listenerFilters(): number;
@@ -39,6 +40,8 @@ export interface LoadedSecret {
 
 export interface CompileEnvironment {
   readonly stats: StatBlocks;
+  /** The cell of a connection limit: the same one for the same name. */
+  readonly limitCell: (name: string) => number;
   /** Whole content of a file that a data source names. */
   readonly readFile: (path: string) => Buffer;
   /** Whether this process has a mesh identity, i.e. answers for the secrets of the identity cluster. */
@@ -69,6 +72,7 @@ export class CompileContext {
   readonly clusters: Reference[] = [];
   readonly warnings: string[] = [];
   readonly #routeNames = new Set<string>();
+  readonly #limitNames = new Set<string>();
 
   constructor(env: CompileEnvironment) {
     this.env = env;
@@ -87,11 +91,20 @@ export class CompileContext {
 
   /** A name for an inline route configuration that stays over updates and is used once in this resource. */
   inlineRouteName(wanted: string): string {
-    let name = wanted;
-    for (let n = 2; this.#routeNames.has(name); n++) name = `${wanted}#${n}`;
-    this.#routeNames.add(name);
-    return name;
+    return unusedName(wanted, this.#routeNames);
   }
+
+  /** Counts the connections of one limit; no two of a resource share it. */
+  limitCell(wanted: string): number {
+    return this.env.limitCell(unusedName(wanted, this.#limitNames));
+  }
+}
+
+function unusedName(wanted: string, used: Set<string>): string {
+  let name = wanted;
+  for (let n = 2; used.has(name); n++) name = `${wanted}#${n}`;
+  used.add(name);
+  return name;
 }
 
 /** Equal content gives equal text; 96 bits are plenty for what lives in one process. */

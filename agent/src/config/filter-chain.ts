@@ -4,10 +4,15 @@ import type { FilterChainMatchSpec, FilterChainSpec } from '../model/listener.ts
 import { readCidr } from './address.ts';
 import { type CompileContext, contentHash } from './compile-context.ts';
 import type { MessageReader } from './message-reader.ts';
-import { readNetworkFilter } from './network-filter.ts';
+import { type ChainNames, readNetworkFilter } from './network-filter.ts';
 import { readDownstreamSocket } from './tls-context.ts';
 
 const defaultSocketConnectTimeoutMs = 15_000;
+
+export interface ChainPlace {
+  readonly listener: string;
+  readonly position: string;
+}
 
 const matchAll: FilterChainMatchSpec = {
   destinationPort: null,
@@ -20,29 +25,35 @@ const matchAll: FilterChainMatchSpec = {
   sourcePorts: [],
 };
 
-/** @param place the listener's name and the chain's index, for names made up for what is inline */
+/** @param place the listener's name and the chain's position, for names made up for what belongs to the chain */
 export function readFilterChain(
   r: MessageReader<FilterChain>,
-  place: string,
+  place: ChainPlace,
   context: CompileContext,
 ): FilterChainSpec {
   r.only('useProxyProto', false);
   const name = r.take('name');
-  const filters = r.each('filters', (f) => readNetworkFilter(f, name === '' ? place : `${place}/${name}`, context));
+  const at = `${place.listener}/${place.position}`;
+  const names: ChainNames = {
+    inlineRoutes: name === '' ? at : `${at}/${name}`,
+    // Not by its position where it has a name: a chain that stays goes on counting when others come before it.
+    limit: name === '' ? at : `${place.listener}/${name}`,
+  };
+  const filters = r.each('filters', (f) => readNetworkFilter(f, names, context));
   const last = filters.at(-1);
   if (last === undefined || last.kind !== 'terminal') {
     throw r.invalid('filters', 'the last filter must be a terminal one (tcp_proxy or http_connection_manager)');
   }
-  const rbac = filters.slice(0, -1).map((f, i) => {
-    if (f.kind === 'rbac') return f.spec;
-    throw r.invalid('filters', `the terminal filter [${i}] must be the last`);
-  });
+  const terminal = filters.findIndex((f) => f.kind === 'terminal');
+  if (terminal < filters.length - 1) throw r.invalid('filters', `the terminal filter [${terminal}] must be the last`);
+  const limits = filters.flatMap((f) => (f.kind === 'connection_limit' && f.spec !== null ? [f.spec] : []));
   const spec = {
     name,
     match: r.inside('filterChainMatch', readMatch) ?? matchAll,
     tls: r.inside('transportSocket', (s) => readDownstreamSocket(s, context)) ?? null,
     transportSocketConnectTimeoutMs: r.durationMs('transportSocketConnectTimeout') ?? defaultSocketConnectTimeoutMs,
-    rbac,
+    ...(limits.length === 0 ? {} : { limits }),
+    rbac: filters.flatMap((f) => (f.kind === 'rbac' ? [f.spec] : [])),
     terminal: last.spec,
   };
   return { ...spec, key: contentHash(spec) };

@@ -1,5 +1,9 @@
 /** Values that the runtime may override by key: fractions, numbers. */
-import type { RuntimeDouble, RuntimeFractionalPercent } from '@chainmail/xds/proto/envoy/config/core/v3/base';
+import type {
+  RuntimeDouble,
+  RuntimeFeatureFlag,
+  RuntimeFractionalPercent,
+} from '@chainmail/xds/proto/envoy/config/core/v3/base';
 import type { MessageReader } from './message-reader.ts';
 
 const denominators = { HUNDRED: 100, TEN_THOUSAND: 10_000, MILLION: 1_000_000 } as const;
@@ -10,6 +14,11 @@ export function readFraction(r: MessageReader<RuntimeFractionalPercent>): number
     Math.min(1, f.take('numerator') / f.oneOf('denominator', denominators)),
   );
   return r.runtime.share(r.take('runtimeKey'), configured);
+}
+
+/** Whether something is on. */
+export function readFeatureFlag(r: MessageReader<RuntimeFeatureFlag>): boolean {
+  return r.runtime.flag(r.take('runtimeKey'), r.take('defaultValue') ?? true);
 }
 
 export function readRuntimeDouble(r: MessageReader<RuntimeDouble>): number {

@@ -110,6 +110,35 @@ test('the PROXY protocol filter', (t) => {
   t.like(spec.proxyProtocol, { allowWithout: true, disallowed: ['v1'] });
 });
 
+test('connection_limit: wherever it stands before the terminal filter, and what of it is wrong', (t) => {
+  const limit = (config: Json): Json => ({
+    name: 'limit',
+    typed_config: { '@type': types.connectionLimit, stat_prefix: 'cx', max_connections: 5, ...config },
+  });
+  const rbac = { name: 'r', typed_config: { '@type': types.networkRbac, stat_prefix: 'r' } };
+  const { spec } = listenerOf(listenerWith([limit({}), rbac, limit({ delay: '0.5s' }), tcpProxy()], { name: 'c' }));
+  const [first, second] = spec.chains[0]?.limits ?? [];
+  t.like(first, { statPrefix: 'cx', maxConnections: 5, delayMs: 0 });
+  t.like(second, { delayMs: 500 });
+  t.not(first?.cell, second?.cell, 'each counts for itself');
+  t.is(spec.chains[0]?.rbac.length, 1);
+  const moved = listenerOf({
+    name: 'l',
+    address,
+    filter_chains: [
+      { filters: [tcpProxy()], filter_chain_match: { destination_port: 1 } },
+      { name: 'c', filters: [limit({}), tcpProxy()] },
+    ],
+  });
+  t.is(moved.spec.chains[1]?.limits?.[0]?.cell, first?.cell, 'a named chain keeps its count wherever it stands');
+  const off = listenerOf(listenerWith([limit({ runtime_enabled: { default_value: false } }), tcpProxy()]));
+  t.is(off.spec.chains[0]?.limits, undefined);
+  t.throws(() => listenerOf(listenerWith([limit({ max_connections: 0 }), tcpProxy()])), {
+    message: /max_connections: is required and must be at least 1/,
+  });
+  t.throws(() => listenerOf(listenerWith([tcpProxy(), limit({})])), { message: /the last filter must be a terminal/ });
+});
+
 test('tcp_proxy: duration and log options', (t) => {
   const options = { flush_access_log_on_connected: true, access_log_flush_interval: '2s' };
   const config = { max_downstream_connection_duration: '3s', access_log_options: options };

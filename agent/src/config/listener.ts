@@ -62,8 +62,9 @@ function readListener(r: MessageReader<Listener>, context: CompileContext): List
     r.required('address', readIpAddress),
     ...r.each('additionalAddresses', (a) => a.required('address', readIpAddress)),
   ];
-  const chains = r.each('filterChains', (c, i) => readFilterChain(c, `${name}/${i}`, context));
-  const defaultChain = r.inside('defaultFilterChain', (c) => readFilterChain(c, `${name}/default`, context)) ?? null;
+  const chains = r.each('filterChains', (c, i) => readFilterChain(c, { listener: name, position: `${i}` }, context));
+  const fallback = { listener: name, position: 'default' };
+  const defaultChain = r.inside('defaultFilterChain', (c) => readFilterChain(c, fallback, context)) ?? null;
   if (chains.length === 0 && defaultChain === null) throw r.invalid('filterChains', 'no filter chains specified');
   refuseEqualMatches(r, chains);
   const filters = readListenerFilters(r, context);

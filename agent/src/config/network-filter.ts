@@ -1,11 +1,22 @@
-/** The network filters that are implemented: rbac before one terminal filter, tcp_proxy or http_connection_manager. */
+/**
+ * The network filters that are implemented: rbac and connection_limit before one terminal filter, tcp_proxy or
+ * http_connection_manager.
+ */
 import type { Filter } from '@chainmail/xds/proto/envoy/config/listener/v3/listener_components';
+import type { ConnectionLimit } from '@chainmail/xds/proto/envoy/extensions/filters/network/connection_limit/v3/connection_limit';
 import type { HttpConnectionManager } from '@chainmail/xds/proto/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager';
 import type { RBAC } from '@chainmail/xds/proto/envoy/extensions/filters/network/rbac/v3/rbac';
 import type { TcpProxy } from '@chainmail/xds/proto/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy';
-import type { FilterChainSpec, NetworkRbacSpec, TcpProxySpec, WeightedClusterSpec } from '../model/listener.ts';
+import type {
+  ConnectionLimitSpec,
+  FilterChainSpec,
+  NetworkRbacSpec,
+  TcpProxySpec,
+  WeightedClusterSpec,
+} from '../model/listener.ts';
 import { readAccessLog } from './access-log.ts';
 import type { CompileContext } from './compile-context.ts';
+import { readFeatureFlag } from './fraction.ts';
 import { readHttpConnectionManager } from './http-connection-manager.ts';
 import { type Extension, extension, type MessageReader } from './message-reader.ts';
 import { readMetadataMatch, subsetOf } from './metadata.ts';
@@ -13,10 +24,17 @@ import { readRbac } from './rbac.ts';
 
 type NetworkFilter =
   | { readonly kind: 'rbac'; readonly spec: NetworkRbacSpec }
+  /** null: switched off by the runtime. */
+  | { readonly kind: 'connection_limit'; readonly spec: ConnectionLimitSpec | null }
   | { readonly kind: 'terminal'; readonly spec: FilterChainSpec['terminal'] };
 
-/** @param place what names inline route configurations: listener and filter chain */
-export function readNetworkFilter(r: MessageReader<Filter>, place: string, context: CompileContext): NetworkFilter {
+/** Names made up for what belongs to one filter chain. */
+export interface ChainNames {
+  readonly inlineRoutes: string;
+  readonly limit: string;
+}
+
+export function readNetworkFilter(r: MessageReader<Filter>, names: ChainNames, context: CompileContext): NetworkFilter {
   const config = r.take('configType');
   if (config.case === undefined) throw r.invalid('typedConfig', 'is required');
   if (config.case !== 'typedConfig') throw r.unsupported(config.case);
@@ -25,13 +43,17 @@ export function readNetworkFilter(r: MessageReader<Filter>, place: string, conte
       kind: 'rbac',
       spec: readNetworkRbac(f, context),
     })),
+    extension<ConnectionLimit, NetworkFilter>(
+      'envoy.extensions.filters.network.connection_limit.v3.ConnectionLimit',
+      (f) => ({ kind: 'connection_limit', spec: readConnectionLimit(f, names.limit, context) }),
+    ),
     extension<TcpProxy, NetworkFilter>('envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', (f) => ({
       kind: 'terminal',
       spec: readTcpProxy(f, context),
     })),
     extension<HttpConnectionManager, NetworkFilter>(
       'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
-      (f) => ({ kind: 'terminal', spec: readHttpConnectionManager(f, place, context) }),
+      (f) => ({ kind: 'terminal', spec: readHttpConnectionManager(f, names.inlineRoutes, context) }),
     ),
   ];
   return r.extension('typedConfig', config.value, implemented);
@@ -46,6 +68,26 @@ function readNetworkRbac(r: MessageReader<RBAC>, context: CompileContext): Netwo
     stats: context.env.stats.rbac(statPrefix),
     rules: r.inside('rules', readRbac) ?? null,
     shadowRules: r.inside('shadowRules', readRbac) ?? null,
+  };
+}
+
+function readConnectionLimit(
+  r: MessageReader<ConnectionLimit>,
+  name: string,
+  context: CompileContext,
+): ConnectionLimitSpec | null {
+  const statPrefix = r.take('statPrefix').replace(/\.$/, '');
+  const enabled = r.inside('runtimeEnabled', readFeatureFlag) ?? true;
+  const maxConnections = Number(r.take('maxConnections') ?? 0);
+  const delayMs = r.durationMs('delay') ?? 0;
+  if (maxConnections < 1) throw r.invalid('maxConnections', 'is required and must be at least 1');
+  if (!enabled) return null;
+  return {
+    statPrefix,
+    stats: context.env.stats.connectionLimit(statPrefix),
+    cell: context.limitCell(name),
+    maxConnections,
+    delayMs,
   };
 }
 

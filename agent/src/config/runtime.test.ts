@@ -107,3 +107,15 @@ for (const [what, layers, message] of [
     t.is(t.throws(() => bootstrap(layers))?.message, message);
   });
 }
+
+test('a switch: true and false, their words, and numbers', (t) => {
+  const { runtime } = bootstrap([
+    layer('a', { on: true, yes: 'Yes', one: 1, off: 'false', zero: 0, text: 'x', half: 0.5 }),
+  ]);
+  t.deepEqual(
+    ['on', 'yes', 'one', 'off', 'zero'].map((key) => runtime.flag(key, key === 'off' || key === 'zero')),
+    [true, true, true, false, false],
+  );
+  for (const key of ['text', 'half', 'absent']) t.is(runtime.flag(key, true), true);
+  t.is(runtime.flag('absent', false), false);
+});

@@ -62,6 +62,16 @@ export class RuntimeValues {
     return Number.isInteger(value) && value >= 0 ? value : configured;
   }
 
+  /** A switch: true and false, also as text and in Envoy's other words, or a number that is 0 or not. */
+  flag(key: string, configured: boolean): boolean {
+    const value = this.#find(key);
+    if (typeof value === 'boolean') return value;
+    if (typeof value === 'string' && /^\s*(true|t|yes|y)\s*$/i.test(value)) return true;
+    if (typeof value === 'string' && /^\s*(false|f|no|n)\s*$/i.test(value)) return false;
+    const number = this.whole(key, -1);
+    return number < 0 ? configured : number !== 0;
+  }
+
   /** A share from 0 to 1: a fraction, or a whole number in percent. */
   share(key: string, configured: number): number {
     const value = this.#find(key);

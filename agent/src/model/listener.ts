@@ -71,9 +71,22 @@ export interface FilterChainSpec {
   readonly tls: DownstreamTlsSpec | null;
   /** Deadline for the TLS handshake, 0 for none; 15 s unless configured. */
   readonly transportSocketConnectTimeoutMs: number;
+  /** Filters that limit connections: asked first of all, wherever they stand, as Envoy does. Absent: none. */
+  readonly limits?: readonly ConnectionLimitSpec[];
   /** Network RBAC filters in order, before the terminal filter. */
   readonly rbac: readonly NetworkRbacSpec[];
   readonly terminal: TcpProxySpec | HttpConnectionManagerSpec;
+}
+
+export interface ConnectionLimitSpec {
+  readonly statPrefix: string;
+  /** First slot of the ConnectionLimitStat block. */
+  readonly stats: number;
+  /** Where its connections are counted over all workers (worker/connection-tallies.ts). */
+  readonly cell: number;
+  readonly maxConnections: number;
+  /** How long a connection that is one too many is left waiting before it is closed. */
+  readonly delayMs: number;
 }
 
 export interface NetworkRbacSpec {

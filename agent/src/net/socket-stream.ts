@@ -148,6 +148,17 @@ export class SocketStream implements Stream, EventTarget, Resumable {
     this.#loop.change(this.#fd, ignoringEvents, EDGE);
   }
 
+  /** Instead of start(): nothing is read and nothing begins; onEnd is called when the peer ends it, by FIN or RST. */
+  waitForEnd(registered: boolean, onEnd: () => void): void {
+    const target: EventTarget = {
+      onEvents: (events) => {
+        if ((events & (RDHUP | HUP | ERR)) !== 0) onEnd();
+      },
+    };
+    if (registered) this.#loop.change(this.#fd, target, RDHUP | EDGE);
+    else this.#loop.add(this.#fd, target, RDHUP | EDGE);
+  }
+
   /** Fails the stream unless it is open by then. */
   limitOpening(delayMs: number, reason: CloseReason): void {
     if (delayMs <= 0 || !this.#open || this.#phase === 'open') return;

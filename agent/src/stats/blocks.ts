@@ -7,6 +7,7 @@ import {
   clusterBlockSlots,
   clusterHistogram,
   clusterStat,
+  connectionLimitStat,
   http2Stat,
   httpBlockSlots,
   httpHistogram,
@@ -27,6 +28,7 @@ export type BlockKind =
   | 'cluster'
   | 'tcp'
   | 'rbac'
+  | 'connection_limit'
   | 'http2'
   | 'worker';
 
@@ -102,6 +104,11 @@ export const blockSorts: Readonly<Record<BlockKind, BlockSort>> = {
   listener_filters: simple(listenerFilterStat.layout, () => ({ prefix: '', family: '', labels: [] })),
   http2: simple(http2Stat.layout, () => ({ prefix: 'http2.', family: 'http2_', labels: [] })),
   rbac: simple(rbacStat.layout, rbacNames),
+  connection_limit: simple(connectionLimitStat.layout, (name) => ({
+    prefix: `connection_limit.${name}.`,
+    family: 'connection_limit_',
+    labels: [{ name: 'envoy_connection_limit_prefix', value: name }],
+  })),
   worker: simple(workerStat.layout, () => ({ prefix: 'server.worker.', family: 'server_worker_', labels: [] })),
 };
 

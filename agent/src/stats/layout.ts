@@ -235,6 +235,9 @@ export const proxyProtoStat = block({
 /** Without a prefix, over all listeners, as in Envoy. */
 export const listenerFilterStat = block({ downstream_cx_proxy_proto_error: 'counter' });
 
+/** `connection_limit.<stat_prefix>.` */
+export const connectionLimitStat = block({ limited_connections: 'counter', active_connections: 'gauge' });
+
 /** `<prefix>.rbac.` */
 export const rbacStat = block({
   allowed: 'counter',

@@ -82,6 +82,9 @@ export class StatRegistry {
   rbac(prefix: string): number {
     return this.block('rbac', prefix);
   }
+  connectionLimit(prefix: string): number {
+    return this.block('connection_limit', prefix);
+  }
 
   /**
    * First slot of the block of that sort and name; the same one for as long as it is in use.

@@ -1,7 +1,7 @@
 /**
- * A filter chain at work: hands finished connections to its RBAC filters and its terminal filter, counts them, and
- * drains them when the chain is changed or removed. Invariant: nothing of a connection reaches the terminal filter
- * before TLS is up, the peer verified and every RBAC filter has agreed.
+ * A filter chain at work: hands finished connections to its RBAC filters and its terminal filter, counts and limits
+ * them, and drains them when the chain is changed or removed. Invariant: nothing of a connection reaches the terminal
+ * filter before every limit has let it in, TLS is up, the peer verified and every RBAC filter has agreed.
  */
 
 import type { FilterChainSpec, ListenerSpec, NetworkRbacSpec } from '../model/listener.ts';
@@ -16,6 +16,9 @@ import { listenerStat, rbacStat, workerStat, workerStatBase } from '../stats/lay
 import type { PreparedUpstream, ServerFirstProbe } from '../tcp/server-first.ts';
 import type { ChainContext } from './chain-context.ts';
 import type { ConnectionCensus } from './connection-census.ts';
+import { ConnectionLimits, overLimitDetails } from './connection-limits.ts';
+import type { ConnectionTallies } from './connection-tallies.ts';
+import type { TimerHandle } from './runtime.ts';
 
 const activeSlot = workerStatBase + workerStat.at.connections_active;
 
@@ -43,6 +46,7 @@ export interface ChainDependencies {
   readonly tls: TlsContextSlot | null;
   readonly handshakes: HandshakeGate;
   readonly census: ConnectionCensus;
+  readonly tallies: ConnectionTallies;
   createTerminal(spec: FilterChainSpec['terminal'], context: ChainContext): Terminal;
 }
 
@@ -60,6 +64,9 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
   readonly hasRequestPolicy: boolean;
   draining = false;
   readonly #deps: ChainDependencies;
+  readonly #limits: ConnectionLimits | null;
+  /** Connections over a limit, until their delay is over. */
+  readonly #delayed = new Map<SocketStream, TimerHandle>();
   readonly #rbac: readonly RbacFilter[];
   readonly #terminal: Terminal;
   readonly #streams = new Set<SocketStream>();
@@ -80,6 +87,7 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
     const { terminal } = spec;
     this.hasRequestPolicy =
       terminal.kind === 'http_connection_manager' && terminal.filters.some((f) => f.kind !== 'router');
+    this.#limits = spec.limits === undefined ? null : new ConnectionLimits(spec.limits, deps.tallies, deps.slots);
     this.#rbac = spec.rbac.map((r) => ({
       spec: r,
       rules: r.rules === null ? null : compileRbac(r.rules),
@@ -100,6 +108,12 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
     this.#count(listenerStat.at.downstream_cx_active, 1);
     this.#deps.census.opened();
     this.#add(activeSlot, 1);
+    const overLimit = this.#limits?.enter() ?? null;
+    if (overLimit !== null) {
+      if (prepared !== null) giveBack(prepared);
+      this.#refuse(stream, overLimit.delayMs, registered);
+      return;
+    }
     if (this.tls === null) this.#begin(stream, prepared);
     if (stream.dead) return;
     if (this.tls === null) {
@@ -109,6 +123,21 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
     stream.limitOpening(this.spec.transportSocketConnectTimeoutMs, 'tls-failed');
     const begun = this.#deps.handshakes.enter(stream, () => stream.start(known, registered));
     if (!begun && registered) stream.hold();
+  }
+
+  /** Closes what is over a limit, at once or after the delay; nothing of it is read, and no handshake begins. */
+  #refuse(stream: SocketStream, delayMs: number, registered: boolean): void {
+    const close = (): void => this.#terminal.deny(stream, overLimitDetails);
+    if (delayMs <= 0) {
+      close();
+      return;
+    }
+    const timer = this.#deps.loop.after(delayMs, () => {
+      this.#delayed.delete(stream);
+      close();
+    });
+    this.#delayed.set(stream, timer);
+    stream.waitForEnd(registered, close);
   }
 
   #begin(stream: SocketStream, prepared: PreparedUpstream | null): void {
@@ -144,7 +173,7 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
 
   /** Dials on a guess: only in plaintext, and only for whom every rule lets through. Counts nothing. */
   speculate(client: ConnectionInfo, onSpoke: () => void): ServerFirstProbe | null {
-    if (this.tls !== null || this.#terminal.speculate === undefined) return null;
+    if (this.tls !== null || this.#terminal.speculate === undefined || this.#limits?.hasRoom === false) return null;
     const allowed = this.#rbac.every(({ rules }) => rules === null || rules.checkConnection(client).allowed);
     return allowed ? this.#terminal.speculate(client, onSpoke) : null;
   }
@@ -166,6 +195,9 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
 
   onReleased(stream: SocketStream): void {
     this.#streams.delete(stream);
+    this.#limits?.leave();
+    this.#delayed.get(stream)?.cancel();
+    this.#delayed.delete(stream);
     if (this.tls !== null) this.#deps.handshakes.leave(stream);
     stream.tlsEnd?.slot.connections.delete(stream);
     this.#count(listenerStat.at.downstream_cx_active, -1);
@@ -221,4 +253,9 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
   closeAll(): void {
     for (const stream of [...this.#streams]) stream.abort('local', 'the listener was drained');
   }
+}
+
+function giveBack({ leg }: PreparedUpstream): void {
+  leg.stream.close();
+  leg.release();
 }

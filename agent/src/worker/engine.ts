@@ -23,6 +23,7 @@ import { workerStat, workerStatBase } from '../stats/layout.ts';
 import { ActiveChain } from './active-chain.ts';
 import { ActiveListener } from './active-listener.ts';
 import { ConnectionCensus } from './connection-census.ts';
+import { ConnectionTallies } from './connection-tallies.ts';
 import { DialledOwner } from './dialled-owner.ts';
 import type { DialOptions, LoopClock, Timers, WorkerRuntime } from './runtime.ts';
 import { createTerminal } from './terminal.ts';
@@ -44,6 +45,8 @@ export interface EngineOptions {
   readonly report: Report;
   /** Counts connections over all workers; absent for one that is alone. */
   readonly census?: ConnectionCensus;
+  /** The same for the connection_limit filters. */
+  readonly tallies?: ConnectionTallies;
 }
 
 export class Engine implements WorkerRuntime {
@@ -58,6 +61,7 @@ export class Engine implements WorkerRuntime {
   readonly #contexts: TlsContexts;
   readonly #handshakes: HandshakeGate;
   readonly #census: ConnectionCensus;
+  readonly #tallies: ConnectionTallies;
   readonly #dialer: Dialer;
   readonly #clusters = new Map<string, Cluster>();
   readonly #routes = new Map<string, RouteTable>();
@@ -80,6 +84,7 @@ export class Engine implements WorkerRuntime {
       (problem) => options.report('warn', 'TLS context', { problem }),
     );
     this.#census = options.census ?? ConnectionCensus.single();
+    this.#tallies = options.tallies ?? ConnectionTallies.single();
     this.#handshakes = new HandshakeGate(loop);
     this.#dialer = new Dialer(loop, this.#contexts, (dial) => this.#ownerOf(dial));
     loop.onFault = (error) => this.#fault(error);
@@ -190,6 +195,7 @@ export class Engine implements WorkerRuntime {
             edges: this.edges,
             handshakes: this.#handshakes,
             census: this.#census,
+            tallies: this.#tallies,
             tls: chain.tls === null ? null : this.#contexts.slot('server', chain.key, chain.tls),
             createTerminal: (terminal, context) => createTerminal(terminal, this, context),
           }),

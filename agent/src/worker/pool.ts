@@ -14,6 +14,7 @@ import type { MainStat } from '../stats/registry.ts';
 import { closeDescriptor, openWake, wake } from '../sys/wake.ts';
 import { ConfigState } from './config-state.ts';
 import { ConnectionCensus } from './connection-census.ts';
+import { ConnectionTallies } from './connection-tallies.ts';
 import type { WorkerStart } from './worker-entry.ts';
 
 export interface WorkerPoolOptions {
@@ -53,6 +54,9 @@ function workerEnvironment(): NodeJS.ProcessEnv {
 /** A bundle has it beside this file as well. */
 const workerEntry = new URL(`./worker-entry${path.extname(import.meta.url)}`, import.meta.url);
 
+/** What all workers see: see ConnectionCensus and ConnectionTallies. */
+type SharedCounts = Pick<WorkerStart, 'census' | 'tallies'>;
+
 interface Waiting {
   readonly done: (message: FromWorker) => void;
   readonly failed: (error: Error) => void;
@@ -76,10 +80,10 @@ class WorkerHost {
   #stopping = false;
   #ready: Promise<void> = Promise.resolve();
 
-  readonly #census: SharedArrayBuffer;
+  readonly #counts: SharedCounts;
 
-  constructor(index: number, options: WorkerPoolOptions, config: ConfigState, census: SharedArrayBuffer) {
-    this.#census = census;
+  constructor(index: number, options: WorkerPoolOptions, config: ConfigState, counts: SharedCounts) {
+    this.#counts = counts;
     this.#options = options;
     this.#config = config;
     this.#clock = options.clock ?? systemClock;
@@ -97,7 +101,7 @@ class WorkerHost {
         slots: this.#slots,
         ring: this.memory.ring,
         openFds: this.#openFds,
-        census: this.#census,
+        ...this.#counts,
         index: this.memory.index,
         drainMs: this.#options.drainMs,
         seed: ((this.#options.seed ?? Math.floor(Math.random() * 2 ** 32)) + this.memory.index) >>> 0,
@@ -156,7 +160,8 @@ class WorkerHost {
     this.#worker = null;
     this.#port = null;
     this.#closeLeftovers();
-    ConnectionCensus.forget(this.#census, this.memory.index);
+    ConnectionCensus.forget(this.#counts.census, this.memory.index);
+    ConnectionTallies.forget(this.#counts.tallies, this.memory.index);
     this.#options.onCrash?.(this.memory);
     this.edges = this.edges.map((e) => ({ ...e, active: 0 }));
     this.grpcCalls.workerEnded();
@@ -237,10 +242,11 @@ export class WorkerPool {
 
   constructor(options: WorkerPoolOptions) {
     const census = ConnectionCensus.memory(options.concurrency);
+    const counts = { census, tallies: ConnectionTallies.memory(options.concurrency) };
     this.#census = census;
     this.#hosts = Array.from(
       { length: options.concurrency },
-      (_, i) => new WorkerHost(i, options, this.#config, census),
+      (_, i) => new WorkerHost(i, options, this.#config, counts),
     );
   }
 

@@ -12,6 +12,7 @@ import * as libc from '../sys/libc.ts';
 import { selfTest } from '../sys/self-test.ts';
 import { takeWake } from '../sys/wake.ts';
 import { ConnectionCensus } from './connection-census.ts';
+import { ConnectionTallies } from './connection-tallies.ts';
 import { Engine } from './engine.ts';
 import { seededRandom } from './random.ts';
 
@@ -25,6 +26,8 @@ export interface WorkerStart {
   readonly openFds: SharedArrayBuffer;
   /** See ConnectionCensus. */
   readonly census: SharedArrayBuffer;
+  /** See ConnectionTallies. */
+  readonly tallies: SharedArrayBuffer;
   readonly index: number;
   readonly drainMs: number;
   readonly seed: number;
@@ -45,6 +48,7 @@ function main(start: WorkerStart): void {
     random: seededRandom(start.seed),
     drainMs: start.drainMs,
     census: new ConnectionCensus(new Int32Array(start.census), start.index),
+    tallies: new ConnectionTallies(new Int32Array(start.tallies), start.index),
     report: (level, msg, fields) => post({ type: 'log', level, msg, fields }),
   });
   let running = true;

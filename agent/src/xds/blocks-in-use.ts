@@ -1,8 +1,9 @@
-/** First slots of all statistics blocks that the configuration uses, active or warming: the others may be freed. */
+/** What the configuration uses of the workers' shared memory, active or warming: the rest may be freed. */
 import type { HttpConnectionManagerSpec } from '../model/http.ts';
-import type { FilterChainSpec, ListenerSpec, TcpProxySpec } from '../model/listener.ts';
+import type { ConnectionLimitSpec, FilterChainSpec, ListenerSpec, TcpProxySpec } from '../model/listener.ts';
 import type { LiveConfig } from './live-config.ts';
 
+/** First slots of statistics blocks. */
 export function blocksInUse(live: LiveConfig): ReadonlySet<number> {
   const bases = new Set<number>();
   for (const { active, warming } of live.clusters.values()) {
@@ -12,6 +13,21 @@ export function blocksInUse(live: LiveConfig): ReadonlySet<number> {
     for (const entry of [active, warming]) if (entry !== null) addListener(bases, entry.compiled.spec);
   }
   return bases;
+}
+
+/** Cells in which connection limits count. */
+export function limitCellsInUse(live: LiveConfig): ReadonlySet<number> {
+  const cells = new Set<number>();
+  for (const { active, warming } of live.listeners.values()) {
+    for (const entry of [active, warming]) {
+      for (const limit of entry === null ? [] : limitsOf(entry.compiled.spec)) cells.add(limit.cell);
+    }
+  }
+  return cells;
+}
+
+function limitsOf({ chains, defaultChain }: ListenerSpec): readonly ConnectionLimitSpec[] {
+  return [...chains, ...(defaultChain === null ? [] : [defaultChain])].flatMap((c) => c.limits ?? []);
 }
 
 function addListener(bases: Set<number>, listener: ListenerSpec): void {
@@ -25,7 +41,8 @@ function addListener(bases: Set<number>, listener: ListenerSpec): void {
   if (listener.defaultChain !== null) addChain(bases, listener.defaultChain);
 }
 
-function addChain(bases: Set<number>, { rbac, terminal }: FilterChainSpec): void {
+function addChain(bases: Set<number>, { limits = [], rbac, terminal }: FilterChainSpec): void {
+  for (const limit of limits) bases.add(limit.stats);
   for (const filter of rbac) bases.add(filter.stats);
   addTerminal(bases, terminal);
 }

@@ -24,6 +24,7 @@ export const types = {
   router: any('filters.http.router.v3.Router'),
   httpRbac: any('filters.http.rbac.v3.RBAC'),
   networkRbac: any('filters.network.rbac.v3.RBAC'),
+  connectionLimit: any('filters.network.connection_limit.v3.ConnectionLimit'),
   tcpProxy: any('filters.network.tcp_proxy.v3.TcpProxy'),
   lua: any('filters.http.lua.v3.Lua'),
   upstreamTls: any('transport_sockets.tls.v3.UpstreamTlsContext'),
@@ -48,10 +49,12 @@ export function environment(more: Partial<CompileEnvironment> = {}): CompileEnvi
       cluster: block('c'),
       tcp: block('t'),
       rbac: block('r'),
+      connectionLimit: block('cl'),
       proxyProto: block('p'),
       listenerFilters: () => block('f')(''),
       http2: () => block('h2')(''),
     },
+    limitCell: block('cell'),
     readFile: (path) => {
       throw new Error(`ENOENT: ${path}`);
     },
