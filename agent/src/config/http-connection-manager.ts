@@ -8,6 +8,7 @@ import type { HttpConnectionManagerSpec, HttpFilterSpec } from '../model/http.ts
 import { readAccessLog } from './access-log.ts';
 import type { CompileContext } from './compile-context.ts';
 import { readAdsSource } from './config-source.ts';
+import { readEarlyMutations } from './early-mutations.ts';
 import { readHttpFilter } from './http-filter.ts';
 import { readCommonHttpOptions, readHttp1Options } from './http-options.ts';
 import { readForwarding } from './http-origin.ts';
@@ -75,6 +76,7 @@ export function readHttpConnectionManager(
     http2Stats: context.env.stats.http2(),
     ...readHeaderSettings(r),
     ...readForwarding(r, context),
+    earlyMutations: readEarlyMutations(r),
     localReplies: r.inside('localReplyConfig', (l) => readLocalReplies(l, context)) ?? null,
     ...readPathSettings(r),
     ...readTimeouts(r),

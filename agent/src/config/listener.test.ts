@@ -83,6 +83,35 @@ test('an HTTP connection manager with its defaults', (t) => {
   );
 });
 
+test('early header mutations: removals and additions in order, and what may not be changed', (t) => {
+  const early = (...mutations: readonly Json[]): Json =>
+    hcm({
+      early_header_mutation_extensions: [
+        {
+          name: 'm',
+          typed_config: {
+            '@type':
+              'type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation',
+            mutations,
+          },
+        },
+      ],
+    });
+  const append = (key: string, value = 'v'): Json => ({ append: { header: { key, value } } });
+  const { spec } = listenerOf(listenerWith([early({ remove: 'X-A' }, append('X-B', '%REQ(x)%'))]));
+  const { terminal } = spec.chains[0] ?? {};
+  t.deepEqual(terminal?.kind === 'http_connection_manager' ? terminal.earlyMutations : null, [
+    { kind: 'remove', name: 'x-a' },
+    { kind: 'add', add: { name: 'x-b', value: '%REQ(x)%', action: 'append', keepEmpty: false } },
+  ]);
+  const refusal = (m: Json): string => t.throws(() => listenerOf(listenerWith([early(m)]))).message;
+  t.regex(refusal({ remove: 'Host' }), /mutations\[0\]\.remove: Host may not be removed/);
+  t.regex(refusal({ remove: 'Content-Length' }), /\.remove: content-length cannot be changed/);
+  t.regex(refusal(append('upgrade')), /\.append: upgrade cannot be changed/);
+  t.regex(refusal(append(':path')), /:path may not be added/);
+  t.regex(refusal(append('x', '%NONE%')), /header x: /);
+});
+
 test('the key of a chain is its content', (t) => {
   const key = (prefix: string): string | undefined =>
     listenerOf(listenerWith([tcpProxy({ stat_prefix: prefix })])).spec.chains[0]?.key;

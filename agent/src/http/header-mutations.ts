@@ -5,7 +5,7 @@
  */
 
 import { type Head, type StaticHeader, staticHeader } from '../http1/head.ts';
-import type { HeaderAddSpec, HeaderMutationsSpec } from '../model/http.ts';
+import type { EarlyMutationSpec, HeaderAddSpec, HeaderMutationsSpec } from '../model/http.ts';
 import type { LogRecord } from './request-view.ts';
 
 /** Evaluates a format string over what is known of the request so far. */
@@ -42,6 +42,17 @@ export function compileEdits(
     }))
     .filter((e) => e.remove.length + e.add.length > 0);
   return edits.length === 0 ? null : edits;
+}
+
+/** One after the other, in the order in which they stand; null for none. */
+export function compileEarlyMutations(
+  mutations: readonly EarlyMutationSpec[],
+  compileFormat: FormatCompiler,
+): readonly HeaderEdits[] | null {
+  if (mutations.length === 0) return null;
+  return mutations.map((m) =>
+    m.kind === 'remove' ? { remove: [m.name], add: [] } : { remove: [], add: [compileAdd(m.add, compileFormat)] },
+  );
 }
 
 const isAddition = (a: HeaderAdd): boolean => a.action === 'append' || a.action === 'add_if_absent';

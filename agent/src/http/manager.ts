@@ -14,7 +14,7 @@ import { ownIpv4 } from './client-address.ts';
 import { ClientOrigin } from './client-origin.ts';
 import { RouteCompiler } from './compiled-route.ts';
 import { compileUserAgent, type UserAgent } from './forwarding-headers.ts';
-import type { FormatCompiler } from './header-mutations.ts';
+import { compileEarlyMutations, type FormatCompiler, type HeaderEdits } from './header-mutations.ts';
 import { Http1ResponseWriter } from './http1-response-writer.ts';
 import { countersAt } from './http2-worker.ts';
 import { LocalReplies } from './local-replies.ts';
@@ -59,6 +59,7 @@ export class Manager {
   readonly origin: ClientOrigin | null;
   readonly userAgent: UserAgent | null;
   readonly via: string;
+  readonly earlyMutations: readonly HeaderEdits[] | null;
   readonly localReplies: LocalReplies | null;
   /** Null where gRPC calls are not counted by method. */
   readonly grpcStats: GrpcStatsSpec | null;
@@ -97,6 +98,7 @@ export class Manager {
     this.origin = spec.origin ? new ClientOrigin(spec.origin) : null;
     this.userAgent = spec.userAgent ? compileUserAgent(spec.userAgent) : null;
     this.via = spec.via ?? '';
+    this.earlyMutations = compileEarlyMutations(spec.earlyMutations ?? [], formatOf);
     this.localReplies = spec.localReplies ? new LocalReplies(spec.localReplies, formatOf, runtime.random) : null;
     this.grpcStats = spec.filters.find((f) => f.kind === 'grpc_stats') ?? null;
     this.http2 = spec.http2 ?? {

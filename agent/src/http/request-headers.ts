@@ -11,10 +11,12 @@ import { settleClientAddress } from './client-address.ts';
 import { settleClientCertificate } from './client-certificate.ts';
 import type { ClientOrigin } from './client-origin.ts';
 import { addUserAgent, appendVia } from './forwarding-headers.ts';
+import { applyEdits } from './header-mutations.ts';
 import type { Manager } from './manager.ts';
 import { normalizePath } from './path-normalization.ts';
 import type { Request } from './request.ts';
 import { setRequestId } from './request-id.ts';
+import type { LogRecord } from './request-view.ts';
 
 export type Settled =
   | { readonly kind: 'ok' }
@@ -29,8 +31,11 @@ const underscore: Settled = { kind: 'rejected', code: rejected.underscore };
 const fragment: Settled = { kind: 'rejected', code: rejected.fragment };
 const badPath: Settled = { kind: 'rejected', code: rejected.badPath };
 
-/** Edits the head of a request that was just parsed. upgrade: it asks for a protocol that is not h2c. */
-export function settleRequest(request: Request, manager: Manager, upgrade: boolean): Settled {
+/**
+ * Edits the head of a request that was just parsed. upgrade: it asks for a protocol that is not h2c. record is for
+ * headers whose value depends on the request.
+ */
+export function settleRequest(request: Request, manager: Manager, upgrade: boolean, record: LogRecord): Settled {
   const { head } = request;
   const { spec } = manager;
   if (!dropHopByHop(head, upgrade)) return badConnection;
@@ -40,6 +45,7 @@ export function settleRequest(request: Request, manager: Manager, upgrade: boole
   const path = settlePath(request, manager);
   if (path !== ok) return path;
   settleHost(request, manager);
+  if (manager.earlyMutations !== null) applyEdits(manager.earlyMutations, head, record);
   if (manager.origin === null) {
     dropRouterHeaders(head, spec.useRemoteAddress);
     settleClientAddress(request, spec, manager.ownAddress);

@@ -1,12 +1,27 @@
 /** Rarer settings of routes as requests meet them: attempts, durations, hashing, weighted clusters, filters per route. */
 import test from 'ava';
-import type { RouteActionSpec, RouteConfigSpec, RouteSpec, VirtualHostSpec } from '../model/http.ts';
+import type {
+  EarlyMutationSpec,
+  HeaderAddSpec,
+  HeaderMatchSpec,
+  RouteActionSpec,
+  RouteConfigSpec,
+  RouteSpec,
+  VirtualHostSpec,
+} from '../model/http.ts';
 import type { RbacSpec } from '../model/rbac.ts';
 import { FakeWorker } from './testing/fake-worker.ts';
 import { endpoint, noMutations, prefixRoute, retrySpec, routeAction, routeConfig, testStats } from './testing/specs.ts';
 
 const get = (headers = ''): string => `GET /p HTTP/1.1\r\nHost: a\r\n${headers}\r\n`;
 const answer = (status = '200 OK', headers = ''): string => `HTTP/1.1 ${status}\r\ncontent-length: 0\r\n${headers}\r\n`;
+
+const exact = (name: string, value: string): HeaderMatchSpec => ({
+  name,
+  match: { kind: 'string', value: { kind: 'exact', value, ignoreCase: false } },
+  invert: false,
+  treatMissingAsEmpty: false,
+});
 
 function routes(action: Partial<RouteActionSpec>, host: Partial<VirtualHostSpec> = {}): RouteConfigSpec {
   const config = routeConfig([prefixRoute('/', routeAction(action))]);
@@ -173,4 +188,34 @@ test('a route switches a filter off or gives it rules of its own', (t) => {
   t.is(details(undefined, { authz: own }), 'rbac_access_denied_matched_policy[own]');
   t.is(details({ authz: null }, { authz: own }), 'passed');
   t.is(details({ other: null }), 'rbac_access_denied_matched_policy[general]');
+});
+
+test('early mutations come one after the other, before the route and before who the client is', (t) => {
+  const add = (name: string, value: string, action: HeaderAddSpec['action'] = 'append'): EarlyMutationSpec => ({
+    kind: 'add',
+    add: { name, value, action, keepEmpty: false },
+  });
+  const match = { ...prefixRoute('/', routeAction()).match, headers: [exact('x-early', 'v /p')] };
+  const w = new FakeWorker({
+    manager: {
+      earlyMutations: [
+        { kind: 'remove', name: 'x-secret' },
+        add('x-secret', 'none'),
+        add('x-early', 'v %REQ(:PATH)%', 'overwrite'),
+        add('x-forwarded-for', '10.1.1.1', 'add_if_absent'),
+        add('x-envoy-retry-on', '5xx'),
+        add('x-there', 'b', 'overwrite_if_exists'),
+        add('x-absent', 'b', 'overwrite_if_exists'),
+      ],
+    },
+    routes: routeConfig([{ ...prefixRoute('/', routeAction()), match }]),
+  });
+  const client = w.client();
+  client.feed(get('x-secret: 1\r\nx-early: spoofed\r\nx-there: a\r\n'));
+  const sent = w.upstream().take();
+  t.regex(sent, /x-secret: none\r\n/);
+  t.notRegex(sent, /x-secret: 1|spoofed|x-absent|x-envoy-retry-on/);
+  t.regex(sent, /x-early: v \/p\r\n/);
+  t.regex(sent, /x-there: b\r\n/);
+  t.regex(sent, /x-forwarded-for: 10\.1\.1\.1/);
 });

@@ -36,7 +36,7 @@ export function serve(x: Exchange, body: FirstBody, upgrade: string): void {
     x.reject(x.requestHead.transferEncodings > 0 ? rejected.transferEncoding : rejected.malformed);
     return;
   }
-  const settled = settleRequest(x.view, manager, upgrade !== '' && !isConnect);
+  const settled = settleRequest(x.view, manager, upgrade !== '' && !isConnect, x);
   if (settled.kind === 'rejected') {
     x.reject(settled.code);
     return;

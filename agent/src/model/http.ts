@@ -59,10 +59,16 @@ export interface HttpConnectionManagerSpec {
   readonly userAgent?: { readonly cluster: string; readonly node: string } | null;
   readonly origin?: ClientOriginSpec | null;
   readonly stripTrailingHostDot?: boolean;
+  /** early_header_mutation_extensions, in order: before who the client is is settled, and before any route or filter. */
+  readonly earlyMutations?: readonly EarlyMutationSpec[];
   readonly localReplies?: LocalRepliesSpec | null;
   /** Longest time of one request with its answer; 0 is off. */
   readonly maxStreamDurationMs?: number;
 }
+
+export type EarlyMutationSpec =
+  | { readonly kind: 'remove'; readonly name: string }
+  | { readonly kind: 'add'; readonly add: HeaderAddSpec };
 
 /** What becomes of answers in the agent's own name. */
 export interface LocalRepliesSpec {

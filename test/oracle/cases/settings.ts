@@ -35,6 +35,17 @@ const deny = (name: string): JsonObject => ({
   policies: { [name]: { permissions: [{ any: true }], principals: [{ any: true }] } },
 });
 
+const early = (...mutations: readonly JsonObject[]): JsonObject => ({
+  name: 'early',
+  typed_config: {
+    '@type': 'type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation',
+    mutations,
+  },
+});
+const mutation = (key: string, value: string, action = 'APPEND_IF_EXISTS_OR_ADD'): JsonObject => ({
+  append: { header: { key, value }, append_action: action },
+});
+
 /** Each path with a key of the runtime, whose value is in configuration.ts; the default is the opposite. */
 const byRuntime = (key: string, percent: number): JsonObject => ({
   match: {
@@ -61,6 +72,37 @@ export const settingGroups: readonly Group[] = [
         send: get('/x', 'Via: 1.1 first\nX-After: 1\n'),
         answers: ['HTTP/1.1 200 OK\nvia: 1.0 back\ncontent-length: 0\n\n'],
       },
+    ],
+  },
+  {
+    name: 'earlymutation',
+    manager: {
+      use_remote_address: true,
+      early_header_mutation_extensions: [
+        early({ remove: 'x-secret' }, mutation('x-secret', 'none'), mutation('x-path', '%REQ(:PATH)%')),
+        early(
+          mutation('x-version', '2', 'OVERWRITE_IF_EXISTS_OR_ADD'),
+          mutation('x-there', 'b', 'OVERWRITE_IF_EXISTS'),
+          mutation('x-once', 'b', 'ADD_IF_ABSENT'),
+          mutation('x-empty', ''),
+          mutation('x-forwarded-proto', 'https', 'OVERWRITE_IF_EXISTS_OR_ADD'),
+          mutation('x-forwarded-for', '10.1.1.1'),
+          mutation('x-request-id', 'mine'),
+          mutation('x-envoy-upstream-rq-timeout-ms', '700'),
+          mutation('x-bytes', '%BYTES_RECEIVED% %RESPONSE_CODE% %ROUTE_NAME% %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%'),
+        ),
+      ],
+    },
+    routes: [
+      {
+        match: { prefix: '/', headers: [{ name: 'x-version', string_match: { exact: '2' } }] },
+        route: { cluster: upstreamOf('earlymutation') },
+      },
+    ],
+    cases: [
+      { name: 'nothing', send: get('/x?y=1') },
+      { name: 'all', send: get('/x', 'X-Secret: 1\nX-Secret: 2\nX-Version: 1\nX-There: a\nX-Once: a\n') },
+      { name: 'twice', send: get('/x', 'X-There: a\nX-There: c\nX-Forwarded-For: 10.2.2.2\nX-After: 1\n') },
     ],
   },
   {
