@@ -13,7 +13,7 @@ export interface Difference {
 
 /** Statistics that depend on time or chance, or that only one of the two proxies has a notion of. */
 export const unlikeStatistics =
-  /_cx_|_bytes|_time|_ms|membership|update_|\.lb_|warming|circuit_breakers|default\.|version|max_host_weight|assignment|http1\.|(ex|in)ternal\.|canary|bind_errors|original_dst|init_fetch/;
+  /_cx_|_bytes|_time|_ms|membership|update_|\.lb_(?!subsets_(selected|fallback))|warming|circuit_breakers|default\.|version|max_host_weight|assignment|http1\.|(ex|in)ternal\.|canary|bind_errors|original_dst|init_fetch/;
 
 const refused = /^HTTP\/1\.1 400 Bad Request\n/;
 const nothing = /^$/;

@@ -1,5 +1,5 @@
 /** A cluster with a list of endpoints, from configuration, EDS or DNS: balancing, health, outlier detection. */
-import type { ClusterSpec, EndpointSpec, EndpointsSpec } from '../model/cluster.ts';
+import type { ClusterSpec, EndpointSpec, EndpointsSpec, MetadataMatchSpec } from '../model/cluster.ts';
 import type { UpstreamTlsSpec } from '../model/tls.ts';
 import type { Stream, StreamHandler } from '../net/stream.ts';
 import { clusterStat } from '../stats/layout.ts';
@@ -50,16 +50,37 @@ export class EndpointCluster extends BaseCluster {
     return host.picked;
   }
 
-  #pickOf(subsets: SubsetLists, { subset = null, tried, hash = null }: PickContext): Pick {
-    const host = subsets.pick(subset, tried, this.runtime.random, hash);
-    const counted = verdictStat[subsets.verdict];
-    if (counted !== null) this.count(counted);
+  #pickOf(subsets: SubsetLists, context: PickContext): Pick {
+    const { subset = null } = context;
+    const variants = subset !== null && this.spec.subsets?.fallbackList === true ? subset.variants : undefined;
+    const host =
+      variants === undefined ? this.#pickFrom(subsets, subset, context) : this.#pickVariant(subsets, variants, context);
     if (host === null) {
       this.count(clusterStat.at.upstream_cx_none_healthy);
       return noneHealthy;
     }
     if (subsets.panic) this.count(clusterStat.at.lb_healthy_panic);
     return host.picked;
+  }
+
+  #pickFrom(
+    subsets: SubsetLists,
+    wanted: MetadataMatchSpec | null,
+    { tried, hash = null }: PickContext,
+  ): ClusterHost | null {
+    const host = subsets.pick(wanted, tried, this.runtime.random, hash);
+    const counted = verdictStat[subsets.verdict];
+    if (counted !== null) this.count(counted);
+    return host;
+  }
+
+  /** The first variant that has a host. */
+  #pickVariant(subsets: SubsetLists, variants: readonly MetadataMatchSpec[], context: PickContext): ClusterHost | null {
+    for (let i = 0; i < variants.length; i++) {
+      const host = this.#pickFrom(subsets, variants[i] as MetadataMatchSpec, context);
+      if (host !== null) return host;
+    }
+    return null;
   }
 
   override record(host: Host, outcome: Outcome): void {

@@ -175,3 +175,26 @@ test('locality weights within a subset, and scaled by the share of the locality 
   t.is(share(false), 300);
   t.is(share(true), 200);
 });
+
+test('a list of fallbacks: each goes over what else is asked for, the first with a host wins', (t) => {
+  const selectors = [selector(['stage']), selector(['stage', 'version'], 'none')];
+  const wanted = (list: unknown, more: Labels = {}): Labels => ({ ...more, fallback_list: list }) as never;
+  const { cluster, f } = make({ selectors, fallback: 'none', fallbackList: true });
+  picks(t, cluster, [
+    [wanted([{ version: 'v9' }, { version: 'v2' }, { version: 'v1' }], { stage: 'prod', version: 'v1' }), '2'],
+    [wanted([{ stage: 'test' }, { stage: 'dev' }]), '3'],
+    [wanted([{ stage: 'test' }, { stage: 'qa' }]), 'none'],
+    [wanted([], { stage: 'dev' }), '3'],
+    [wanted('text', { stage: 'dev' }), '3'],
+    [wanted(['text'], { stage: 'dev' }), '3'],
+    [{ stage: 'prod' }, '1,2'],
+  ]);
+  t.is(f.stat('lb_subsets_selected'), 240);
+  const any = make({ selectors: [selector(['stage'])], fallback: 'any', fallbackList: true });
+  picks(t, any.cluster, [[wanted([{ stage: 'test' }, { stage: 'dev' }]), '1,2,3,4']]);
+});
+
+test('without that policy fallback_list is a name like any other', (t) => {
+  const { cluster } = make({ selectors: [selector(['stage'])] });
+  picks(t, cluster, [[{ stage: 'prod', fallback_list: [{ stage: 'dev' }] } as never, 'none']]);
+});

@@ -195,11 +195,6 @@ const refused: readonly (readonly [string, Json, string])[] = [
     'health_checks[0].grpc_health_check: not implemented by this agent (field of envoy.config.core.v3.HealthCheck)',
   ],
   [
-    'a list of fallbacks',
-    { lb_subset_config: { metadata_fallback_policy: 'FALLBACK_LIST' } },
-    'lb_subset_config.metadata_fallback_policy: FALLBACK_LIST is not implemented (METADATA_NO_FALLBACK are)',
-  ],
-  [
     'fallback keys that are no keys',
     {
       lb_subset_config: {
@@ -371,6 +366,7 @@ test('subsets, slow start, localities and both priorities', (t) => {
       default_subset: { stage: 'dev', n: 1 },
       subset_selectors: [{ keys: ['b', 'a', 'b'], fallback_policy: 'ANY_ENDPOINT' }],
       list_as_any: true,
+      metadata_fallback_policy: 'FALLBACK_LIST',
     },
     circuit_breakers: { thresholds: [{ priority: 'HIGH', max_requests: 7 }, { max_requests: 5 }] },
     load_assignment: {
@@ -395,6 +391,7 @@ test('subsets, slow start, localities and both priorities', (t) => {
       defaultSubset: { names: ['n', 'stage'], values: ['1', '"dev"'] },
       selectors: [{ keys: ['a', 'b'], fallback: 'any', fallbackKeys: [], singleHost: false }],
       listAsAny: true,
+      fallbackList: true,
     },
   });
   t.like(source.kind === 'static' ? source.endpoints[0] : null, {

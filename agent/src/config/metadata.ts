@@ -15,7 +15,22 @@ export function canonicalJson(value: JsonValue): string {
   return `{${fields.map(([k, v]) => `${JSON.stringify(k)}:${canonicalJson(v)}`).join(',')}}`;
 }
 
+/** Its value is a list of objects, each of which goes over the other names for one try. */
+const fallbackList = 'fallback_list';
+
 export function metadataMatch(wanted: JsonObject): MetadataMatchSpec {
+  if (!Object.hasOwn(wanted, fallbackList)) return plainMatch(wanted);
+  const { [fallbackList]: list = null, ...others } = wanted;
+  const overrides = Array.isArray(list) && list.length > 0 ? list : [null];
+  return { ...plainMatch(wanted), variants: overrides.map((over) => plainMatch({ ...others, ...objectOf(over) })) };
+}
+
+/** What is no object overrides nothing, as in Envoy. */
+function objectOf(value: JsonValue): JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
+}
+
+function plainMatch(wanted: JsonObject): MetadataMatchSpec {
   const entries = Object.entries(wanted).sort(([a], [b]) => (a < b ? -1 : 1));
   return matchOf(
     entries.map(([name]) => name),

@@ -12,7 +12,6 @@ const selectorFallbacks = { NOT_DEFINED: 'not-defined', ...fallbacks, KEYS_SUBSE
 
 /** null without selectors: then Envoy too balances over all hosts. */
 export function readSubsets(r: MessageReader<Cluster_LbSubsetConfig>): SubsetsSpec | null {
-  r.oneOf('metadataFallbackPolicy', { METADATA_NO_FALLBACK: null });
   const spec: SubsetsSpec = {
     fallback: r.oneOf('fallbackPolicy', fallbacks),
     defaultSubset: metadataMatch(r.take('defaultSubset') ?? {}),
@@ -21,6 +20,7 @@ export function readSubsets(r: MessageReader<Cluster_LbSubsetConfig>): SubsetsSp
     listAsAny: r.take('listAsAny'),
     localityWeightAware: r.take('localityWeightAware'),
     scaleLocalityWeight: r.take('scaleLocalityWeight'),
+    fallbackList: r.oneOf('metadataFallbackPolicy', { METADATA_NO_FALLBACK: false, FALLBACK_LIST: true }),
   };
   if (spec.scaleLocalityWeight && !spec.localityWeightAware) {
     throw r.invalid('scaleLocalityWeight', 'needs locality_weight_aware');

@@ -79,6 +79,8 @@ export interface MetadataMatchSpec {
   /** Each list as one text, to look things up by. */
   readonly namesKey: string;
   readonly valuesKey: string;
+  /** What to try in this order, for clusters that take `fallback_list` as such; absent without that name. */
+  readonly variants?: readonly MetadataMatchSpec[];
 }
 
 /** Envoy's LbSubsetConfig. */
@@ -93,6 +95,8 @@ export interface SubsetsSpec {
   /** Locality weights count within a subset; scaled: by the share of the locality's hosts that are in it. */
   readonly localityWeightAware: boolean;
   readonly scaleLocalityWeight: boolean;
+  /** metadata_fallback_policy FALLBACK_LIST: a request's variants are tried one after the other. */
+  readonly fallbackList?: boolean;
 }
 
 export interface SubsetSelectorSpec {

@@ -53,6 +53,18 @@ const chosen = {
   nothing: null,
 } as const;
 
+/** What to try one after the other. */
+const listed: Readonly<Record<string, JsonObject>> = {
+  second: { stage: 'prod', fallback_list: [{ version: '3.0' }, { version: '2.0' }] },
+  'keys-of-its-own': { fallback_list: [{ version: '9', type: 'none' }, { stage: 'dev' }] },
+  'goes-over': { stage: 'prod', version: '1.0', fallback_list: [{ stage: 'dev', version: '2.0' }] },
+  'none-of-them': { fallback_list: [{ stage: 'test' }, { stage: 'qa' }] },
+  'no-list': { stage: 'dev', fallback_list: 'x' },
+  'empty-list': { stage: 'dev', fallback_list: [] },
+  'text-in-it': { stage: 'dev', fallback_list: ['x', { stage: 'test' }] },
+  'only-empty': { fallback_list: [{}] },
+};
+
 const breakers = (name: string, thresholds: readonly JsonObject[]): Group => ({
   name,
   cluster: { circuit_breakers: { thresholds } },
@@ -72,6 +84,18 @@ export const balancingGroups: readonly Group[] = [
     'subsetdefault',
     { subset_selectors: selectors, fallback_policy: 'DEFAULT_SUBSET', default_subset: { stage: 'dev' } },
     chosen,
+  ),
+  subsets('subsetlist', { subset_selectors: selectors, metadata_fallback_policy: 'FALLBACK_LIST' }, listed),
+  subsets('subsetnolist', { subset_selectors: [...selectors, { keys: ['fallback_list'] }] }, listed),
+  subsets(
+    'subsetlistdefault',
+    {
+      subset_selectors: selectors,
+      metadata_fallback_policy: 'FALLBACK_LIST',
+      fallback_policy: 'DEFAULT_SUBSET',
+      default_subset: { stage: 'dev' },
+    },
+    listed,
   ),
   breakers('priorityhigh', [{ priority: 'HIGH', max_requests: 0 }]),
   breakers('prioritylow', [{ priority: 'DEFAULT', max_requests: 0 }]),
