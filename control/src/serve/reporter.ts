@@ -79,7 +79,7 @@ export class Reporter {
       byRevision.set(revision, held);
       return held;
     };
-    this.#sink.write(statuses(state.records, world, of));
+    this.#sink.write(statuses(state.records, world, of), agents.length);
   }
 
   /** Each problem is logged once, when it appears. */

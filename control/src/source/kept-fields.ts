@@ -55,15 +55,15 @@ function rest(object: KubeObject & Fields): Fields {
 
 /** The object without its status (a Pod's is part of what it is), version and foreign annotations. */
 export function kept(object: KubeObject): KubeObject {
-  const { name, namespace, labels, annotations, generation, creationTimestamp, deletionTimestamp } = object.metadata;
+  const { name, namespace, uid, labels, annotations, generation, creationTimestamp } = object.metadata;
   const { kind } = object;
   const metadata = defined({
     ...{ name, namespace },
     labels: kind === 'EndpointSlice' ? only(labels, (l) => l === serviceName) : labels,
     annotations: only(annotations, (a) => a.startsWith(ownPrefix) && a !== `${ownPrefix}status`),
     // A deletion under way counts, its time does not.
-    deletionTimestamp,
-    ...(kind === 'Pod' || kind === 'EndpointSlice' ? {} : { generation, creationTimestamp }),
+    deletionTimestamp: object.metadata.deletionTimestamp,
+    ...(kind === 'Pod' || kind === 'EndpointSlice' ? {} : { uid, generation, creationTimestamp }),
   });
   const { apiVersion } = object;
   return keptFields({ apiVersion, kind, metadata, ...rest(object as KubeObject & Fields) } as KubeObject);

@@ -90,7 +90,7 @@ type Written = { readonly conditions: readonly { readonly type: string; readonly
 
 test('a status is written once; the same one again is not', async (t) => {
   const f = await fixture(t, policy);
-  f.status.write(told(policy));
+  f.status.write(told(policy), 1);
   await f.written(1);
   t.deepEqual(f.current().status, {
     conditions: [{ ...accepted, observedGeneration: 3, lastTransitionTime: '2023-11-14T22:13:20Z' }],
@@ -99,20 +99,20 @@ test('a status is written once; the same one again is not', async (t) => {
     problems: [],
   });
   f.clock.advance(60_000);
-  f.status.write(told(policy));
+  f.status.write(told(policy), 1);
   await f.idle();
   t.is(f.patches(), 1);
 });
 
 test('the time of a condition stays while its status does', async (t) => {
   const f = await fixture(t, policy);
-  f.status.write(told(policy));
+  f.status.write(told(policy), 1);
   await f.written(1);
   f.clock.advance(60_000);
-  f.status.write(told(policy, [{ ...accepted, message: 'in force; more to say' }]));
+  f.status.write(told(policy, [{ ...accepted, message: 'in force; more to say' }]), 1);
   await f.written(2);
   t.is((f.current().status as Written).conditions[0]?.lastTransitionTime, '2023-11-14T22:13:20Z');
-  f.status.write(told(policy, [{ ...accepted, status: 'False', reason: 'Invalid' }]));
+  f.status.write(told(policy, [{ ...accepted, status: 'False', reason: 'Invalid' }]), 1);
   await f.written(3);
   t.is((f.current().status as Written).conditions[0]?.lastTransitionTime, '2023-11-14T22:14:20Z');
 });
@@ -120,11 +120,11 @@ test('the time of a condition stays while its status does', async (t) => {
 test('only the leader writes', async (t) => {
   const f = await fixture(t, policy);
   f.setLeader(false);
-  f.status.write(told(policy));
+  f.status.write(told(policy), 1);
   await f.idle();
   t.is(f.patches(), 0);
   f.setLeader(true);
-  f.status.write(told(policy));
+  f.status.write(told(policy), 1);
   await f.written(1);
   t.is(f.patches(), 1);
 });
@@ -133,7 +133,7 @@ test("a route's status has our parents beside other controllers' ones", async (t
   const f = await fixture(t, route);
   const theirs = { parentRef: { name: 'edge' }, controllerName: 'example.com/gateway', conditions: [] };
   f.setStatus({ parents: [theirs] });
-  f.status.write(told(route));
+  f.status.write(told(route), 1);
   await f.written(1);
   const { parents } = f.current().status as { parents: readonly Record<string, unknown>[] };
   t.is(parents.length, 2);
@@ -146,7 +146,7 @@ test('a route that somebody else changed meanwhile is not overwritten, but judge
   const f = await fixture(t, route);
   const right = f.current().version;
   f.setVersion('1');
-  f.status.write(told(route));
+  f.status.write(told(route), 1);
   while (f.status.counts.failed === 0) await f.idle();
   t.is(f.status.counts.written, 0);
   f.setVersion(right);
@@ -158,12 +158,12 @@ test('a route that somebody else changed meanwhile is not overwritten, but judge
 test('a refusal is tried again with back-off; an object that is gone is not', async (t) => {
   const f = await fixture(t, policy);
   f.api.fail(/PATCH/, 503);
-  f.status.write(told(policy));
+  f.status.write(told(policy), 1);
   while (f.status.counts.failed === 0) await f.idle();
   f.clock.advance(1000);
   await f.written(1);
   f.api.fail(/PATCH/, 404);
-  f.status.write(told(policy, [{ ...accepted, message: 'x' }]));
+  f.status.write(told(policy, [{ ...accepted, message: 'x' }]), 1);
   while (f.patches() < 3) await f.idle();
   await f.idle();
   t.is(f.clock.pending, 0);

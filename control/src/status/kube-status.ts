@@ -7,7 +7,7 @@ import { isRecord, type KubeObject } from '@chainmail/kube';
 import { type ApiClient, isConflict, isNotFound } from '@chainmail/kube/cluster';
 import { Backoff, type Clock, type Logger, messageOf, type Timer } from '@chainmail/runtime';
 import type { KubeSource, Live } from '../source/kube-source.ts';
-import { type Counts, countsOf, type ReplicaCounts } from './replica-counts.ts';
+import { type AgentCounts, countsOf, type ReplicaCounts, revisionOf } from './replica-counts.ts';
 import { type Condition, type ObjectStatus, reported, type StatusSink } from './status.ts';
 
 export const fieldManager = 'chainmail-control';
@@ -105,7 +105,7 @@ function policyStatus(live: Live, told: ObjectStatus, nowMs: number): object {
 }
 
 /** Programmed over the agents of all replicas. */
-function programmedBy(total: Counts): Condition {
+function programmedBy(total: AgentCounts): Condition {
   const { agents, acknowledged, rejection } = total;
   if (rejection !== undefined) return { type: 'Programmed', status: 'False', reason: 'Rejected', message: rejection };
   if (acknowledged >= agents) {
@@ -116,14 +116,14 @@ function programmedBy(total: Counts): Condition {
 }
 
 /** The status as it is with the agents of other replicas. */
-export function withOthers(told: ObjectStatus, others: Counts): ObjectStatus {
+export function withOthers(told: ObjectStatus, others: AgentCounts): ObjectStatus {
   if (others.agents === 0) return told;
   const { programmed, conditions } = told.status;
   const [own] = countsOf([told]).values();
   const agents = programmed.agents + others.agents;
   const acknowledged = programmed.acknowledgedCount + others.acknowledged;
   const rejection = own?.rejection ?? others.rejection;
-  const overall = programmedBy({ generation: 0, agents, acknowledged, rejection });
+  const overall = programmedBy({ agents, acknowledged, rejection });
   return {
     ...told,
     status: {
@@ -163,10 +163,10 @@ export class KubeStatus implements StatusSink {
     this.#options = options;
   }
 
-  write(statuses: ReadonlyMap<string, ObjectStatus>): void {
+  write(statuses: ReadonlyMap<string, ObjectStatus>, agents: number): void {
     this.#wanted = statuses;
     const own = [...statuses.values()].filter((s) => reported.has(s.kind));
-    this.#options.replicas?.tell(countsOf(own), this.#options.isLeader());
+    this.#options.replicas?.tell({ agents, objects: countsOf(own) }, this.#options.isLeader());
     void this.#run();
   }
 
@@ -219,9 +219,9 @@ export class KubeStatus implements StatusSink {
   async #put(own: ObjectStatus): Promise<boolean> {
     const { client, source, clock, log, replicas } = this.#options;
     const { kind, apiVersion } = own;
-    const { namespace = '', name, generation = 0 } = own.metadata;
+    const { namespace = '', name } = own.metadata;
     const key = `${kind}/${namespace}/${name}`;
-    const told = replicas === undefined ? own : withOthers(own, replicas.others(key, generation));
+    const told = replicas === undefined ? own : withOthers(own, replicas.others(key, revisionOf(own.metadata)));
     const live = source.live(key);
     const base = resources[kind];
     if (live === undefined || base === undefined) return true; // gone meanwhile

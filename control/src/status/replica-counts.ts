@@ -1,7 +1,8 @@
 /**
  * What the other replicas' agents have, for the leader's statuses: an agent is connected to one replica only. Each
  * replica that does not lead writes its counts under its own name into one ConfigMap. Invariant: counts are believed for
- * a minute after they were seen to change, by our own clock; of an older generation they count as not acknowledged.
+ * a minute after they were seen to change, by our own clock, and only of the revision they were made from: the agents of
+ * a replica that tells of another revision of an object, or not of it at all, have not acknowledged it.
  */
 import { isRecord, type KubeObject } from '@chainmail/kube';
 import { type ApiClient, Reflector } from '@chainmail/kube/cluster';
@@ -10,12 +11,23 @@ import type { ObjectStatus } from './status.ts';
 
 export const countsConfigMap = 'chainmail-control-agents';
 
-export interface Counts {
-  readonly generation: number;
+export interface AgentCounts {
   readonly agents: number;
   readonly acknowledged: number;
   /** An agent and what it refused, as a condition says it. */
   readonly rejection: string | undefined;
+}
+
+export interface Counts extends AgentCounts {
+  /** Of the object, as {@link revisionOf} names it. */
+  readonly revision: string;
+}
+
+/** All that one replica tells. */
+export interface Told {
+  /** Connected to it: what an object that it has not seen yet waits for. */
+  readonly agents: number;
+  readonly objects: ReadonlyMap<string, Counts>;
 }
 
 export interface ReplicaCountsOptions {
@@ -29,9 +41,14 @@ export interface ReplicaCountsOptions {
   readonly onChange: () => void;
 }
 
+interface Parsed extends Told {
+  /** There was no room for every object: nothing follows from one that is missing. */
+  readonly isCut: boolean;
+}
+
 interface Heard {
   readonly text: string;
-  readonly counts: ReadonlyMap<string, Counts>;
+  readonly told: Parsed;
   readonly seenAtMs: number;
 }
 
@@ -49,30 +66,32 @@ const maxRejection = 300;
 
 const keyOf = ({ kind, metadata }: ObjectStatus): string => `${kind}/${metadata.namespace ?? ''}/${metadata.name}`;
 
-/** One line for each object: key, generation, agents, acknowledged, rejection. */
-export function formatCounts(counts: ReadonlyMap<string, Counts>, beat: number): string {
-  const lines = [`#${beat}`];
+/** Also of an object that was deleted and made again, whose generations begin anew. */
+export const revisionOf = ({ uid = '', generation = 0 }: ObjectStatus['metadata']): string => `${uid}/${generation}`;
+
+/** A line about the replica, then one for each object: key, revision, agents, acknowledged, rejection. */
+export function formatCounts({ agents, objects }: Told, beat: number, limitBytes = maxBytes): string {
+  const lines: string[] = [];
   let bytes = 0;
-  for (const [key, { generation, agents, acknowledged, rejection }] of counts) {
-    const line = JSON.stringify([
-      key,
-      generation,
-      agents,
-      acknowledged,
-      ...(rejection === undefined ? [] : [rejection]),
-    ]);
+  for (const [key, c] of objects) {
+    const rejection = c.rejection === undefined ? [] : [c.rejection];
+    const line = JSON.stringify([key, c.revision, c.agents, c.acknowledged, ...rejection]);
     bytes += Buffer.byteLength(line) + 1;
-    if (bytes > maxBytes) break;
+    if (bytes > limitBytes) break;
     lines.push(line);
   }
-  return lines.join('\n');
+  return [`#${beat} ${agents}${lines.length < objects.size ? ' cut' : ''}`, ...lines].join('\n');
 }
 
 const isCount = (v: unknown): v is number => typeof v === 'number' && Number.isSafeInteger(v) && v >= 0;
 
+/** A number is an earlier version's: never one of ours, but its agents count. */
+const isRevision = (v: unknown): v is string | number => typeof v === 'string' || isCount(v);
+
 /** What cannot be read is left out: it is another replica's, perhaps of another version. */
-export function parseCounts(text: string): Map<string, Counts> {
-  const counts = new Map<string, Counts>();
+export function parseCounts(text: string): Parsed {
+  const [, connected = '0', cut] = /^#\d+ (\d+)( cut)?$/m.exec(text) ?? [];
+  const objects = new Map<string, Counts>();
   for (const line of text.split('\n')) {
     if (!line.startsWith('[')) continue;
     let row: unknown;
@@ -82,12 +101,13 @@ export function parseCounts(text: string): Map<string, Counts> {
       continue;
     }
     if (!Array.isArray(row)) continue;
-    const [key, generation, agents, acknowledged, rejection] = row as unknown[];
-    if (typeof key !== 'string' || !isCount(generation) || !isCount(agents) || !isCount(acknowledged)) continue;
+    const [key, revision, agents, acknowledged, rejection] = row as unknown[];
+    if (typeof key !== 'string' || !isRevision(revision) || !isCount(agents) || !isCount(acknowledged)) continue;
     const told = typeof rejection === 'string' ? rejection.slice(0, maxRejection) : undefined;
-    counts.set(key, { generation, agents, acknowledged: Math.min(agents, acknowledged), rejection: told });
+    const counts = { agents, acknowledged: Math.min(agents, acknowledged), rejection: told };
+    objects.set(key, { ...counts, revision: String(revision) });
   }
-  return counts;
+  return { agents: Number(connected), objects, isCut: cut !== undefined };
 }
 
 export function countsOf(statuses: Iterable<ObjectStatus>): Map<string, Counts> {
@@ -96,7 +116,7 @@ export function countsOf(statuses: Iterable<ObjectStatus>): Map<string, Counts> 
     const { agents, acknowledgedCount, rejected } = told.status.programmed;
     const [first] = rejected;
     counts.set(keyOf(told), {
-      generation: told.metadata.generation ?? 0,
+      revision: revisionOf(told.metadata),
       agents,
       acknowledged: acknowledgedCount,
       rejection:
@@ -118,7 +138,7 @@ export class ReplicaCounts {
   readonly #options: ReplicaCountsOptions;
   readonly #reflector: Reflector<Record<string, string>>;
   #heard = new Map<string, Heard>();
-  #own: ReadonlyMap<string, Counts> = new Map();
+  #own: Told = { agents: 0, objects: new Map() };
   #published = '';
   #publishedAtMs = Number.NEGATIVE_INFINITY;
   #beat = 0;
@@ -142,31 +162,38 @@ export class ReplicaCounts {
     this.#reflector.start();
   }
 
-  close(): void {
+  /** To be closed when no agent is connected any more: nobody waits for those that were. */
+  async close(): Promise<void> {
     this.#closed = true;
     this.#timer?.cancel();
     this.#reflector.stop();
+    if (this.#published === '') return;
+    try {
+      await this.#remove(this.#options.replica);
+    } catch (error) {
+      this.#options.log.info({ reason: messageOf(error) }, 'could not take back what others were told about agents');
+    }
   }
 
   /** What this replica's agents have now. The leader keeps it to itself, since it writes the statuses. */
-  tell(counts: ReadonlyMap<string, Counts>, leading: boolean): void {
-    this.#own = counts;
+  tell(own: Told, leading: boolean): void {
+    this.#own = own;
     this.#leading = leading;
     this.#schedule();
   }
 
-  /** Of an object in this generation, what the agents of all other replicas have. */
-  others(key: string, generation: number): Counts {
+  /** Of an object in this revision, what the agents of all other replicas have. */
+  others(key: string, revision: string): AgentCounts {
     const nowMs = this.#options.clock.now();
-    const sum = { generation, agents: 0, acknowledged: 0, rejection: undefined as string | undefined };
-    for (const [replica, { counts, seenAtMs }] of this.#heard) {
+    const sum = { agents: 0, acknowledged: 0, rejection: undefined as string | undefined };
+    for (const [replica, { told, seenAtMs }] of this.#heard) {
       if (replica === this.#options.replica || nowMs - seenAtMs > believedForMs) continue;
-      const told = counts.get(key);
-      if (told === undefined) continue;
-      sum.agents += told.agents;
-      if (told.generation !== generation) continue;
-      sum.acknowledged += told.acknowledged;
-      sum.rejection ??= told.rejection;
+      const counts = told.objects.get(key);
+      if (counts === undefined && told.isCut) continue;
+      sum.agents += counts?.agents ?? told.agents;
+      if (counts?.revision !== revision) continue;
+      sum.acknowledged += counts.acknowledged;
+      sum.rejection ??= counts.rejection;
     }
     return sum;
   }
@@ -177,7 +204,7 @@ export class ReplicaCounts {
     const next = new Map<string, Heard>();
     for (const [replica, text] of Object.entries(texts)) {
       const before = this.#heard.get(replica);
-      next.set(replica, before?.text === text ? before : { text, counts: parseCounts(text), seenAtMs: nowMs });
+      next.set(replica, before?.text === text ? before : { text, told: parseCounts(text), seenAtMs: nowMs });
     }
     this.#heard = next;
     this.#options.onChange();
@@ -219,8 +246,12 @@ export class ReplicaCounts {
     const nowMs = this.#options.clock.now();
     for (const [replica, { seenAtMs }] of this.#heard) {
       if (nowMs - seenAtMs < removeAfterMs) continue;
-      await this.#options.client.jsonPatch(path, [{ op: 'remove', path: `/data/${replica}` }], 'chainmail-control');
+      await this.#remove(replica);
       return;
     }
+  }
+
+  async #remove(replica: string): Promise<void> {
+    await this.#options.client.jsonPatch(path, [{ op: 'remove', path: `/data/${replica}` }], 'chainmail-control');
   }
 }

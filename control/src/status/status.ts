@@ -19,7 +19,12 @@ export interface Condition {
 export interface ObjectStatus {
   readonly apiVersion: string;
   readonly kind: string;
-  readonly metadata: { readonly namespace?: string; readonly name: string; readonly generation?: number };
+  readonly metadata: {
+    readonly namespace?: string;
+    readonly name: string;
+    readonly uid?: string;
+    readonly generation?: number;
+  };
   readonly status: {
     readonly conditions: readonly Condition[];
     readonly problems?: readonly { readonly file: string; readonly line: number; readonly reason: string }[];
@@ -54,8 +59,8 @@ const apiVersions: Readonly<Record<string, string>> = {
 export interface StatusSink {
   /** How long to wait for more changes before telling. */
   readonly settleMs: number;
-  /** The statuses of all objects that have one. */
-  write(statuses: ReadonlyMap<string, ObjectStatus>): void;
+  /** The statuses of all objects that have one, and how many agents there are. */
+  write(statuses: ReadonlyMap<string, ObjectStatus>, agents: number): void;
 }
 
 /** Kinds whose status is always written; of others only a broken object's. */
@@ -175,11 +180,14 @@ export function statuses(
     const state = programmedOf(record.key);
     const conditions = [accepted(record, issues, world), ...resolved(record, world), programmedCondition(state)];
     const problems = record.problems.map((p) => ({ file: p.origin.file, line: p.origin.line, reason: p.reason }));
-    const generation = record.generation === undefined ? {} : { generation: record.generation };
+    const version = {
+      ...(record.uid === undefined ? {} : { uid: record.uid }),
+      ...(record.generation === undefined ? {} : { generation: record.generation }),
+    };
     out.set([kind, namespace, name].flatMap((p) => (p === undefined ? [] : fileSafe(p))).join('.'), {
       apiVersion: apiVersions[kind] ?? 'v1',
       kind,
-      metadata: { ...(namespace === undefined ? {} : { namespace }), name, ...generation },
+      metadata: { ...(namespace === undefined ? {} : { namespace }), name, ...version },
       status: { conditions, ...(problems.length === 0 ? {} : { problems }), programmed: state },
     });
   }

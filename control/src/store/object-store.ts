@@ -27,6 +27,8 @@ export interface ObjectRecord {
   readonly origin: Origin;
   /** Which version of its spec this is about, where an API server counts them. */
   readonly generation: number | undefined;
+  /** Which object of that name, where an API server tells them apart. */
+  readonly uid: string | undefined;
   /** Empty when it was accepted. */
   readonly problems: readonly ObjectProblem[];
   /** Broken, and an earlier state of it holds. */
@@ -75,6 +77,7 @@ function freshOf(loaded: LoadedObject): Fresh | undefined {
     name: metadata.name ?? `${metadata.generateName}*`,
     origin: loaded.origin,
     generation: metadata.generation,
+    uid: metadata.uid,
     problems: decoded.outcome === 'invalid' ? decoded.problems : [],
     keepsLastGood: false,
     deniesMeanwhile: false,
@@ -170,6 +173,7 @@ function lostRecord(key: string, held: Good, problem: FileProblem): ObjectRecord
     name: metadata.name,
     origin: held.origin,
     generation: metadata.generation,
+    uid: metadata.uid,
     problems: [{ origin: problem.origin, path: '', reason: `cannot be read now: ${problem.reason}` }],
     keepsLastGood: true,
     deniesMeanwhile: false,

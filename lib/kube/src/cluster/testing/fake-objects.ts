@@ -144,11 +144,12 @@ export class FakeObjects {
     }
     const held = this.get(place);
     if (contentType.startsWith('application/json-patch')) {
-      const [guard, ...rest] = body as [{ op: string; path: string; value: unknown }, ...PatchOperation[]];
-      if (guard.op !== 'test' || guard.path !== '/metadata/resourceVersion') {
-        throw new Refused(400, 'BadRequest', 'this fake takes patches that test the version first');
+      const [first, ...rest] = body as [{ op: string; path: string; value: unknown }, ...PatchOperation[]];
+      if (first.op !== 'test') return this.replace(place, applyPatch(held, body as PatchOperation[]) as KubeObject);
+      if (first.path !== '/metadata/resourceVersion') {
+        throw new Refused(400, 'BadRequest', 'this fake tests nothing but the version');
       }
-      if (guard.value !== held.metadata.resourceVersion) throw new Refused(422, 'Invalid', 'the test failed');
+      if (first.value !== held.metadata.resourceVersion) throw new Refused(422, 'Invalid', 'the test failed');
       return this.replace(place, applyPatch(held, rest) as KubeObject);
     }
     return this.replace(place, merged(held, body) as KubeObject);
