@@ -168,19 +168,19 @@ test('the admin interface answers in the shape of Envoy', async (t) => {
   t.is(await agent.exited, 0);
 });
 
-test('a configuration in YAML is merged over the file; flags fill in the node', async (t) => {
+test('a configuration in YAML is merged over the file; flags go before the node in it', async (t) => {
   const { admin } = await started(t, [
     '--config-yaml',
     'node: {cluster: from-yaml}\nstatic_resources: {clusters: [{name: second, load_assignment: {cluster_name: second}}]}',
     '--service-node',
-    'ignored',
+    'from-flag',
     '--service-zone',
     'z1',
     '--base-id',
     '7',
   ]);
   const { configs } = JSON.parse((await request(admin, '/config_dump')).body);
-  t.like(configs[0].bootstrap.node, { id: 'from-file', cluster: 'from-yaml', locality: { zone: 'z1' } });
+  t.like(configs[0].bootstrap.node, { id: 'from-flag', cluster: 'from-yaml', locality: { zone: 'z1' } });
   t.is(configs[1].static_clusters.length, 2);
 });
 

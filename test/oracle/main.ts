@@ -5,6 +5,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { compareAdmin } from './admin.ts';
 import { ask } from './ask.ts';
 import type { Case, Group } from './case.ts';
 import { balancingGroups } from './cases/balancing.ts';
@@ -58,14 +59,7 @@ async function runAll(proxy: Candidate): Promise<ReadonlyMap<string, Findings>> 
   return found;
 }
 
-async function main(): Promise<number> {
-  const envoy = commandOf('envoy', '');
-  if ('missing' in envoy) {
-    console.log(`skipped: there is no Envoy to compare with: ${envoy.missing}`);
-    console.log('0 passed, 0 failed');
-    return 0;
-  }
-  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'oracle-'));
+async function compareGroups(dir: string, judge: Judge): Promise<void> {
   const proxies: Candidate[] = [];
   try {
     const agent = await Candidate.start('agent', groups, dir);
@@ -73,7 +67,6 @@ async function main(): Promise<number> {
     const oracle = await Candidate.start('envoy', groups, dir);
     proxies.push(oracle);
     const [ours, theirs] = await Promise.all([runAll(agent), runAll(oracle)]);
-    const judge = new Judge();
     for (const [key, mine] of ours) {
       const other = theirs.get(key);
       if (other === undefined) throw new Error(`${key} was asked of one proxy only`);
@@ -82,13 +75,31 @@ async function main(): Promise<number> {
     // The agent's numbers of gRPC methods come from its workers once a second.
     await new Promise((done) => setTimeout(done, 1200));
     judge.statistics(groups, await agent.stats(), await oracle.stats());
-    if (filter === '' || filter === 'dns') await compareDns(dir, judge);
-    if (filter === '' || filter === 'connections') await compareConnections(dir, judge);
-    if (filter === '' || filter === 'tls') await compareTls(dir, judge);
+  } finally {
+    for (const proxy of proxies) await proxy.stop();
+  }
+}
+
+async function main(): Promise<number> {
+  const envoy = commandOf('envoy', '');
+  if ('missing' in envoy) {
+    console.log(`skipped: there is no Envoy to compare with: ${envoy.missing}`);
+    console.log('0 passed, 0 failed');
+    return 0;
+  }
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'oracle-'));
+  const wanted = filter.split(',');
+  const isWanted = (name: string): boolean => filter === '' || wanted.includes(name);
+  try {
+    const judge = new Judge();
+    if (groups.length > 0) await compareGroups(dir, judge);
+    if (isWanted('admin')) await compareAdmin(dir, judge);
+    if (isWanted('dns')) await compareDns(dir, judge);
+    if (isWanted('connections')) await compareConnections(dir, judge);
+    if (isWanted('tls')) await compareTls(dir, judge);
     if (filter === '') for (const r of refused) await checkRefused(r, dir, judge);
     return judge.report(filter === '');
   } finally {
-    for (const proxy of proxies) await proxy.stop();
     fs.rmSync(dir, { recursive: true, force: true });
   }
 }

@@ -12,17 +12,17 @@ import type { LiveConfig } from '../xds/live-config.ts';
 import { certsResponse } from './certs.ts';
 import { clustersResponse, sumHosts } from './clusters.ts';
 import { type AdminCommand, type AdminResponse, json, ok, text } from './command.ts';
-import { configDump, type DumpSources, messageJson } from './config-dump.ts';
+import { configDump } from './config-dump.ts';
+import type { DumpSources } from './dump-parts.ts';
 import { helpText } from './server.ts';
+import { type ServerInfoSources, serverInfo } from './server-info.ts';
 
-export interface AdminContext extends DumpSources {
+export interface AdminContext extends DumpSources, ServerInfoSources {
   readonly state: ServerState;
   readonly clock: Clock;
   readonly log: Logger;
   readonly registry: StatRegistry;
   readonly version: DumpSources['version'];
-  readonly agentVersion: string;
-  readonly commandLine: Readonly<Record<string, unknown>>;
   hosts(): Promise<readonly (readonly ClusterHosts[])[]>;
   edges(): readonly EdgeCount[];
   drainListeners(direction: 'inbound' | 'all', graceful: boolean): void;
@@ -50,9 +50,11 @@ export function adminCommands(context: AdminContext): readonly AdminCommand[] {
       clustersResponse(sumHosts(await context.hosts()), live, q),
     ),
     read('/listeners', 'listener addresses (format=json)', (q) => listenersResponse(context, q)),
-    read('/config_dump', 'the configuration in use (resource=NAME, include_eds)', (q) => configDump(context, q)),
+    read('/config_dump', 'the configuration in use (resource=FIELD, mask=FIELDS, name_regex=REGEX, include_eds)', (q) =>
+      configDump(context, q),
+    ),
     read('/certs', 'certificates in use', () => certsResponse(live.held.secrets.values(), clock.now())),
-    read('/server_info', 'version, state and command line', () => serverInfo(context)),
+    read('/server_info', 'version, state and command line', () => serverInfo(context, context.clock.now())),
     read('/memory', 'memory of the process', () => memoryResponse()),
     read('/runtime', 'print runtime values', () => json(context.runtime.json())),
     read('/contention', 'mutexes: there are none', () => text('Mutex contention tracing is not enabled.\n')),
@@ -139,19 +141,6 @@ function listenersResponse({ live }: AdminContext, query: URLSearchParams): Admi
       ...(first === undefined ? {} : { local_address: socket(first) }),
       ...(more.length === 0 ? {} : { additional_local_addresses: more.map(socket) }),
     })),
-  });
-}
-
-function serverInfo({ state, clock, agentVersion, commandLine, bootstrap }: AdminContext): AdminResponse {
-  const uptime = `${Math.floor((clock.now() - state.startedMs) / 1000)}s`;
-  return json({
-    version: agentVersion,
-    state: state.phase,
-    uptime_current_epoch: uptime,
-    uptime_all_epochs: uptime,
-    hot_restart_version: 'disabled',
-    command_line_options: commandLine,
-    ...(bootstrap.node === undefined ? {} : { node: messageJson(bootstrap.node) }),
   });
 }
 

@@ -1,7 +1,7 @@
 import { parseEnvoyJson } from '@chainmail/xds';
 import { BootstrapSchema } from '@chainmail/xds/proto/envoy/config/bootstrap/v3/bootstrap';
 import test from 'ava';
-import { messageJson } from './config-dump.ts';
+import { messageJson } from './dump-parts.ts';
 
 const tls = (material: object): object => ({
   static_resources: {

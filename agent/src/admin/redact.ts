@@ -44,6 +44,6 @@ function isSensitive(field: DescField): boolean {
   return options !== undefined && hasExtension(options, sensitive) && getExtension(options, sensitive) === true;
 }
 
-function isObject(value: Json): value is { readonly [key: string]: Json } {
+export function isObject(value: Json): value is { readonly [key: string]: Json } {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

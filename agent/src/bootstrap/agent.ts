@@ -335,6 +335,7 @@ export class Agent {
     const { log, commandLine, drainMs } = this.#setup;
     return {
       bootstrap: bootstrap.message,
+      node: ownNode(bootstrap.message.node),
       startedMs: this.state.startedMs,
       live: this.live,
       state: this.state,

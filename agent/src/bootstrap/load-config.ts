@@ -52,15 +52,15 @@ function checked(message: Bootstrap, options: ServeOptions): Bootstrap {
   throw new UserError('CONFIG_INVALID', problems.slice(0, shownProblems).map(describeProblem).join('\n'));
 }
 
-/** Flags fill in what the bootstrap does not say, as in Envoy. */
+/** Flags go before what the bootstrap says, as in Envoy. */
 function fillNode(message: Bootstrap, { serviceNode, serviceCluster, serviceZone }: ServeOptions): void {
   if (serviceNode === '' && serviceCluster === '' && serviceZone === '') return;
   const node = (message.node ??= emptyMessage<Node>('envoy.config.core.v3.Node'));
-  node.id ||= serviceNode;
-  node.cluster ||= serviceCluster;
+  node.id = serviceNode || node.id;
+  node.cluster = serviceCluster || node.cluster;
   if (serviceZone !== '') {
     const locality = (node.locality ??= emptyMessage<Locality>('envoy.config.core.v3.Locality'));
-    locality.zone ||= serviceZone;
+    locality.zone = serviceZone;
   }
 }
 

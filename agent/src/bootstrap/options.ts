@@ -18,6 +18,8 @@ export interface ServeOptions {
   readonly adminAddressPath: string | null;
   readonly drainTimeS: number;
   readonly warnings: readonly string[];
+  /** Flags that were given and do nothing, by name. */
+  readonly withoutEffect: Readonly<Record<string, string | boolean>>;
 }
 
 export type Command =
@@ -133,6 +135,10 @@ function serveOptions(values: Values): ServeOptions {
   };
   const mode = text('mode') ?? 'serve';
   if (mode !== 'serve' && mode !== 'validate') throw usage(`--mode: '${mode}' is not implemented (serve, validate)`);
+  const ignored = Object.keys(accepted).flatMap((name): [string, string | boolean][] => {
+    const value = values[name];
+    return value === undefined ? [] : [[name, value]];
+  });
   return {
     configPath: text('config-path'),
     configYaml: text('config-yaml'),
@@ -145,9 +151,8 @@ function serveOptions(values: Values): ServeOptions {
     logPath: text('log-path'),
     adminAddressPath: text('admin-address-path'),
     drainTimeS: whole(text('drain-time-s'), '--drain-time-s', 86_400) ?? defaultDrainTimeS,
-    warnings: Object.entries(accepted).flatMap(([name, { why }]) =>
-      values[name] === undefined ? [] : [`--${name} has no effect: ${why}`],
-    ),
+    warnings: ignored.map(([name]) => `--${name} has no effect: ${accepted[name]?.why}`),
+    withoutEffect: Object.fromEntries(ignored),
   };
 }
 
@@ -175,9 +180,9 @@ export const helpText = `chainmail-agent: the data plane of Chainmail, configure
       --config-yaml TEXT     YAML, merged over the file
       --mode serve|validate  validate: check the configuration and exit
       --concurrency N        worker threads (default: number of cores)
-      --service-node ID      node.id, where the bootstrap has none
-      --service-cluster NAME node.cluster, where the bootstrap has none
-      --service-zone NAME    node.locality.zone, where the bootstrap has none
+      --service-node ID      in place of the bootstrap's node.id
+      --service-cluster NAME in place of its node.cluster
+      --service-zone NAME    in place of its node.locality.zone
   -l, --log-level LEVEL      trace, debug, info, warning, error, critical, off
       --log-path FILE        log there and not to standard error
       --admin-address-path FILE  write the admin address there once it is bound

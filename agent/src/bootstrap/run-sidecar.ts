@@ -11,11 +11,12 @@ import type { Holes } from '../interception/proof-targets.ts';
 import type { SecretSpec } from '../model/tls.ts';
 import { renderStats } from '../stats/render.ts';
 import { Agent } from './agent.ts';
+import { commandLine } from './command-line.ts';
 import type { StopTiming } from './graceful-stop.ts';
 import { bootstrapFromJson } from './load-config.ts';
 import type { ServeOptions } from './options.ts';
 import { createProcessLog } from './process-log.ts';
-import { commandLine, reopenOnSignal, untilStopped, writeAdminAddress } from './run.ts';
+import { reopenOnSignal, untilStopped, writeAdminAddress } from './run.ts';
 import { sidecarBootstrap } from './sidecar-bootstrap.ts';
 import { type SidecarSettings, sidecarSettings } from './sidecar-settings.ts';
 

@@ -4,6 +4,7 @@ import os from 'node:os';
 import { type Logger, messageOf, UserError } from '@chainmail/runtime';
 import type { CompiledBootstrap } from '../config/bootstrap.ts';
 import { type AdminEndpoint, Agent } from './agent.ts';
+import { commandLine } from './command-line.ts';
 import type { StopTiming } from './graceful-stop.ts';
 import { loadBootstrap } from './load-config.ts';
 import type { ServeOptions } from './options.ts';
@@ -78,19 +79,6 @@ export function writeAdminAddress({ adminAddressPath }: ServeOptions, addresses:
   } catch (cause) {
     throw new UserError('ADMIN_ADDRESS_PATH', `cannot write the admin address: ${messageOf(cause)}`, { cause });
   }
-}
-
-/** Without what is secret or only of this machine; shown by /server_info. */
-export function commandLine(options: ServeOptions): Readonly<Record<string, unknown>> {
-  return {
-    concurrency: options.concurrency ?? os.availableParallelism(),
-    config_path: options.configPath ?? '',
-    mode: options.mode === 'serve' ? 'Serve' : 'Validate',
-    service_node: options.serviceNode,
-    service_cluster: options.serviceCluster,
-    log_level: options.logLevel ?? 'info',
-    drain_time: `${options.drainTimeS}s`,
-  };
 }
 
 /** SIGUSR1 and SIGHUP reopen the logs. Called first of all: until then Node answers SIGUSR1 itself, with a debugger. */
