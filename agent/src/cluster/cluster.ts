@@ -35,6 +35,9 @@ export interface Host {
   pool: HostPool | null;
   /** The pool of requests of HIGH priority, whose connections are counted apart. */
   highPool: HostPool | null;
+  /** What the pools were made for: an update of the cluster may change its protocol. */
+  poolProtocol: string;
+  highPoolProtocol: string;
 }
 
 export interface HostPool {

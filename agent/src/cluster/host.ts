@@ -42,6 +42,8 @@ export class ClusterHost implements Host {
   rqTimeout = 0;
   pool: HostPool | null = null;
   highPool: HostPool | null = null;
+  poolProtocol = '';
+  highPoolProtocol = '';
   /** When it came, or came back to health: slow start counts from here. */
   freshSinceMs = 0;
   /** The result of a pick, made once. */

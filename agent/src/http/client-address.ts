@@ -3,12 +3,14 @@ import net from 'node:net';
 import os from 'node:os';
 import { staticHeader } from '../http1/head.ts';
 import { token } from '../http1/known-headers.ts';
+import { isWord } from '../http1/parse-head.ts';
 import type { HttpConnectionManagerSpec } from '../model/http.ts';
 import type { ConnectionInfo } from '../net/stream.ts';
 import type { Request } from './request.ts';
 
 const protoHttp = staticHeader('x-forwarded-proto', 'http');
 const protoHttps = staticHeader('x-forwarded-proto', 'https');
+const httpsWord = new TextEncoder().encode('https');
 const forwardedFor = token['x-forwarded-for'];
 const forwardedProto = token['x-forwarded-proto'];
 
@@ -51,7 +53,10 @@ export function addressFromRight(request: Request, n: number): string | null {
 }
 
 export function claimedScheme(request: Request): 'http' | 'https' {
-  return request.head.get('x-forwarded-proto')?.toLowerCase() === 'https' ? 'https' : 'http';
+  const { head } = request;
+  const index = head.find(forwardedProto);
+  const https = index >= 0 && isWord(head.bytes, head.valueStart(index), head.valueEnd(index), httpsWord);
+  return https ? 'https' : 'http';
 }
 
 function schemeOf(connection: ConnectionInfo): 'http' | 'https' {

@@ -18,7 +18,7 @@ import { applyEdits, type HeaderEdits } from './header-mutations.ts';
 import type { RedirectHistory } from './internal-redirect.ts';
 import { buildLocalReply, type LocalReply } from './local-reply.ts';
 import type { Manager } from './manager.ts';
-import { isGrpcContentType } from './request.ts';
+import { isGrpcMessage } from './request.ts';
 import { Router } from './router.ts';
 import { statusText } from './status-text.ts';
 import type { UpstreamFacts } from './upstream-facts.ts';
@@ -176,8 +176,7 @@ export class Exchange extends ExchangeRecord {
     this.responseDurationMs = this.elapsedMs;
     this.bytesSent += end - start;
     if (this.#calls !== null) {
-      const type = responseHead.get('content-type');
-      this.#answersCall = responseHead.status === 200 && type !== null && isGrpcContentType(type);
+      this.#answersCall = responseHead.status === 200 && isGrpcMessage(responseHead);
       this.#countResponseMessages(this.#calls, start, end);
     }
     downstream.settleClose(this.#closeAsked);

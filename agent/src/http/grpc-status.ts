@@ -3,9 +3,12 @@
  * statistics treat both alike. The tables are Envoy's (source/common/grpc/status.cc).
  */
 import type { Head } from '../http1/head.ts';
+import { token } from '../http1/known-headers.ts';
 
 /** No grpc-status, or one that is no number. */
 export const noGrpcStatus = -1;
+const mostDigits = 9;
+const zero = '0'.charCodeAt(0);
 
 const httpStatuses: readonly number[] = [
   200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401,
@@ -50,11 +53,21 @@ export function snakeGrpcStatus(code: number): string {
   return (camelNames[code] ?? String(code)).replace(/([a-z])([A-Z])/g, '$1_$2').toUpperCase();
 }
 
+/** Read digit by digit: every call has one, and a string for it would be garbage. */
 function statusIn(head: Head): number {
-  const index = head.findName('grpc-status');
+  const index = head.find(token['grpc-status']);
   if (index < 0) return noGrpcStatus;
-  const text = head.value(index);
-  return /^\d{1,9}$/.test(text) ? Number(text) : noGrpcStatus;
+  const { bytes } = head;
+  const start = head.valueStart(index);
+  const end = head.valueEnd(index);
+  if (start === end || end - start > mostDigits) return noGrpcStatus;
+  let status = 0;
+  for (let i = start; i < end; i++) {
+    const digit = (bytes[i] as number) - zero;
+    if (digit < 0 || digit > 9) return noGrpcStatus;
+    status = status * 10 + digit;
+  }
+  return status;
 }
 
 /** Of an answer: its trailers say it, or a head that came with none. */

@@ -9,20 +9,21 @@ import type { RequestPool } from './upstream-request.ts';
 
 type Protocol = Cluster['spec']['protocol'];
 
-/** A pool, and the protocol it was made for: an update of the cluster may change that. */
-const protocols = new WeakMap<object, Protocol>();
-
 /** The pool that hangs on a host, made on first use. Requests of HIGH priority have one of their own, as in Envoy. */
 export function poolOf(cluster: Cluster, host: Host, runtime: WorkerRuntime): RequestPool {
   const high = cluster.priority === 'high';
   const known = high ? host.highPool : host.pool;
   const { protocol } = cluster.spec;
-  if (known !== null && protocols.get(known) === protocol) return known as RequestPool;
+  if (known !== null && (high ? host.highPoolProtocol : host.poolProtocol) === protocol) return known as RequestPool;
   known?.drain();
   const pool = makePool(protocol, cluster, host, runtime);
-  protocols.set(pool, protocol);
-  if (high) host.highPool = pool;
-  else host.pool = pool;
+  if (high) {
+    host.highPool = pool;
+    host.highPoolProtocol = protocol;
+  } else {
+    host.pool = pool;
+    host.poolProtocol = protocol;
+  }
   return pool;
 }
 

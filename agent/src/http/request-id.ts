@@ -2,7 +2,8 @@
 import { hexDigits } from '../http1/character-classes.ts';
 import { type Head, staticHeader } from '../http1/head.ts';
 
-const blank = staticHeader('x-request-id', '00000000-0000-4000-8000-000000000000');
+/** Without an identity: its bytes are written over. */
+const blank = { ...staticHeader('x-request-id', '00000000-0000-4000-8000-000000000000'), id: 0 };
 
 /** Eight digits from `at` on, with the dashes that a UUID has among them; the position after them. */
 function writeWord(to: Uint8Array, at: number, word: number, dashBefore: boolean, dashInside: boolean): number {

@@ -34,6 +34,8 @@ export interface RequestView {
   header(name: string): string | null;
   /** Where the first value of a header lies; false when it is not there. Knows `:path` and `:authority`. */
   locate(name: HeaderName, into: ByteRange): boolean;
+  /** Where the path without its query lies; false for a CONNECT, which has none. */
+  locatePath(into: ByteRange): boolean;
   /** All values by lower-case name, in order. */
   headers(name: string): readonly string[];
   /** True if the request is gRPC (content-type application/grpc or application/grpc+x). */

@@ -7,13 +7,22 @@ import { type HeaderName, method, token } from '../http1/known-headers.ts';
 import type { ConnectionInfo } from '../net/stream.ts';
 import type { ByteRange, RequestView } from './request-view.ts';
 
-const grpcType = 'application/grpc';
-const lastOfGrpc = grpcType.length - 1;
-const letterC = 'c'.charCodeAt(0);
+const grpcType = new TextEncoder().encode('application/grpc');
+const plus = '+'.charCodeAt(0);
 
-/** application/grpc and application/grpc+x. */
-export function isGrpcContentType(value: string): boolean {
-  return value.startsWith(grpcType) && (value.length === grpcType.length || value[grpcType.length] === '+');
+/** Whether a value is application/grpc or application/grpc+x. */
+export function isGrpcType(bytes: Uint8Array, start: number, end: number): boolean {
+  const length = grpcType.length;
+  // Most bodies are of another type: told by one byte.
+  if (end - start < length || bytes[start + length - 1] !== grpcType[length - 1]) return false;
+  for (let i = 0; i < length; i++) if (bytes[start + i] !== grpcType[i]) return false;
+  return end - start === length || bytes[start + length] === plus;
+}
+
+/** The same of a message's content-type; false without one. */
+export function isGrpcMessage(head: Head): boolean {
+  const index = head.find(token['content-type']);
+  return index >= 0 && isGrpcType(head.bytes, head.valueStart(index), head.valueEnd(index));
 }
 
 export class Request implements RequestView {
@@ -27,6 +36,7 @@ export class Request implements RequestView {
   #path: string | null = null;
   #pathOnly: string | null = null;
   #authority: string | null = null;
+  #isGrpc: boolean | null = null;
 
   constructor(head: Head, connection: ConnectionInfo) {
     this.head = head;
@@ -41,6 +51,7 @@ export class Request implements RequestView {
     this.protocol = version === 11 ? 'HTTP/1.1' : version === 20 ? 'HTTP/2' : 'HTTP/1.0';
     this.remoteIp = connection.remoteIp;
     this.internal = false;
+    this.#isGrpc = null;
     this.forget();
   }
 
@@ -95,6 +106,15 @@ export class Request implements RequestView {
     );
   }
 
+  locatePath(into: ByteRange): boolean {
+    const { head } = this;
+    if (head.method === method.CONNECT) return false;
+    into.bytes = head.bytes;
+    into.start = head.targetStart;
+    into.end = head.queryStart;
+    return true;
+  }
+
   headers(name: string): readonly string[] {
     if (name.charCodeAt(0) !== 58) return this.head.getAll(name);
     const value = this.#pseudo(name);
@@ -117,12 +137,7 @@ export class Request implements RequestView {
   }
 
   get isGrpc(): boolean {
-    const index = this.head.find(token['content-type']);
-    if (index < 0) return false;
-    // Most bodies are of another type: told by a byte, without a string.
-    const { bytes } = this.head;
-    const start = this.head.valueStart(index);
-    return bytes[start + lastOfGrpc] === letterC && isGrpcContentType(this.head.value(index));
+    return (this.#isGrpc ??= isGrpcMessage(this.head));
   }
 }
 

@@ -53,8 +53,7 @@ export function settleResponse(
 ): void {
   const { spec } = manager;
   if (!spec.suppressEnvoyHeaders && serviceTime !== null) {
-    if (head.find(token['x-envoy-upstream-service-time']) < 0) head.addStatic(serviceTime);
-    else head.set('x-envoy-upstream-service-time', textOf(serviceTime));
+    head.setLine(serviceTime);
   }
   if (attempts > 0) head.set('x-envoy-attempt-count', String(attempts));
   if (edits !== null) applyEdits(edits, head, record);
@@ -62,10 +61,6 @@ export function settleResponse(
   settleServer(head, manager);
   if (spec.alwaysSetRequestIdInResponse) addRequestId(head, record);
   if (manager.via !== '') appendVia(head, manager.via);
-}
-
-function textOf(header: StaticHeader): string {
-  return Buffer.from(header.line.subarray(header.nameLength + 2, -2)).toString('latin1');
 }
 
 function addRequestId(head: Head, record: LogRecord): void {

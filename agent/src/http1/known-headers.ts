@@ -59,6 +59,8 @@ const names = [
   'cookie',
   'set-cookie',
   'proxy-authorization',
+  // Read of every answer to a gRPC call.
+  'grpc-status',
 ] as const;
 
 export type KnownName = (typeof names)[number];

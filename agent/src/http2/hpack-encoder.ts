@@ -1,7 +1,8 @@
 /**
  * HPACK encoding (RFC 7541) from a Head: pseudo-headers first, what belongs to a connection left out. A field whose
  * identity is known (Head.ids) is found without a look at its bytes; others by their hash. A field enters the table when
- * it is seen for the second time, so that unique values (trace ids) do not push the useful ones out.
+ * it is seen for the second time, so that unique values (trace ids) do not push the useful ones out; when only its name
+ * is, it enters for the sake of the name, which the next one of that name refers to.
  * Invariant: nothing is inserted that the peer's table, as last announced, would not hold.
  */
 import { fieldStride, type Head, removedToken, scheme as schemes } from '../http1/head.ts';
@@ -16,14 +17,16 @@ import { hashBytes, lineAt, staticCount, staticLines, staticName, staticToken, s
 const idSlots = 64;
 const hashSlots = 128;
 const seenSlots = 256;
+const nameSlots = 32;
 /** A cookie shorter than this could be guessed bit by bit (RFC 7541 section 7.1.3). */
 const guessableCookie = 20;
 
 const nameIndex = { authority: 1, method: 2, path: 4, scheme: 6, status: 8 } as const;
 const rootPath = 4;
-/** As an id: never indexed, or left out. */
+/** As an id: never indexed, left out, or not worth an entry because no other message has that value. */
 const never = -1;
 const omit = -2;
+const unique = -3;
 
 /** Static index of each known name, by its token. */
 const indexOfToken = new Uint8Array(64);
@@ -44,7 +47,7 @@ for (const name of [
 ] as const) {
   left[token[name]] = omitted;
 }
-for (const name of ['host', 'te', 'cookie', 'authorization', 'proxy-authorization'] as const)
+for (const name of ['host', 'te', 'cookie', 'authorization', 'proxy-authorization', 'x-request-id'] as const)
   left[token[name]] = looked;
 
 const digits: Buffer = Buffer.alloc(3000 + slack);
@@ -81,6 +84,8 @@ export class HpackEncoder {
   #hashes = new Int32Array(0);
   #hashNumbers = new Float64Array(0);
   #seen = new Int32Array(0);
+  #nameHashes = new Int32Array(0);
+  #nameNumbers = new Float64Array(0);
 
   /** largest: our own bound for the table, whatever the peer allows. */
   constructor(largest: number) {
@@ -158,6 +163,8 @@ export class HpackEncoder {
     this.#hashes = new Int32Array(hashSlots);
     this.#hashNumbers = new Float64Array(hashSlots);
     this.#seen = new Int32Array(seenSlots);
+    this.#nameHashes = new Int32Array(nameSlots);
+    this.#nameNumbers = new Float64Array(nameSlots);
   }
 
   #method(head: Head, to: Buffer, at: number): number {
@@ -297,6 +304,8 @@ export class HpackEncoder {
         return isWord(head.bytes, value, valueEnd, trailersWord) ? id : omit;
       case token.cookie:
         return valueEnd - value < guessableCookie ? never : id;
+      case token['x-request-id']:
+        return id === 0 ? unique : id;
       default:
         return never;
     }
@@ -335,42 +344,97 @@ export class HpackEncoder {
     to: Buffer,
     at: number,
   ): number {
-    const table = this.#table;
-    if (id < 0) {
+    if (id === never) {
       const index = nameIndexOf(knownName, names, name, nameEnd);
       return literal(names, name, nameEnd, values, value, valueEnd, index, 0x10, 15, to, at);
     }
-    const hash = hashWords(valueView, value, valueEnd, hashWords(nameView, name, nameEnd, 0));
-    const slot = hash & (hashSlots - 1);
-    const number = this.#hashNumbers[slot] as number;
-    if (this.#hashes[slot] === hash && table.holds(number)) {
-      const e = table.slotOf(number) * entryInts;
-      const { entries } = table;
-      const line = entries[e] as number;
-      const nameBytes = nameEnd - name;
-      const valueBytes = valueEnd - value;
-      if (
-        entries[e + 1] === nameBytes &&
-        entries[e + 2] === valueBytes &&
-        equalWords(table.view, line, nameView, name, nameBytes) &&
-        equalWords(table.view, line + nameBytes + 2, valueView, value, valueBytes)
-      ) {
-        if (id > 0) this.#remember(id, number);
-        return this.#index(number, to, at);
-      }
+    const table = this.#table;
+    const nameHash = hashWords(nameView, name, nameEnd, 0);
+    const hash = id === unique ? 0 : hashWords(valueView, value, valueEnd, nameHash);
+    if (id !== unique) {
+      const known = this.#find(hash, nameView, name, nameEnd, valueView, value, valueEnd, id, to, at);
+      if (known > 0) return known;
     }
-    const index = nameIndexOf(knownName, names, name, nameEnd);
-    const seen = (hash >>> 8) & (seenSlots - 1);
+    let index = knownName;
+    let isNew = false;
+    if (index === 0) {
+      index = this.#nameIndex(nameHash, names, nameView, name, nameEnd);
+      isNew = index === 0 && this.#isSeen(nameHash);
+    }
     const size = nameEnd - name + valueEnd - value + 32;
-    if (this.#seen[seen] !== hash || size > table.maxSize) {
-      this.#seen[seen] = hash;
-      return literal(names, name, nameEnd, values, value, valueEnd, index, 0, 15, to, at);
+    const enters = size <= table.maxSize && ((id !== unique && this.#isSeen(hash)) || isNew);
+    if (!enters) return literal(names, name, nameEnd, values, value, valueEnd, index, 0, 15, to, at);
+    if (id !== unique) {
+      const slot = hash & (hashSlots - 1);
+      this.#hashes[slot] = hash;
+      this.#hashNumbers[slot] = table.inserted;
+      if (id > 0) this.#remember(id, table.inserted);
     }
-    this.#hashes[slot] = hash;
-    this.#hashNumbers[slot] = table.inserted;
-    if (id > 0) this.#remember(id, table.inserted);
+    if (knownName === 0) {
+      const slot = nameHash & (nameSlots - 1);
+      this.#nameHashes[slot] = nameHash;
+      this.#nameNumbers[slot] = table.inserted;
+    }
     table.insert(nameView, name, nameEnd - name, valueView, value, valueEnd - value, 0);
     return literal(names, name, nameEnd, values, value, valueEnd, index, 0x40, 63, to, at);
+  }
+
+  /** Writes the index of a field that is in the table, found by the hash of its bytes; 0 when it is not there. */
+  #find(
+    hash: number,
+    nameView: DataView,
+    name: number,
+    nameEnd: number,
+    valueView: DataView,
+    value: number,
+    valueEnd: number,
+    id: number,
+    to: Buffer,
+    at: number,
+  ): number {
+    const table = this.#table;
+    const slot = hash & (hashSlots - 1);
+    const number = this.#hashNumbers[slot] as number;
+    if (this.#hashes[slot] !== hash || !table.holds(number)) return 0;
+    const e = table.slotOf(number) * entryInts;
+    const { entries } = table;
+    const line = entries[e] as number;
+    const nameBytes = nameEnd - name;
+    const valueBytes = valueEnd - value;
+    if (
+      entries[e + 1] !== nameBytes ||
+      entries[e + 2] !== valueBytes ||
+      !equalWords(table.view, line, nameView, name, nameBytes) ||
+      !equalWords(table.view, line + nameBytes + 2, valueView, value, valueBytes)
+    ) {
+      return 0;
+    }
+    if (id > 0) this.#remember(id, number);
+    return this.#index(number, to, at);
+  }
+
+  /** Index of an entry of that name, which has no token with a static one; 0 when there is none. */
+  #nameIndex(nameHash: number, names: Buffer, nameView: DataView, name: number, nameEnd: number): number {
+    const table = this.#table;
+    const slot = nameHash & (nameSlots - 1);
+    const number = this.#nameNumbers[slot] as number;
+    if (this.#nameHashes[slot] === nameHash && table.holds(number)) {
+      const e = table.slotOf(number) * entryInts;
+      const { entries } = table;
+      const nameBytes = nameEnd - name;
+      if (entries[e + 1] === nameBytes && equalWords(table.view, entries[e] as number, nameView, name, nameBytes)) {
+        return staticCount + table.inserted - number;
+      }
+    }
+    return nameIndexOf(0, names, name, nameEnd);
+  }
+
+  /** Whether something with that hash was asked about before. */
+  #isSeen(hash: number): boolean {
+    const slot = (hash >>> 8) & (seenSlots - 1);
+    if (this.#seen[slot] === hash) return true;
+    this.#seen[slot] = hash;
+    return false;
   }
 
   #remember(id: number, number: number): void {

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { setRequestId } from '../http/request-id.ts';
 import { Head, staticHeader } from '../http1/head.ts';
 import { method } from '../http1/known-headers.ts';
 import { parseRequestHead } from '../http1/parse-head.ts';
@@ -371,6 +372,31 @@ test('what was decoded is encoded again by its identity, also after a change', (
     t.is(requestLine(back.head), `GET /other/${i} http`);
     t.deepEqual(fieldsOf(back.head), ['host: a', 'user-agent: something long', `accept: text/${i}`, 'x-added: yes']);
   }
+});
+
+test('of values that differ each time only the name is kept', (t) => {
+  const [decoder, encoder] = [new HpackDecoder(), new HpackEncoder(4096)];
+  const values = Array.from({ length: 6 }, (_, i) => `00-${String(i).repeat(32)}-01`);
+  const sizes = values.map((value) => {
+    const block = encode(encoder, request(`GET / HTTP/1.1\nhost: a\ntraceparent: ${value}\n\n`));
+    t.deepEqual(fieldsOf(decodeBlock(decoder, block).head), ['host: a', `traceparent: ${value}`]);
+    return block.length;
+  });
+  // Twice with its name, of which the second stays in the table; then a reference to that one.
+  t.deepEqual(sizes.slice(2), new Array(4).fill(4 + 2 + 1 + 38), String(sizes));
+});
+
+test('regression: a request id that happens to come twice does not become the id of every request after it', (t) => {
+  const [decoder, encoder] = [new HpackDecoder(), new HpackEncoder(4096)];
+  const ids = [0.25, 0.25, 0.5, 0.75].map((random) => {
+    const head = request('GET / HTTP/1.1\nhost: a\n\n');
+    const own = decodeBlock(new HpackDecoder(), encode(new HpackEncoder(4096), head)).head;
+    setRequestId(own, () => random);
+    const back = decodeBlock(decoder, encode(encoder, own)).head;
+    t.is(back.get('x-request-id'), own.get('x-request-id'));
+    return own.get('x-request-id');
+  });
+  t.is(new Set(ids).size, 3);
 });
 
 test('a peer without a table gets literals, and is told so', (t) => {

@@ -1,5 +1,6 @@
 /** From a route configuration to a RouteTable: matchers are made here, once; a request only runs them in order. */
-import type { RequestView } from '../http/request-view.ts';
+import { ByteRange, type RequestView } from '../http/request-view.ts';
+import { headerName } from '../http1/known-headers.ts';
 import type {
   HeaderMutationsSpec,
   RouteConfigSpec,
@@ -11,6 +12,7 @@ import { compileHeaderMatch } from '../policy/header-match.ts';
 import { compileHostMatch } from './host-match.ts';
 import { compilePathMatch } from './path-match.ts';
 import { compileQueryMatch } from './query-match.ts';
+import { RememberedHosts } from './remembered-hosts.ts';
 import { prepareRewrite } from './rewrite.ts';
 import type { MatchedRoute, RouteResult, RouteTable } from './route-table.ts';
 
@@ -29,31 +31,39 @@ interface CompiledHost {
 }
 
 const noRoute: RouteResult = { kind: 'none' };
+const authorityName = headerName(':authority');
 
 /**
  * Compiles a route configuration. random gives [0, 1) for routes with a fraction.
  * @throws UserError ROUTE_DUPLICATE_DOMAIN, REGEX_INVALID, REGEX_TOO_LARGE
  */
 export function compileRouteTable(spec: RouteConfigSpec, random: () => number = Math.random): RouteTable {
-  const hostOf = compileHostMatch(spec);
+  const nameOf = compileHostMatch(spec);
   const hosts = new Map(spec.virtualHosts.map((host) => [host, compileHost(spec, host, random)]));
+  const remembered = new RememberedHosts((authority) => {
+    const found = nameOf(authority);
+    return found === null ? null : (hosts.get(found) ?? null);
+  });
+  const authority = new ByteRange();
+  const hostOf = (request: RequestView): CompiledHost | null => {
+    if (!request.locate(authorityName, authority)) authority.end = authority.start;
+    return remembered.of(authority);
+  };
   return {
     spec,
     match(request) {
-      const found = hostOf(request.authority);
-      const host = found === null ? undefined : hosts.get(found);
-      if (host === undefined) return noRoute;
-      if (host.requireTls !== 'none' && needsTls(host.requireTls, request)) return host.tlsRequired;
-      return firstMatch(host.routes, request);
+      const host = hostOf(request);
+      return host === null ? noRoute : (tlsFirst(host, request) ?? firstMatch(host.routes, request));
     },
     matchConnect(request) {
-      const found = hostOf(request.authority);
-      const host = found === null ? undefined : hosts.get(found);
-      if (host === undefined) return noRoute;
-      if (host.requireTls !== 'none' && needsTls(host.requireTls, request)) return host.tlsRequired;
-      return firstMatch(host.connectRoutes, request);
+      const host = hostOf(request);
+      return host === null ? noRoute : (tlsFirst(host, request) ?? firstMatch(host.connectRoutes, request));
     },
   };
+}
+
+function tlsFirst(host: CompiledHost, request: RequestView): RouteResult | null {
+  return host.requireTls !== 'none' && needsTls(host.requireTls, request) ? host.tlsRequired : null;
 }
 
 function firstMatch(routes: readonly CompiledRoute[], request: RequestView): RouteResult {
@@ -102,8 +112,7 @@ function hasMutations(level: HeaderMutationsSpec): boolean {
 
 /** Cheapest question first; the fraction last, so that it counts only requests that match otherwise. */
 function compileMatch(spec: RouteMatchSpec, random: () => number): RequestMatch {
-  const path = compilePathMatch(spec.path);
-  const byPath: RequestMatch = (view) => path(view.pathOnly);
+  const byPath = compilePathMatch(spec.path);
   const others: RequestMatch[] = [];
   if (spec.grpc) others.push((view) => view.isGrpc);
   for (const header of spec.headers) others.push(compileHeaderMatch(header, header.invert ? 'every' : 'any'));

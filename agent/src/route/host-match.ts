@@ -20,21 +20,10 @@ interface Domains {
   any: VirtualHostSpec | null;
 }
 
-/** Answers remembered for Host values; strangers choose them, so the memory is emptied when full. */
-const rememberedHosts = 512;
-
 /** @throws UserError ROUTE_DUPLICATE_DOMAIN */
 export function compileHostMatch(config: RouteConfigSpec): HostMatch {
   const domains = sortDomains(config);
-  const remembered = new Map<string, VirtualHostSpec | null>();
-  return (authority) => {
-    const known = remembered.get(authority);
-    if (known !== undefined) return known;
-    const found = find(domains, canonical(authority, config.ignorePortInHost));
-    if (remembered.size >= rememberedHosts) remembered.clear();
-    if (authority.length <= 255) remembered.set(authority, found);
-    return found;
-  };
+  return (authority) => find(domains, canonical(authority, config.ignorePortInHost));
 }
 
 function canonical(authority: string, ignorePort: boolean): string {

@@ -1,30 +1,45 @@
-/** The path of a route: always without the query, always the normalised text that is forwarded. */
+/**
+ * The path of a route: always without the query, always the normalised text that is forwarded. Compared as bytes, so
+ * that a request that is matched by its path alone needs no string for it.
+ */
+import { ByteRange, type RequestView } from '../http/request-view.ts';
 import type { PathMatchSpec } from '../model/http.ts';
 import { compileRegex } from '../policy/regex.ts';
 import { asciiLower } from '../policy/string-match.ts';
 
-export type PathMatch = (path: string) => boolean;
+export type PathMatch = (view: RequestView) => boolean;
+
+const slash = '/'.charCodeAt(0);
+/** Good for one comparison. */
+const range = new ByteRange();
 
 /** @throws UserError REGEX_INVALID, REGEX_TOO_LARGE */
 export function compilePathMatch(spec: PathMatchSpec): PathMatch {
   if (spec.kind === 'connect') return () => true;
   if (spec.kind === 'regex') {
     const regex = compileRegex(spec.value);
-    return (path) => regex.matches(path);
+    return (view) => regex.matches(view.pathOnly);
   }
-  if (!spec.ignoreCase) return comparison(spec.kind, spec.value);
-  const compare = comparison(spec.kind, asciiLower(spec.value));
-  return (path) => compare(asciiLower(path));
+  if (!spec.ignoreCase) return comparison(spec.kind, Buffer.from(spec.value));
+  return anyCase(spec.kind, asciiLower(spec.value));
 }
 
-function comparison(kind: 'prefix' | 'path' | 'path_separated_prefix', wanted: string): PathMatch {
-  switch (kind) {
-    case 'prefix':
-      return wanted === '/' ? (path) => path.charCodeAt(0) === 0x2f : (path) => path.startsWith(wanted);
-    case 'path':
-      return (path) => path === wanted;
-    case 'path_separated_prefix':
-      return (path) =>
-        path.startsWith(wanted) && (path.length === wanted.length || path.charCodeAt(wanted.length) === 0x2f);
-  }
+/** A path that cannot be located (that of a CONNECT) is empty. */
+function comparison(kind: 'prefix' | 'path' | 'path_separated_prefix', wanted: Uint8Array): PathMatch {
+  return (view) => {
+    const length = view.locatePath(range) ? range.end - range.start : 0;
+    if (length < wanted.length) return false;
+    const { bytes, start } = range;
+    for (let i = 0; i < wanted.length; i++) if (bytes[start + i] !== wanted[i]) return false;
+    return kind === 'prefix' || length === wanted.length || (kind !== 'path' && bytes[start + wanted.length] === slash);
+  };
+}
+
+function anyCase(kind: 'prefix' | 'path' | 'path_separated_prefix', wanted: string): PathMatch {
+  return (view) => {
+    const path = asciiLower(view.pathOnly);
+    if (kind === 'path') return path === wanted;
+    if (!path.startsWith(wanted)) return false;
+    return kind === 'prefix' || path.length === wanted.length || path.charCodeAt(wanted.length) === slash;
+  };
 }

@@ -53,6 +53,7 @@ export function request(of: RequestOptions = {}): RequestView {
     remoteIp: of.remoteIp ?? info.remoteIp,
     header: (name) => pseudo[name] ?? all(name)[0] ?? null,
     locate: ({ text }, into) => locateText(pseudo[text] ?? all(text)[0] ?? null, into),
+    locatePath: (into) => locateText(path.split('?')[0] ?? '', into),
     headers: all,
     isGrpc: /^application\/grpc(\+.*)?$/.test(all('content-type')[0] ?? ''),
   };
