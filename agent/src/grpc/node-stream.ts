@@ -104,6 +104,8 @@ export class NodeStream implements Stream {
     if (this.#waiting.length > 0 || this.#ended) setImmediate(() => this.#offer());
   }
 
+  expectEnd(): void {}
+
   endWrite(): void {
     this.#socket.end();
   }

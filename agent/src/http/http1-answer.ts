@@ -45,12 +45,14 @@ export class Http1Answer {
   }
 
   reply(head: Head, body: Uint8Array): void {
+    if (this.closes) this.#stream.expectEnd();
     this.#writer.whole(this.#stream, head, body);
   }
 
   head(x: Exchange, framing: Framing, start: number, end: number, last: boolean, trailers: Head | null): void {
     const head = x.responseHead;
     this.#settleFraming(head, framing, x.requestHead.method === method.HEAD, last);
+    if (last && this.closes) this.#stream.expectEnd();
     this.#writer.head(this.#stream, head, this.#framing, start, end, last, trailers);
   }
 
@@ -73,6 +75,7 @@ export class Http1Answer {
   }
 
   data(start: number, end: number, last: boolean, trailers: Head | null): void {
+    if (last && this.closes) this.#stream.expectEnd();
     this.#writer.data(this.#stream, this.#framing, start, end, last, trailers);
     if (last && this.isTunnel) this.#stream.endWrite();
   }

@@ -126,6 +126,22 @@ test('an answer that only the end of the connection ends is cut with a reset', (
   t.is(client.closed, 'reset');
 });
 
+test('the stream hears before the last write that the end follows, and only then', (t) => {
+  const w = new FakeWorker();
+  const stays = w.client();
+  stays.feed(get);
+  w.upstream().feed('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+  t.false(stays.endExpected);
+
+  const leaves = w.client();
+  leaves.feed('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+  w.upstream().feed('HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nok');
+  t.false(leaves.endExpected);
+  w.upstream().feed('ok');
+  t.true(leaves.endExpected);
+  t.is(leaves.closed, 'after-flush');
+});
+
 test('redirects: absolute location, no body', (t) => {
   const w = new FakeWorker({
     routes: routeConfig([prefixRoute('/', redirectSpec({ host: 'other', httpsRedirect: true }))]),

@@ -88,3 +88,32 @@ test('RST is told as such', async (t) => {
   t.is(echo.closed, 'remote-reset');
   t.true(streams[0]?.dead);
 });
+
+/** Reads a byte, says its last words and goes. */
+class Leaving implements StreamHandler {
+  onReadable(stream: Stream): void {
+    if (stream.read(readHeadroom, 1) !== 1) return;
+    stream.expectEnd();
+    const words = Buffer.from('last words');
+    stream.write(words, 0, words.length);
+    stream.closeAfterFlush(0);
+  }
+  onDrained(): void {}
+  onConnected(): void {}
+  onClosed(): void {}
+}
+
+for (const sends of ['x', 'x and more that nobody reads']) {
+  test(`what is held back for the end goes out before it, to a client that sent "${sends}"`, async (t) => {
+    const loop = new Loop();
+    const { port } = serve(loop, new Leaving());
+    let text = '';
+    let closed = false;
+    const client = net.connect({ port, host: '127.0.0.1' });
+    client.on('error', () => {}).on('close', () => (closed = true));
+    client.on('data', (d: Buffer) => (text += d.toString()));
+    client.write(sends);
+    await turnUntil(loop, () => closed);
+    t.is(text, 'last words');
+  });
+}

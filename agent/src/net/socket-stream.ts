@@ -36,6 +36,7 @@ const { in: IN, out: OUT, err: ERR, hup: HUP, rdhup: RDHUP, edge: EDGE } = libc.
 const recordBytes = 16_384;
 const wholeCapacity = BigInt(readCapacity);
 const noSignal = 0x4000n; // MSG_NOSIGNAL
+const noSignalMore = 0x4000n | 0x8000n; // and MSG_MORE
 const plainEvents = IN | OUT | RDHUP | EDGE;
 
 type Phase = 'connecting' | 'handshake' | 'open';
@@ -88,6 +89,8 @@ export class SocketStream implements Stream, EventTarget, Resumable {
   #eof = false;
   #wantWrite = false;
   #ending: 'no' | 'asked' | 'done' = 'no';
+  /** The kernel holds the last bytes back for the FIN. */
+  #held = false;
   #closing = false;
   #lingerMs = 0;
   #resuming = false;
@@ -419,7 +422,7 @@ export class SocketStream implements Stream, EventTarget, Resumable {
   }
 
   #sendPlain(address: bigint, length: number): number {
-    const n = libc.send(this.#handle, address, libc.big(length), noSignal);
+    const n = libc.send(this.#handle, address, libc.big(length), this.#held ? noSignalMore : noSignal);
     if (n >= 0) return n;
     const code = libc.errno();
     if (code === libc.errnos.EAGAIN) return 0;
@@ -433,7 +436,7 @@ export class SocketStream implements Stream, EventTarget, Resumable {
     if (length <= recordBytes) return this.#sendRecords(tls, address, length);
     setCork(this.#handle, true);
     const sent = this.#sendRecords(tls, address, length);
-    if (this.#open) setCork(this.#handle, false);
+    if (this.#open && !this.#held) setCork(this.#handle, false);
     return sent;
   }
 
@@ -478,6 +481,12 @@ export class SocketStream implements Stream, EventTarget, Resumable {
     if (this.#ending === 'asked') this.#sendFin();
     if (this.#closing) this.#linger();
     else if (this.#open) this.handler.onDrained(this);
+  }
+
+  expectEnd(): void {
+    if (this.#phase !== 'open' || !this.#open || this.#ending !== 'no') return;
+    this.#held = true;
+    if (this.#tls !== null) setCork(this.#handle, true);
   }
 
   endWrite(): void {
@@ -545,7 +554,11 @@ export class SocketStream implements Stream, EventTarget, Resumable {
   close(): void {
     if (this.dead) return;
     this.dead = true;
-    if (this.#open && this.#tls !== null && this.#phase === 'open' && this.#ending !== 'done') this.#tls.sayGoodbye();
+    if (this.#open && this.#phase === 'open' && this.#ending !== 'done') {
+      this.#tls?.sayGoodbye();
+      // Bytes that nobody has read make a reset of the close, which would take along what is held back.
+      if (this.#held) shutdownWrite(this.#handle);
+    }
     this.#release();
   }
 

@@ -99,6 +99,11 @@ export interface Stream {
   pauseRead(): void;
   /** Reading goes on in this turn or the next, also if the data already lies in TLS. */
   resumeRead(): void;
+  /**
+   * What is written from here on is the last, and endWrite, closeAfterFlush, or close follows in the same turn: the end
+   * may leave with it, in one packet.
+   */
+  expectEnd(): void;
   /** FIN (after close_notify for TLS) once the queue is empty. Reading goes on. */
   endWrite(): void;
   /** Writes the queue out, then closes; the handler hears nothing more. Cut after the delayed-close deadline. */

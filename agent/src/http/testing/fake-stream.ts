@@ -52,6 +52,7 @@ export class FakeStream implements Stream {
   closed: 'no' | 'close' | 'reset' | 'after-flush' = 'no';
   closeDeadlineMs = -1;
   writeEnded = false;
+  endExpected = false;
   /** The peer does not read: writes are queued. */
   slow = false;
   /** Most that was ever queued. */
@@ -164,6 +165,10 @@ export class FakeStream implements Stream {
     if (!this.readPaused) return;
     this.readPaused = false;
     this.#announce();
+  }
+
+  expectEnd(): void {
+    this.endExpected = true;
   }
 
   endWrite(): void {

@@ -114,6 +114,8 @@ export class NodeStream implements Stream {
     if (this.#input.length > 0) setImmediate(() => !this.dead && this.handler.onReadable(this));
   }
 
+  expectEnd(): void {}
+
   endWrite(): void {
     this.#socket.end();
   }

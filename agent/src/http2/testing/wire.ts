@@ -209,6 +209,7 @@ export class Side implements Stream {
     this.readPaused = false;
   }
 
+  expectEnd(): void {}
   endWrite(): void {}
 
   closeAfterFlush(): void {
