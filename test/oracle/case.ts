@@ -25,6 +25,14 @@ export interface Case {
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 export type JsonObject = { readonly [key: string]: Json };
 
+export interface GroupHost {
+  readonly name: string;
+  readonly metadata?: JsonObject;
+  /** Zone `here` is the proxies' own. */
+  readonly zone?: string;
+  readonly health?: 'UNHEALTHY' | 'DEGRADED';
+}
+
 export interface Group {
   readonly name: string;
   /** What the client and the upstream speak; HTTP/1.1 unless said. */
@@ -42,7 +50,7 @@ export interface Group {
   /** Fields of the group's cluster. */
   readonly cluster?: JsonObject;
   /** Its hosts, by the names they have for auto_host_rewrite, with their envoy.lb metadata; one without, unless given. */
-  readonly hosts?: readonly { readonly name: string; readonly metadata?: JsonObject }[];
+  readonly hosts?: readonly GroupHost[];
   readonly cases: readonly Case[];
 }
 

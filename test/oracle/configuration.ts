@@ -36,10 +36,28 @@ function cluster(name: string, port: number, more: JsonObject = {}): JsonObject 
 function hostsOf({ name, hosts }: Group, port: number): JsonObject {
   if (hosts === undefined) return {};
   const endpoints = hosts.map((host, i) => ({
-    endpoint: { address: address(port, `127.0.0.${i + 1}`), hostname: host.name },
-    metadata: { filter_metadata: { 'envoy.lb': host.metadata ?? {} } },
+    ...(host.zone === undefined ? {} : { locality: { zone: host.zone } }),
+    lb_endpoints: [
+      {
+        endpoint: { address: address(port, `127.0.0.${i + 1}`), hostname: host.name },
+        metadata: { filter_metadata: { 'envoy.lb': host.metadata ?? {} } },
+        health_status: host.health ?? 'UNKNOWN',
+      },
+    ],
   }));
-  return { load_assignment: { cluster_name: upstreamOf(name), endpoints: [{ lb_endpoints: endpoints }] } };
+  return { load_assignment: { cluster_name: upstreamOf(name), endpoints } };
+}
+
+/** The proxies as they know themselves: one in this zone, one in another. */
+const local = 'local';
+
+function localCluster(port: number): JsonObject {
+  const inZone = (zone: string, ip: string): Json => ({
+    locality: { zone },
+    lb_endpoints: [{ endpoint: { address: address(port, ip) } }],
+  });
+  const endpoints = [inZone('here', '127.0.0.1'), inZone('there', '127.0.0.2')];
+  return { load_assignment: { cluster_name: local, endpoints } };
 }
 
 export function managerOf(group: Group): JsonObject {
@@ -77,6 +95,8 @@ export interface Ports {
 export function configuration(groups: readonly Group[], ports: Ports): JsonObject {
   return {
     admin: { address: address(ports.admin) },
+    node: { id: 'one', cluster: 'proxies', locality: { zone: 'here' } },
+    cluster_manager: { local_cluster_name: local },
     layered_runtime: { layers: [{ name: 'base', static_layer: runtime }] },
     static_resources: {
       listeners: groups.map((g) => ({
@@ -90,6 +110,7 @@ export function configuration(groups: readonly Group[], ports: Ports): JsonObjec
           return cluster(upstreamOf(g.name), port, { ...hostsOf(g, port), ...g.cluster });
         }),
         cluster(deadCluster, ports.dead),
+        cluster(local, ports.dead, localCluster(ports.dead)),
       ],
     },
   };

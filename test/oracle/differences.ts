@@ -13,7 +13,7 @@ export interface Difference {
 
 /** Statistics that depend on time or chance, or that only one of the two proxies has a notion of. */
 export const unlikeStatistics =
-  /_cx_|_bytes|_time|_ms|membership|update_|\.lb_(?!subsets_(selected|fallback))|warming|circuit_breakers|default\.|version|max_host_weight|assignment|http1\.|(ex|in)ternal\.|canary|bind_errors|original_dst|init_fetch/;
+  /_cx_|_bytes|_time|_ms|membership|update_|\.lb_(?!subsets_(selected|fallback)|zone_(routing|no_capacity)|local_cluster|healthy_panic)|warming|circuit_breakers|default\.|version|max_host_weight|assignment|http1\.|(ex|in)ternal\.|canary|bind_errors|original_dst|init_fetch/;
 
 const refused = /^HTTP\/1\.1 400 Bad Request\n/;
 const nothing = /^$/;
@@ -224,7 +224,7 @@ const statistics: readonly Difference[] = [
   },
   {
     cases:
-      /\.(retry\.upstream_rq_\w+|upstream_rq_retry_backoff_exponential|downstream_rq_response_before_rq_complete|downstream_rq_non_relative_path|downstream_rq_ws_on_non_ws_route|upstream_rq_active_overflow|http2\.nghttp2_upstream_connections)$/,
+      /\.(retry\.upstream_rq_\w+|upstream_rq_retry_backoff_exponential|downstream_rq_response_before_rq_complete|downstream_rq_non_relative_path|downstream_rq_ws_on_non_ws_route|upstream_rq_active_overflow|http2\.nghttp2_upstream_connections|zone\.\w+\.\w+\.upstream_rq_\w+)$/,
     parts: ['statistics'],
     agent: /^0$/,
     documented: absent,

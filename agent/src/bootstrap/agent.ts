@@ -148,7 +148,7 @@ export class Agent {
         readFile: (path) => fs.readFileSync(path),
         watchSecret: (file) => this.secretFiles.watch(file),
         hasIdentity: identity !== null,
-        node: { node: bootstrap.message.node?.id ?? '', cluster: bootstrap.message.node?.cluster ?? '' },
+        ...bootstrap.own,
         staticSecrets: new Set(bootstrap.secrets.map((s) => s.name)),
         runtime: bootstrap.runtime,
       },

@@ -63,6 +63,15 @@ export type Pick =
 
 export type RoutingPriority = 'default' | 'high';
 
+/** Where the hosts of a cluster's first priority are; the same object until something has changed. */
+export interface LocalityView {
+  /** Hosts by locality, whatever their health. */
+  readonly hosts: ReadonlyMap<string, number>;
+  readonly healthy: ReadonlyMap<string, number>;
+  /** Percent of them that may be used. */
+  readonly usablePercent: number;
+}
+
 export interface Cluster {
   readonly spec: ClusterSpec;
   readonly priority: RoutingPriority;
@@ -72,6 +81,8 @@ export interface Cluster {
   /** First slot of the cluster's block in the worker's slots. */
   readonly stats: number;
   pick(context: PickContext): Pick;
+  /** Absent where hosts have no localities. */
+  localityView?(): LocalityView;
   /** To be called after each attempt. May eject the host. */
   record(host: Host, outcome: Outcome): void;
   /** Circuit breakers: false and counted when the limit is reached. Pair each true with release. */

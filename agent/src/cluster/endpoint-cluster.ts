@@ -6,13 +6,14 @@ import { clusterStat } from '../stats/layout.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import { createBalancer } from './balancer.ts';
 import { BaseCluster } from './base-cluster.ts';
-import type { Host, Outcome, Pick, PickContext } from './cluster.ts';
+import type { Host, LocalityView, Outcome, Pick, PickContext } from './cluster.ts';
 import { type CheckedCluster, HealthChecker } from './health-check.ts';
 import { ClusterHost, hostKey, tlsOf } from './host.ts';
-import { configuredWeight, HostLists, type LocalityWeight } from './host-lists.ts';
+import { configuredWeight, HostLists, isHealthy, type LocalityWeight } from './host-lists.ts';
 import { OutlierDetector } from './outlier-detector.ts';
 import { SlowStart } from './slow-start.ts';
 import { type SubsetChanges, SubsetLists, type SubsetVerdict } from './subset-lists.ts';
+import { ZoneRouting } from './zone-routing.ts';
 
 const noneHealthy: Pick = { kind: 'none-healthy' };
 
@@ -30,6 +31,7 @@ export class EndpointCluster extends BaseCluster {
   #subsets: SubsetLists | null;
   #outlier: OutlierDetector | null;
   #checker: HealthChecker | null;
+  #view: LocalityView | null = null;
 
   constructor(spec: ClusterSpec, runtime: WorkerRuntime) {
     super(spec, runtime);
@@ -42,11 +44,11 @@ export class EndpointCluster extends BaseCluster {
   pick(context: PickContext): Pick {
     if (this.#subsets !== null) return this.#pickOf(this.#subsets, context);
     const host = this.#lists.pick(context.tried, this.runtime.random, context.hash ?? null);
+    if (this.#lists.panic) this.count(clusterStat.at.lb_healthy_panic);
     if (host === null) {
       this.count(clusterStat.at.upstream_cx_none_healthy);
       return noneHealthy;
     }
-    if (this.#lists.panic) this.count(clusterStat.at.lb_healthy_panic);
     return host.picked;
   }
 
@@ -55,11 +57,11 @@ export class EndpointCluster extends BaseCluster {
     const variants = subset !== null && this.spec.subsets?.fallbackList === true ? subset.variants : undefined;
     const host =
       variants === undefined ? this.#pickFrom(subsets, subset, context) : this.#pickVariant(subsets, variants, context);
+    if (subsets.panic) this.count(clusterStat.at.lb_healthy_panic);
     if (host === null) {
       this.count(clusterStat.at.upstream_cx_none_healthy);
       return noneHealthy;
     }
-    if (subsets.panic) this.count(clusterStat.at.lb_healthy_panic);
     return host.picked;
   }
 
@@ -137,7 +139,24 @@ export class EndpointCluster extends BaseCluster {
     const { lb, leastRequestChoices: choices, activeRequestBias: activeBias = 1, hashing = null } = this.spec;
     const { random, clock } = this.runtime;
     const slowStart = this.spec.slowStart ? new SlowStart(this.spec.slowStart, () => clock.nowMs) : null;
-    return new HostLists(() => createBalancer({ lb, choices, activeBias, hashing, random, slowStart }), localityWeight);
+    const rules = { localityWeight, zones: this.#newZones(), failOnPanic: this.spec.failOnPanic === true };
+    return new HostLists(() => createBalancer({ lb, choices, activeBias, hashing, random, slowStart }), rules);
+  }
+
+  #newZones(): ZoneRouting | null {
+    const { zones = null, failOnPanic = false } = this.spec;
+    if (zones === null) return null;
+    return new ZoneRouting(zones, failOnPanic, {
+      random: this.runtime.random,
+      localView: () => this.runtime.cluster(zones.localCluster)?.localityView?.() ?? null,
+      count: (stat) => this.count(clusterStat.at[stat]),
+    });
+  }
+
+  /** Asked for by clusters that route by zones, where this is the local cluster. */
+  localityView(): LocalityView {
+    this.#view ??= viewOf(this.#hosts);
+    return this.#view;
   }
 
   #newSubsets(): SubsetLists | null {
@@ -204,6 +223,7 @@ export class EndpointCluster extends BaseCluster {
   }
 
   #refresh(): void {
+    this.#view = null;
     this.#lists.rebuild(this.#hosts, this.spec.panicThreshold);
     this.showMembership(this.#hosts.length, this.#lists.healthyCount);
     if (this.#subsets !== null) this.#showSubsets(this.#subsets.rebuild(this.#hosts, this.spec.panicThreshold));
@@ -228,5 +248,18 @@ function balancingOf(spec: ClusterSpec): string {
   return JSON.stringify([
     [lb, leastRequestChoices, activeRequestBias ?? 1, hashing ?? null],
     [slowStart ?? null, localityWeighted ?? false, subsets ?? null],
+    [spec.zones ?? null, spec.failOnPanic ?? false],
   ]);
+}
+
+function viewOf(hosts: readonly ClusterHost[]): LocalityView {
+  const members = hosts.filter((host) => host.endpoint.priority === 0);
+  const tally = (some: readonly ClusterHost[]): ReadonlyMap<string, number> =>
+    new Map([...Map.groupBy(some, (host) => host.endpoint.locality)].map(([name, found]) => [name, found.length]));
+  const usable = members.filter((host) => host.available && host.endpoint.health !== 'draining');
+  return {
+    hosts: tally(members),
+    healthy: tally(members.filter(isHealthy)),
+    usablePercent: members.length === 0 ? 0 : (100 * usable.length) / members.length,
+  };
 }

@@ -113,6 +113,7 @@ export class SubsetLists {
     random: () => number,
     hash: bigint | null,
   ): ClusterHost | null {
+    this.panic = false;
     let match = wanted;
     while (match !== null) {
       const selector = this.#selectors.get(match.namesKey);
@@ -156,7 +157,7 @@ export class SubsetLists {
     hash: bigint | null,
   ): ClusterHost | null {
     const host = lists.pick(tried, random, hash);
-    this.panic = host !== null && lists.panic;
+    this.panic = lists.panic;
     this.verdict = host === null && verdict !== 'selected' ? 'none' : verdict;
     return host;
   }

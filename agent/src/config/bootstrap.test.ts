@@ -34,6 +34,24 @@ test('the limit on downstream connections', (t) => {
   t.is(bootstrapOf({}).maxConnections, 0);
 });
 
+test('the local cluster and our own locality reach the clusters; it must be one of the static ones', (t) => {
+  const own = { node: { id: 'i', cluster: 'n', locality: { region: 'r', zone: 'z' } } };
+  const manager = { cluster_manager: { local_cluster_name: 'us' } };
+  const both = bootstrapOf({ ...own, ...manager, static_resources: { clusters: [{ name: 'us' }, cluster] } });
+  t.deepEqual(
+    both.clusters.map((c) => c.spec.zones?.locality),
+    [undefined, 'r/z/'],
+  );
+  t.like(both.own, { localCluster: 'us', node: { node: 'i', cluster: 'n', locality: 'r/z/' } });
+  t.is(both.recompile().clusters[1]?.spec.zones?.localCluster, 'us');
+  t.throws(() => bootstrapOf({ ...manager, static_resources: { clusters: [cluster] } }), {
+    message: "cluster_manager.local_cluster_name: local cluster 'us' must be defined",
+  });
+  t.throws(() => bootstrapOf({ cluster_manager: { outlier_detection: { event_log_path: '/x' } } }), {
+    message: /cluster_manager\.outlier_detection: not implemented/,
+  });
+});
+
 test('nothing is a bootstrap too', (t) => {
   t.like(bootstrapOf({}), { admin: null, clusters: [], listeners: [], dynamic: { adsCluster: null } });
 });

@@ -7,11 +7,13 @@ import type {
   Bootstrap_DynamicResources,
   Bootstrap_StaticResources,
 } from '@chainmail/xds/proto/envoy/config/bootstrap/v3/bootstrap';
+import type { Node } from '@chainmail/xds/proto/envoy/config/core/v3/base';
 import type { AddressSpec } from '../model/listener.ts';
 import type { SecretSpec } from '../model/tls.ts';
 import { readIpAddress } from './address.ts';
 import { CompileContext, type CompileEnvironment } from './compile-context.ts';
 import { readAdsSource, readGrpcCluster } from './config-source.ts';
+import { readLocality } from './locality-balancing.ts';
 import { type MessageReader, readMessage } from './message-reader.ts';
 import { readOverload } from './overload.ts';
 import { type ClusterResource, clusterResource, type ListenerResource, listenerResource } from './resources.ts';
@@ -39,6 +41,8 @@ export interface CompiledBootstrap {
   /** Downstream connections there may be at once; 0 for no limit. */
   readonly maxConnections: number;
   readonly runtime: RuntimeValues;
+  /** Who this proxy is, for compiling what discovery brings. */
+  readonly own: Pick<CompileEnvironment, 'node' | 'localCluster'>;
   /** The static resources once more, with the runtime as it is now. */
   recompile(): Pick<CompiledBootstrap, 'clusters' | 'listeners'>;
 }
@@ -55,15 +59,20 @@ export function compileBootstrap(
 
 function readBootstrap(r: Reader, env: Omit<CompileEnvironment, 'staticSecrets'>): CompiledBootstrap {
   refuseOtherBehaviour(r);
-  const node = r.inside('node', (n) => ({ node: n.take('id'), cluster: n.take('cluster') }));
+  const node = r.inside('node', readNode);
+  const localCluster = r.inside('clusterManager', (m) => m.take('localClusterName')) ?? '';
   const dynamic = r.inside('dynamicResources', readDynamic) ?? { adsCluster: null, lds: false, cds: false };
   const staticSecrets = new Set(r.message.staticResources?.secrets.map((s) => s.name));
   const runtime = r.inside('layeredRuntime', readLayeredRuntime) ?? new RuntimeValues();
-  const whole: CompileEnvironment = { ...env, staticSecrets, runtime, ...(node === undefined ? {} : { node }) };
+  const own = node === undefined ? { localCluster } : { localCluster, node };
+  const whole: CompileEnvironment = { ...env, staticSecrets, runtime, ...own };
   nameListeners(r.message);
   const resources = r.inside('staticResources', (s) => readStatic(s, whole));
   const { clusters = [], listeners = [], secrets = [] } = resources ?? {};
   checkReferences(dynamic, clusters, listeners);
+  if (localCluster !== '' && !clusters.some((c) => c.spec.name === localCluster)) {
+    throw new FieldError('cluster_manager.local_cluster_name', `local cluster '${localCluster}' must be defined`);
+  }
   return {
     message: r.message,
     admin: r.inside('admin', readAdmin) ?? null,
@@ -73,8 +82,13 @@ function readBootstrap(r: Reader, env: Omit<CompileEnvironment, 'staticSecrets'>
     secrets,
     maxConnections: r.inside('overloadManager', readOverload) ?? 0,
     runtime,
+    own,
     recompile: recompiler(r.message, whole, runtime),
   };
+}
+
+function readNode(r: MessageReader<Node>): NonNullable<CompileEnvironment['node']> {
+  return { node: r.take('id'), cluster: r.take('cluster'), locality: r.inside('locality', readLocality) ?? '' };
 }
 
 /** Apart from the reader, which would keep the descriptors of everything for as long as the agent lives: 4 MB. */

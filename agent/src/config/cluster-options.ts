@@ -24,6 +24,7 @@ import { readByHostname, readMaglev, readRing } from './consistent-hashing.ts';
 import { readRuntimeDouble } from './fraction.ts';
 import { type CommonHttpOptions, readCommonHttpOptions, readHttp1Options } from './http-options.ts';
 import { readHttp2Options } from './http2-options.ts';
+import { defaultLocalityChoice, type LocalityChoice, readLocalityChoice } from './locality-balancing.ts';
 import { type Extension, extension, type MessageReader } from './message-reader.ts';
 
 export interface ProtocolChoice {
@@ -126,7 +127,11 @@ export const offeredAlpn: Readonly<Record<ClusterSpec['protocol'], readonly stri
   auto: ['h2', 'http/1.1'],
 };
 
-type Balancing = Pick<ClusterSpec, 'lb' | 'leastRequestChoices' | 'hashing' | 'slowStart' | 'activeRequestBias'>;
+interface Balancing
+  extends Pick<ClusterSpec, 'lb' | 'leastRequestChoices' | 'hashing' | 'slowStart' | 'activeRequestBias'> {
+  /** Of a load-balancing extension; undefined where the cluster's own fields say. */
+  readonly locality?: LocalityChoice;
+}
 
 const defaultChoices = 2;
 
@@ -228,21 +233,31 @@ function readBias(
   return { activeRequestBias: bias };
 }
 
+function readLocalityRules(
+  level: MessageReader<RoundRobin> | MessageReader<LeastRequest> | MessageReader<Random>,
+): LocalityChoice {
+  const r = level as MessageReader<RoundRobin>;
+  return r.inside('localityLbConfig', readLocalityChoice) ?? defaultLocalityChoice;
+}
+
 const balancingExtensions: readonly Extension<Balancing>[] = [
   extension<RoundRobin, Balancing>('envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin', (b) => ({
     lb: 'round_robin',
     leastRequestChoices: defaultChoices,
     ...readSlowStart(b),
+    locality: readLocalityRules(b),
   })),
   extension<LeastRequest, Balancing>('envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest', (l) => {
     l.only('enableFullScan', false);
     l.oneOf('selectionMethod', { N_CHOICES: null });
     const leastRequestChoices = l.take('choiceCount') ?? defaultChoices;
-    return { lb: 'least_request', leastRequestChoices, ...readBias(l), ...readSlowStart(l) };
+    const locality = readLocalityRules(l);
+    return { lb: 'least_request', leastRequestChoices, ...readBias(l), ...readSlowStart(l), locality };
   }),
-  extension<Random, Balancing>('envoy.extensions.load_balancing_policies.random.v3.Random', () => ({
+  extension<Random, Balancing>('envoy.extensions.load_balancing_policies.random.v3.Random', (o) => ({
     lb: 'random',
     leastRequestChoices: defaultChoices,
+    locality: readLocalityRules(o),
   })),
   extension<RingHash, Balancing>('envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash', (h) => ({
     lb: 'ring_hash',

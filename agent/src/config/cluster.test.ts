@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { ClusterSpec } from '../model/cluster.ts';
-import { adsSource, clusterOf, type Json, types } from './testing/compile.ts';
+import { adsSource, clusterOf, environment, type Json, types } from './testing/compile.ts';
 
 const endpoint = (host: string, port = 80, more: Json = {}): Json => ({
   endpoint: { address: { socket_address: { address: host, port_value: port } } },
@@ -212,11 +212,6 @@ const refused: readonly (readonly [string, Json, string])[] = [
     },
     'lb_subset_config.subset_selectors[0].fallback_keys_subset: cannot be equal to the keys of the selector',
   ],
-  [
-    'zones',
-    { common_lb_config: { zone_aware_lb_config: {} } },
-    'common_lb_config.zone_aware_lb_config: not implemented by this agent (field of envoy.config.cluster.v3.Cluster.CommonLbConfig)',
-  ],
   ['EDS without its source', { type: 'EDS' }, 'eds_cluster_config: is required by type EDS'],
   [
     'a name in a static cluster',
@@ -399,6 +394,45 @@ test('subsets, slow start, localities and both priorities', (t) => {
     metadata: { a: { value: '["x",2]', items: ['"x"', '2'] } },
   });
   t.is(clusterOf({ name: 'c', lb_subset_config: { fallback_policy: 'ANY_ENDPOINT' } }).spec.subsets, null);
+});
+
+test('zone-aware routing: by default where there is a local cluster, and what the runtime says over it', (t) => {
+  const node = { cluster: 'n', node: 'i', locality: 'r/z/' };
+  const env = environment({ localCluster: 'us', node });
+  const zonesOf = (json: Json, of = env): unknown => clusterOf({ name: 'c', ...json }, of).spec.zones;
+  const usual = { localCluster: 'us', locality: 'r/z/', routingPercent: 100, minClusterSize: 6, direct: false };
+  t.deepEqual(zonesOf({}), usual);
+  t.is(zonesOf({}, environment()), null);
+  t.is(zonesOf({ name: 'us' }), null, 'not for the local cluster itself');
+  t.is(zonesOf({ lb_policy: 'MAGLEV' }), null);
+  const config = { routing_enabled: { value: 49.6 }, min_cluster_size: 2, fail_traffic_on_panic: true };
+  const said = clusterOf({ name: 'c', common_lb_config: { zone_aware_lb_config: config } }, env).spec;
+  t.deepEqual(said.zones, { ...usual, routingPercent: 50, minClusterSize: 2 });
+  t.true(said.failOnPanic);
+  const extension = (more: Json): Json => ({
+    common_lb_config: { zone_aware_lb_config: config },
+    load_balancing_policy: {
+      policies: [
+        {
+          typed_extension_config: {
+            name: 'rr',
+            typed_config: {
+              '@type': 'type.googleapis.com/envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin',
+              ...more,
+            },
+          },
+        },
+      ],
+    },
+  });
+  t.deepEqual(zonesOf(extension({})), usual, 'an extension says it alone');
+  t.like(zonesOf(extension({ locality_lb_config: { zone_aware_lb_config: { min_cluster_size: 3 } } })), {
+    minClusterSize: 3,
+  });
+  t.true(
+    clusterOf({ name: 'c', ...extension({ locality_lb_config: { locality_weighted_lb_config: {} } }) }, env).spec
+      .localityWeighted,
+  );
 });
 
 test('the time after a failed lookup, ten times as long at most unless said otherwise', (t) => {

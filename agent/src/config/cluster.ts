@@ -18,6 +18,12 @@ import type { CompileContext } from './compile-context.ts';
 import { readAdsSource } from './config-source.ts';
 import { type NamedEndpoint, readAssignment } from './endpoints.ts';
 import { readHealthCheck } from './health-check.ts';
+import {
+  defaultLocalityChoice,
+  type LocalityChoice,
+  localityBalancing,
+  readLocalityChoice,
+} from './locality-balancing.ts';
 import { type MessageReader, readMessage } from './message-reader.ts';
 import { readSubsets } from './subsets.ts';
 import { readUpstreamSocket, type TlsWishes, type UpstreamSocket } from './tls-context.ts';
@@ -72,7 +78,7 @@ function readCluster(r: MessageReader<Cluster>, context: CompileContext): Compil
   const type = readType(r);
   const { protocol, http2, autoSni, common } = readProtocol(r);
   const tls: TlsWishes = { autoSni, alpn: offeredAlpn[protocol] };
-  const balancing = readBalancing(r);
+  const { locality, ...balancing } = readBalancing(r);
   if ((type === 'original_dst') !== (balancing.lb === 'cluster_provided')) {
     throw r.invalid('lbPolicy', 'CLUSTER_PROVIDED and type ORIGINAL_DST belong together');
   }
@@ -82,7 +88,7 @@ function readCluster(r: MessageReader<Cluster>, context: CompileContext): Compil
     stats: context.env.stats.cluster(r.take('altStatName') || name),
     type,
     ...balancing,
-    ...readCommonBalancing(r),
+    ...readCommonBalancing(r, { name, lb: balancing.lb }, locality, context),
     subsets: r.inside('lbSubsetConfig', readSubsets) ?? null,
     connectTimeoutMs: r.durationMs('connectTimeout') ?? 5_000,
     bufferLimitBytes: r.take('perConnectionBufferLimitBytes') ?? 1024 * 1024,
@@ -165,24 +171,31 @@ function readFailureRate(r: MessageReader<Cluster_RefreshRate>): DnsSpec['failur
   return { baseMs, maxMs };
 }
 
-type CommonBalancing = Pick<ClusterSpec, 'panicThreshold' | 'localityWeighted'>;
+type CommonBalancing = Pick<ClusterSpec, 'panicThreshold' | 'localityWeighted' | 'zones' | 'failOnPanic'>;
 
 const defaultPanicThreshold = 50;
 
-function readCommonBalancing(r: MessageReader<Cluster>): CommonBalancing {
+/** @param extended what a load-balancing extension says about localities, which then counts alone */
+function readCommonBalancing(
+  r: MessageReader<Cluster>,
+  cluster: Pick<ClusterSpec, 'name' | 'lb'>,
+  extended: LocalityChoice | undefined,
+  { env }: CompileContext,
+): CommonBalancing {
   const common = r.inside('commonLbConfig', (c: MessageReader<Cluster_CommonLbConfig>) => {
     c.only('closeConnectionsOnHostSetChange', false);
-    const locality = c.take('localityConfigSpecifier');
-    // Zone-aware routing needs zones that local and upstream clusters share, which bootstrap does not declare.
-    if (locality.case === 'zoneAwareLbConfig') throw c.unsupported(locality.case);
     c.inside('consistentHashingLbConfig', (h) => h.only('hashBalanceFactor'));
     return {
+      locality: readLocalityChoice(c),
       panicThreshold: c.inside('healthyPanicThreshold', (p) => p.take('value')) ?? defaultPanicThreshold,
-      localityWeighted: locality.case === 'localityWeightedLbConfig',
     };
   });
-  const { panicThreshold, localityWeighted = false } = common ?? { panicThreshold: defaultPanicThreshold };
-  return { panicThreshold: r.runtime.number('upstream.healthy_panic_threshold', panicThreshold), localityWeighted };
+  const choice = extended ?? common?.locality ?? defaultLocalityChoice;
+  const panicThreshold = common?.panicThreshold ?? defaultPanicThreshold;
+  return {
+    panicThreshold: r.runtime.number('upstream.healthy_panic_threshold', panicThreshold),
+    ...localityBalancing(choice, cluster, env, r.runtime),
+  };
 }
 
 function readSocketMatches(

@@ -46,8 +46,10 @@ export interface CompileEnvironment {
   readonly readFile: (path: string) => Buffer;
   /** Whether this process has a mesh identity, i.e. answers for the secrets of the identity cluster. */
   readonly hasIdentity: boolean;
-  /** Names of this proxy in the bootstrap, for add_user_agent. */
-  readonly node?: { readonly cluster: string; readonly node: string };
+  /** This proxy in the bootstrap: its names for add_user_agent, its locality for zone-aware routing. */
+  readonly node?: { readonly cluster: string; readonly node: string; readonly locality?: string };
+  /** local_cluster_name: the cluster of which this proxy is a host; absent or '' without. */
+  readonly localCluster?: string;
   /** Loads a secret of a file and keeps it up to date from then on. @throws what loading it throws */
   readonly watchSecret?: (file: SecretFile) => void;
   /** Absent: none, so that what the configuration says holds. */

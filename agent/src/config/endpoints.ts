@@ -13,6 +13,7 @@ import type {
 } from '@chainmail/xds/proto/envoy/config/endpoint/v3/endpoint_components';
 import type { EndpointSpec, EndpointsSpec } from '../model/cluster.ts';
 import { canonicalIp, readHostPort } from './address.ts';
+import { readLocality } from './locality-balancing.ts';
 import { type MessageReader, readMessage } from './message-reader.ts';
 import { endpointMetadata } from './metadata.ts';
 
@@ -42,7 +43,7 @@ export function compileAssignment(message: ClusterLoadAssignment, path: string):
 export function readAssignment(r: MessageReader<ClusterLoadAssignment>, names: boolean): readonly NamedEndpoint[] {
   r.take('clusterName');
   r.inside('policy', readPolicy);
-  return r.each('endpoints', (l) => readLocality(l, names)).flat();
+  return r.each('endpoints', (l) => readLocalityEndpoints(l, names)).flat();
 }
 
 /** 140 is Envoy's default overprovisioning, and the only one implemented. */
@@ -51,10 +52,9 @@ function readPolicy(r: MessageReader<ClusterLoadAssignment_Policy>): void {
   r.only('weightedPriorityHealth', false);
 }
 
-function readLocality(r: MessageReader<LocalityLbEndpoints>, names: boolean): readonly NamedEndpoint[] {
+function readLocalityEndpoints(r: MessageReader<LocalityLbEndpoints>, names: boolean): readonly NamedEndpoint[] {
   const priority = r.take('priority');
-  const named = r.inside('locality', (l) => [l.take('region'), l.take('zone'), l.take('subZone')].join('/')) ?? '';
-  const locality = named === '//' ? '' : named;
+  const locality = r.inside('locality', readLocality) ?? '';
   const weight = r.take('loadBalancingWeight');
   const place = { priority, locality, ...(weight === undefined ? {} : { localityWeight: weight }) };
   return r.each('lbEndpoints', (e) => readEndpoint(e, place, names));

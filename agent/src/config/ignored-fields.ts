@@ -11,7 +11,6 @@ export const ignoredFields: Readonly<Record<string, Reasons>> = {
   'envoy.config.core.v3.Node': {
     metadata: 'passed to the control plane as it is',
     dynamic_parameters: 'passed to the control plane as it is',
-    locality: 'passed to the control plane as it is',
     user_agent_name: 'replaced by our own',
     user_agent_version: 'replaced by our own',
     user_agent_build_version: 'replaced by our own',

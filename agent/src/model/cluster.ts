@@ -19,6 +19,10 @@ export interface ClusterSpec {
   readonly slowStart?: SlowStartSpec | null;
   /** locality_weighted_lb_config: localities of a priority are chosen by their weights first. */
   readonly localityWeighted?: boolean;
+  /** Zone-aware routing; absent or null without a local cluster, and where consistent hashing decides. */
+  readonly zones?: ZoneRoutingSpec | null;
+  /** fail_traffic_on_panic: no host at all where otherwise health would be disregarded. */
+  readonly failOnPanic?: boolean;
   /** Only some of the hosts for a request that asks for them by metadata_match; absent or null: all always. */
   readonly subsets?: SubsetsSpec | null;
   /** Percent; below this share of healthy hosts all are used. Default 50. */
@@ -70,6 +74,20 @@ export interface SlowStartSpec {
   readonly aggression: number;
   /** Share of the weight, 0 to 1. */
   readonly minShare: number;
+}
+
+/** Envoy's ZoneAwareLbConfig: as much as possible stays in the agent's own locality. */
+export interface ZoneRoutingSpec {
+  /** The cluster of which this agent is a host: it says how the load comes from the localities. */
+  readonly localCluster: string;
+  /** The agent's own, as endpoints have it. */
+  readonly locality: string;
+  /** Share of the requests that are routed so, in whole percent. */
+  readonly routingPercent: number;
+  /** With fewer healthy hosts nothing is done; Envoy: 6. */
+  readonly minClusterSize: number;
+  /** Everything stays in the own locality, however much it has to carry. */
+  readonly direct: boolean;
 }
 
 /** What a request asks of its host (envoy.lb of metadata_match): the names, sorted, and their values in that order. */

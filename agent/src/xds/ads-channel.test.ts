@@ -73,9 +73,14 @@ test('configuration over mutual TLS: applied, refused, removed, and kept while t
   t.deepEqual(first?.requests[2]?.resourceNamesSubscribe, ['e']);
   t.deepEqual([...live.held.clusters.keys()], ['a']);
   first?.send('eds', '2', { e: { cluster_name: 'e' } });
-  first?.send('cds', '3', { b: { name: 'b', common_lb_config: { zone_aware_lb_config: {} } } }, ['a']);
+  first?.send('cds', '3', { b: { name: 'b', common_lb_config: { close_connections_on_host_set_change: true } } }, [
+    'a',
+  ]);
   await server.until(() => first?.requests.length === 6);
-  t.regex(first?.requests[5]?.errorDetail?.message ?? '', /^b: common_lb_config\.zone_aware_lb_config: /);
+  t.regex(
+    first?.requests[5]?.errorDetail?.message ?? '',
+    /^b: common_lb_config\.close_connections_on_host_set_change: /,
+  );
   t.deepEqual([...live.held.clusters.keys()], ['e']);
   first?.end();
   await server.until(() => (server.streams[1]?.requests.length ?? 0) >= 3);

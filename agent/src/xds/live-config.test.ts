@@ -96,14 +96,19 @@ test('a bad resource is refused with its reason and the old one stays; good ones
   const { errors, accepted } = live.apply(
     'cds',
     [
-      resource('cds', 'a', { name: 'a', connect_timeout: '2s', common_lb_config: { zone_aware_lb_config: {} } }, '2'),
+      resource(
+        'cds',
+        'a',
+        { name: 'a', connect_timeout: '2s', common_lb_config: { close_connections_on_host_set_change: true } },
+        '2',
+      ),
       resource('cds', 'b', { name: 'b' }, '2'),
       resource('cds', 'c', { name: 'other' }, '2'),
     ],
     [],
   );
   t.is(errors.length, 2);
-  t.true(errors[0]?.startsWith('a: common_lb_config.zone_aware_lb_config:'));
+  t.true(errors[0]?.startsWith('a: common_lb_config.close_connections_on_host_set_change:'));
   t.is(errors[1], "c: the message inside is named 'other'");
   t.deepEqual([...accepted], [['b', '2']]);
   t.is(live.held.clusters.get('a')?.connectTimeoutMs, 1_000);

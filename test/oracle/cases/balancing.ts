@@ -65,6 +65,21 @@ const listed: Readonly<Record<string, JsonObject>> = {
   'only-empty': { fallback_list: [{}] },
 };
 
+/** One host in each zone, a capital letter for one that is unhealthy; three requests, one after the other. */
+function zones(name: string, places: readonly string[], config: JsonObject = {}, more: JsonObject = {}): Group {
+  return {
+    name,
+    hosts: places.map((place) => ({
+      name: place,
+      zone: place.toLowerCase(),
+      ...(place === place.toLowerCase() ? {} : { health: 'UNHEALTHY' }),
+    })),
+    cluster: { common_lb_config: { zone_aware_lb_config: { min_cluster_size: 1, ...config }, ...more } },
+    routes: [asking(name, '/', null)],
+    cases: ['first', 'second', 'third'].map((n) => ({ name: n, send: get('/x') })),
+  };
+}
+
 const breakers = (name: string, thresholds: readonly JsonObject[]): Group => ({
   name,
   cluster: { circuit_breakers: { thresholds } },
@@ -97,6 +112,11 @@ export const balancingGroups: readonly Group[] = [
     },
     listed,
   ),
+  // Half of the load comes from here: with half of the hosts all of it stays, and `there` never has any capacity left.
+  zones('zonedirect', ['here', 'there']),
+  zones('zonecross', ['there', 'yonder']),
+  zones('zonepanic', ['HERE', 'THERE'], { fail_traffic_on_panic: true }),
+  zones('zonelost', ['HERE', 'there', 'yonder'], {}, { healthy_panic_threshold: { value: 10 } }),
   breakers('priorityhigh', [{ priority: 'HIGH', max_requests: 0 }]),
   breakers('prioritylow', [{ priority: 'DEFAULT', max_requests: 0 }]),
   breakers('prioritypending', [{ priority: 'HIGH', max_pending_requests: 0 }]),

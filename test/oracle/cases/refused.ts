@@ -36,8 +36,8 @@ export const refused: readonly Refused[] = [
     path: `${hcm}.proxy_status_config`,
   },
   {
-    name: 'zones',
-    cluster: { common_lb_config: { zone_aware_lb_config: {} } },
-    path: 'static_resources.clusters[0].common_lb_config.zone_aware_lb_config',
+    name: 'closing',
+    cluster: { common_lb_config: { close_connections_on_host_set_change: true } },
+    path: 'static_resources.clusters[0].common_lb_config.close_connections_on_host_set_change',
   },
 ];
