@@ -37,7 +37,7 @@ export class Judge {
   /** Counters of each group, in total: cases run side by side. */
   statistics(groups: readonly Group[], agent: ReadonlyMap<string, number>, envoy: ReadonlyMap<string, number>): void {
     for (const { name } of groups) {
-      for (const prefix of [`http.${name}.`, `cluster.${upstreamOf(name)}.`]) {
+      for (const prefix of [`http.${name}.`, `cluster.${upstreamOf(name)}.`, `vhost.${name}.`]) {
         const names = [...new Set([...agent.keys(), ...envoy.keys()])].filter((n) => n.startsWith(prefix)).sort();
         for (const stat of names.filter((n) => !unlikeStatistics.test(n))) {
           const [ours, theirs] = [agent.get(stat) ?? 0, envoy.get(stat) ?? 0];

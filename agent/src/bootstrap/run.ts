@@ -14,6 +14,7 @@ const noStats = {
   listener: () => 0,
   http: () => 0,
   cluster: () => 0,
+  virtualHost: () => 0,
   tcp: () => 0,
   rbac: () => 0,
   connectionLimit: () => 0,

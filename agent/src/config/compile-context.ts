@@ -12,6 +12,8 @@ export interface StatBlocks {
   listener(prefix: string): number;
   http(prefix: string): number;
   cluster(name: string): number;
+  /** Of a virtual cluster, or of a route with a stat_prefix. */
+  virtualHost(virtualHost: string, part: 'vcluster' | 'route', name: string): number;
   tcp(prefix: string): number;
   rbac(prefix: string): number;
   connectionLimit(prefix: string): number;

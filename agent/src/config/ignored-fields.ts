@@ -72,11 +72,10 @@ export const ignoredFields: Readonly<Record<string, Reasons>> = {
   'envoy.config.route.v3.RouteConfiguration': {
     metadata: informational,
   },
-  'envoy.config.route.v3.VirtualHost': { metadata: informational, virtual_clusters: 'only adds statistics' },
+  'envoy.config.route.v3.VirtualHost': { metadata: informational },
   'envoy.config.route.v3.Route': {
     metadata: informational,
     decorator: 'names spans; there is no tracer',
-    stat_prefix: 'only adds statistics',
   },
   'envoy.config.route.v3.WeightedCluster': {
     total_weight: 'deprecated: the sum of the weights counts',

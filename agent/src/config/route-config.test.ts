@@ -1,5 +1,5 @@
 import test from 'ava';
-import { type Json, routesOf } from './testing/compile.ts';
+import { environment, type Json, routesOf } from './testing/compile.ts';
 
 const vhost = (route: Json, more: Json = {}): Json => ({
   name: 'r',
@@ -304,4 +304,27 @@ test('internal redirects: the policy with the defaults of Envoy, and the older f
     t.throws(() => of({ internal_redirect_policy: { response_headers_to_copy: ['Host'] } }))?.message ?? '',
     /internal_redirect_policy\.response_headers_to_copy: pseudo-headers and the Host/,
   );
+});
+
+test('virtual clusters and routes with a stat_prefix have statistics of their own; what no other takes is other', (t) => {
+  const asked: string[] = [];
+  const env = environment();
+  const virtualHost = (...parts: readonly string[]): number => asked.push(parts.join('/'));
+  const { virtualHosts } = routesOf(
+    vhost(
+      { route: { cluster: 'a' }, stat_prefix: 'all' },
+      { virtual_clusters: [{ name: 'gets', headers: [{ name: ':method', string_match: { exact: 'GET' } }] }] },
+    ),
+    { ...env, stats: { ...env.stats, virtualHost } },
+  );
+  t.deepEqual(asked.toSorted(), ['v/route/all', 'v/vcluster/gets', 'v/vcluster/other']);
+  const [host] = virtualHosts;
+  t.deepEqual(
+    host?.virtualClusters?.map((c) => [c.name, c.headers.length, asked[c.stats - 1]]),
+    [
+      ['gets', 1, 'v/vcluster/gets'],
+      ['other', 0, 'v/vcluster/other'],
+    ],
+  );
+  t.is(asked[(host?.routes[0]?.stats ?? 0) - 1], 'v/route/all');
 });

@@ -22,6 +22,7 @@ import {
   readRouteAction,
 } from './route-action.ts';
 import { readRouteMatch } from './route-match.ts';
+import { readHeaderMatch } from './string-match.ts';
 
 const tlsRequirements = { NONE: 'none', EXTERNAL_ONLY: 'external', ALL: 'all' } as const;
 
@@ -80,10 +81,12 @@ interface Level {
 }
 
 function readVirtualHost(r: MessageReader<VirtualHost>, level: Level): VirtualHostSpec {
+  const name = r.take('name');
   return {
-    name: r.take('name'),
+    name,
     domains: r.take('domains').map((d) => d.toLowerCase()),
-    routes: r.each('routes', (route) => readRoute(route, level)),
+    routes: r.each('routes', (route) => readRoute(route, name, level)),
+    ...virtualClusters(r, name, level.context),
     headers: readHeaderMutations(r),
     retry: r.inside('retryPolicy', readRetryPolicy) ?? null,
     requireTls: r.oneOf('requireTls', tlsRequirements),
@@ -96,11 +99,30 @@ function readVirtualHost(r: MessageReader<VirtualHost>, level: Level): VirtualHo
   };
 }
 
+/** What none of them takes counts as `other`, as in Envoy. */
+function virtualClusters(
+  r: MessageReader<VirtualHost>,
+  virtualHost: string,
+  { env }: CompileContext,
+): Pick<VirtualHostSpec, 'virtualClusters'> {
+  const named = r.each('virtualClusters', (v) => ({
+    headers: v.each('headers', readHeaderMatch),
+    name: v.take('name'),
+  }));
+  if (named.length === 0) return {};
+  const all = [...named, { headers: [], name: 'other' }];
+  return {
+    virtualClusters: all.map((c) => ({ ...c, stats: env.stats.virtualHost(virtualHost, 'vcluster', c.name) })),
+  };
+}
+
 function bufferLimit(bytes: number | undefined): { readonly bufferLimitBytes?: number } {
   return bytes === undefined ? {} : { bufferLimitBytes: bytes };
 }
 
-function readRoute(r: MessageReader<Route>, level: Level): RouteSpec {
+function readRoute(r: MessageReader<Route>, virtualHost: string, level: Level): RouteSpec {
+  const prefix = r.take('statPrefix');
+  const { stats } = level.context.env;
   return {
     name: r.take('name'),
     match: r.required('match', readRouteMatch),
@@ -108,6 +130,7 @@ function readRoute(r: MessageReader<Route>, level: Level): RouteSpec {
     headers: readHeaderMutations(r),
     filters: readFilterOverrides(r),
     ...bufferLimit(r.take('perRequestBufferLimitBytes')),
+    ...(prefix === '' ? {} : { stats: stats.virtualHost(virtualHost, 'route', prefix) }),
   };
 }
 

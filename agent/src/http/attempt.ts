@@ -5,10 +5,20 @@
  */
 import type { Cluster, Host, Outcome } from '../cluster/cluster.ts';
 import type { Edge } from '../net/edge.ts';
-import { clusterCodes, clusterHistogram, clusterStat, codeSlots, observe } from '../stats/layout.ts';
+import {
+  clusterCodes,
+  clusterHistogram,
+  clusterStat,
+  codeSlots,
+  observe,
+  virtualHostCodes,
+  virtualHostHistogram,
+  virtualHostStat,
+} from '../stats/layout.ts';
 import type { LoopClock } from '../worker/runtime.ts';
 
 const { at } = clusterStat;
+const partAt = virtualHostStat.at;
 
 const responses: readonly Outcome[] = Array.from({ length: 1000 }, (_, status) => ({ kind: 'response', status }));
 
@@ -19,6 +29,9 @@ export class Attempt {
   #admitted = false;
   #counted = false;
   #startedMs = 0;
+  /** Statistics of the virtual cluster and of the route; 0 for none. */
+  #virtualCluster = 0;
+  #route = 0;
   /** The host of this attempt, or of the last one. */
   host: Host | null = null;
   edge: Edge | null = null;
@@ -32,6 +45,14 @@ export class Attempt {
     this.#cluster = null;
     this.host = null;
     this.edge = null;
+    this.#virtualCluster = 0;
+    this.#route = 0;
+  }
+
+  /** Where else the attempts count: 0 for nowhere. */
+  countAlso(virtualCluster: number, route: number): void {
+    this.#virtualCluster = virtualCluster;
+    this.#route = route;
   }
 
   /** False when the cluster has too many requests. */
@@ -70,6 +91,9 @@ export class Attempt {
   recordAnswer(status: number): void {
     const base = this.#cluster?.stats ?? 0;
     if (this.#cluster !== null) observe(this.#slots, base + clusterHistogram.upstream_rq_time, this.elapsedMs);
+    const time = virtualHostHistogram.upstream_rq_time;
+    if (this.#virtualCluster !== 0) observe(this.#slots, this.#virtualCluster + time, this.elapsedMs);
+    if (this.#route !== 0) observe(this.#slots, this.#route + time, this.elapsedMs);
     this.recordStatus(status);
   }
 
@@ -94,6 +118,27 @@ export class Attempt {
     else if (status >= 300) this.count(at.upstream_rq_3xx);
     else if (status >= 200) this.count(at.upstream_rq_2xx);
     else this.count(at.upstream_rq_1xx);
+    if (this.#virtualCluster !== 0 || this.#route !== 0) this.#countPartStatus(status);
+  }
+
+  #countPartStatus(status: number): void {
+    this.countPart('upstream_rq_completed');
+    if (status < 100 + codeSlots) this.#countPartSlot(virtualHostCodes + status - 100);
+    const group = Math.min(5, Math.max(1, Math.floor(status / 100)));
+    this.#countPartSlot(partAt.upstream_rq_1xx + group - 1);
+  }
+
+  /** Adds to a number of the virtual cluster and of the route, where they have any. */
+  countPart(name: keyof typeof partAt): void {
+    if (this.#virtualCluster !== 0 || this.#route !== 0) this.#countPartSlot(partAt[name]);
+  }
+
+  #countPartSlot(slot: number): void {
+    const slots = this.#slots;
+    const one = this.#virtualCluster + slot;
+    const other = this.#route + slot;
+    if (this.#virtualCluster !== 0) slots[one] = (slots[one] as number) + 1;
+    if (this.#route !== 0) slots[other] = (slots[other] as number) + 1;
   }
 
   /** Adds to a number of the cluster. */

@@ -31,6 +31,7 @@ export abstract class ExchangeRecord implements LogRecord {
   localReplyBody = '';
   routeName = '';
   virtualHost = '';
+  virtualCluster = '';
   /** The path before a rewrite, or ''. */
   rewrittenFrom = '';
   connection: ConnectionInfo = nobody;
@@ -69,6 +70,7 @@ export abstract class ExchangeRecord implements LogRecord {
     this.localReplyBody = '';
     this.routeName = '';
     this.virtualHost = '';
+    this.virtualCluster = '';
     this.rewrittenFrom = '';
   }
 

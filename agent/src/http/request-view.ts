@@ -65,6 +65,7 @@ export interface LogRecord {
   readonly bytesSent: number;
   readonly routeName: string;
   readonly virtualHost: string;
+  readonly virtualCluster: string;
   readonly upstreamCluster: string;
   /** ip:port of the last host tried, or ''. */
   readonly upstreamHost: string;

@@ -11,6 +11,7 @@ import type { MetadataMatchSpec } from '../model/cluster.ts';
 import type { InternalRedirectSpec, RouteActionSpec } from '../model/http.ts';
 import type { AddressSpec } from '../model/listener.ts';
 import { readHeadroom } from '../net/stream.ts';
+import type { MatchedRoute } from '../route/route-table.ts';
 import { clusterStat } from '../stats/layout.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import { Attempt } from './attempt.ts';
@@ -135,6 +136,7 @@ export class Router implements UpstreamUser, PickContext {
     }
     this.#cluster = cluster;
     this.facts.clusterName = cluster.name;
+    this.#countParts(matched.matched);
     if (x.manager.grpcStats !== null) x.countCall(x.manager.grpcStats, cluster.name, start, end);
     const { info } = x.downstream;
     if (cluster.spec.type === 'original_dst') this.destination = { ip: info.localIp, port: info.localPort };
@@ -149,6 +151,14 @@ export class Router implements UpstreamUser, PickContext {
     this.#sender.begin(framing, start, end, replay, limitBytes);
     this.#try(false);
     this.#sender.endLive();
+  }
+
+  /** Statistics of the virtual cluster and of the route. */
+  #countParts({ virtualCluster, spec }: MatchedRoute): void {
+    const x = this.#exchange;
+    const found = virtualCluster === null ? null : virtualCluster(x.view);
+    if (found !== null) x.virtualCluster = found.name;
+    if (found !== null || spec.stats !== undefined) this.#attempt.countAlso(found?.stats ?? 0, spec.stats ?? 0);
   }
 
   #onRequestDone(): void {
@@ -196,6 +206,7 @@ export class Router implements UpstreamUser, PickContext {
     this.#upstream = upstream;
     this.facts.connected(upstream.info);
     this.#attempt.edge = upstream.edge;
+    this.#attempt.countPart('upstream_rq_total');
     this.#startTryTimeout();
     this.#sender.sendTo(upstream);
   }
@@ -257,7 +268,7 @@ export class Router implements UpstreamUser, PickContext {
     const redirects = this.#action?.internalRedirect;
     if (redirects?.codes.includes(status) === true && this.#redirect(redirects, last)) return;
     this.#attempt.countStatus(status);
-    if (this.#retry.count > 0 && decision === 'no') this.#attempt.count(at.upstream_rq_retry_success);
+    if (this.#retry.count > 0 && decision === 'no') this.#countSuccess();
     x.deadlines.clearAttempt();
     x.details = 'via_upstream';
     x.status = status;
@@ -266,6 +277,11 @@ export class Router implements UpstreamUser, PickContext {
     x.sendHead(framing, start, end, last);
     if (last) this.#finish();
     else this.#pauseIfSlow();
+  }
+
+  #countSuccess(): void {
+    this.#attempt.count(at.upstream_rq_retry_success);
+    this.#attempt.countPart('upstream_rq_retry_success');
   }
 
   /** Serves the request again where the answer leads to; false when the answer is for the client. */
@@ -397,13 +413,16 @@ export class Router implements UpstreamUser, PickContext {
   #mayTryAgain(decision: RetryDecision): boolean {
     if (decision === 'limit-exceeded') {
       this.#attempt.count(at.upstream_rq_retry_limit_exceeded);
+      this.#attempt.countPart('upstream_rq_retry_limit_exceeded');
       this.#exchange.flag('URX');
     } else if (decision === 'not-replayable') this.#attempt.count(at.retry_or_shadow_abandoned);
+    else if (decision === 'overflow') this.#attempt.countPart('upstream_rq_retry_overflow');
     return decision === 'again';
   }
 
   #scheduleRetry(): void {
     this.#attempt.count(at.upstream_rq_retry);
+    this.#attempt.countPart('upstream_rq_retry');
     if (this.#attempt.host !== null) this.tried.push(this.#attempt.host);
     const { deadlines } = this.#exchange;
     this.#sender.holdClient();
@@ -441,6 +460,7 @@ export class Router implements UpstreamUser, PickContext {
   onResponseTimeout(): void {
     const x = this.#exchange;
     this.#attempt.count(at.upstream_rq_timeout);
+    this.#attempt.countPart('upstream_rq_timeout');
     this.#attempt.record(timedOut);
     if (x.responseStarted) x.abort('UT', 'response_timeout');
     else {

@@ -82,6 +82,7 @@ const operators: readonly (readonly [format: string, of: RecordOptions, text: st
   ['%DOWNSTREAM_PEER_CERT%', { http: { connection: mesh } }, '-----BEGIN%20A-----%0A'],
   ['%DOWNSTREAM_PEER_URI_SAN% %DOWNSTREAM_TLS_VERSION%', {}, '- -'],
   ['%ROUTE_NAME% %VIRTUAL_CLUSTER_NAME%', {}, 'r -'],
+  ['%VIRTUAL_CLUSTER_NAME%', { virtualCluster: 'gets' }, 'gets'],
   ['%HOSTNAME%', {}, os.hostname()],
   ['%CONNECTION_TERMINATION_DETAILS% %PROTOCOL% %REQ(:METHOD)%', { http: null, details: 'rbac' }, 'rbac - -'],
   ['100%% of %%%%', {}, '100% of %%'],

@@ -137,7 +137,7 @@ export function stringOf(field: StringField, r: LogRecord): string | null {
     case 'ROUTE_NAME':
       return r.routeName;
     case 'VIRTUAL_CLUSTER_NAME':
-      return null; // virtual clusters are refused in routes, so no request ever has one
+      return r.virtualCluster;
     default:
       return ofConnection(field, r);
   }

@@ -159,6 +159,14 @@ export interface VirtualHostSpec {
   readonly filters?: FilterOverridesSpec;
   /** Bytes of a body kept for another attempt. */
   readonly bufferLimitBytes?: number;
+  /** The first whose matchers all fit; the last one takes every request. Absent without statistics of that kind. */
+  readonly virtualClusters?: readonly VirtualClusterSpec[];
+}
+
+export interface VirtualClusterSpec {
+  readonly name: string;
+  readonly headers: readonly HeaderMatchSpec[];
+  readonly stats: number;
 }
 
 export interface RouteSpec {
@@ -168,6 +176,8 @@ export interface RouteSpec {
   readonly headers: HeaderMutationsSpec;
   readonly filters?: FilterOverridesSpec;
   readonly bufferLimitBytes?: number;
+  /** Statistics of its own, by its stat_prefix. */
+  readonly stats?: number;
 }
 
 /** One of a route's clusters. */

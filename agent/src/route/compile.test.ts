@@ -152,3 +152,27 @@ test('bad expressions are refused when the table is compiled', (t) => {
   t.throws(() => table({ path: path('regex', '[') }), { code: 'REGEX_INVALID' });
   t.throws(() => table({}, toCluster({ regexRewrite: { pattern: '(', substitution: '' } })), { code: 'REGEX_INVALID' });
 });
+
+test('the first virtual cluster whose matchers all fit, else the last one', (t) => {
+  const header = (name: string, value: string): HeaderMatchSpec => ({
+    name,
+    match: { kind: 'string', value: { kind: 'exact', value, ignoreCase: false } },
+    invert: false,
+    treatMissingAsEmpty: false,
+  });
+  const gets = [header(':method', 'GET'), header('x-a', '1')];
+  const virtualClusters = [
+    { name: 'gets', headers: gets, stats: 1 },
+    { name: 'ones', headers: [header('x-a', '1')], stats: 2 },
+    { name: 'other', headers: [], stats: 3 },
+  ];
+  const config = routeConfig([virtualHost('vh', ['*'], [route('r')], { virtualClusters })]);
+  const counted = (of: RequestOptions): string | undefined => {
+    const view = request(of);
+    const result = compileRouteTable(config).match(view);
+    return result.kind === 'matched' ? result.route.virtualCluster?.(view).name : result.kind;
+  };
+  t.is(counted({ method: 'GET', headers: [['x-a', '1']] }), 'gets');
+  t.is(counted({ method: 'POST', headers: [['x-a', '1']] }), 'ones');
+  t.is(counted({ method: 'GET' }), 'other');
+});

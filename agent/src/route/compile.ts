@@ -6,6 +6,7 @@ import type {
   RouteConfigSpec,
   RouteMatchSpec,
   RouteSpec,
+  VirtualClusterSpec,
   VirtualHostSpec,
 } from '../model/http.ts';
 import { compileHeaderMatch } from '../policy/header-match.ts';
@@ -85,9 +86,10 @@ function needsTls(required: 'external' | 'all', request: RequestView): boolean {
 }
 
 function compileHost(config: RouteConfigSpec, host: VirtualHostSpec, random: () => number): CompiledHost {
+  const virtualCluster = compileVirtualClusters(host.virtualClusters ?? []);
   const compile = (route: RouteSpec): CompiledRoute => ({
     matches: compileMatch(route.match, random),
-    result: { kind: 'matched', route: matchedRoute(config, host, route) },
+    result: { kind: 'matched', route: matchedRoute(config, host, route, virtualCluster) },
   });
   const isConnect = (route: RouteSpec): boolean => route.match.path.kind === 'connect';
   return {
@@ -98,11 +100,32 @@ function compileHost(config: RouteConfigSpec, host: VirtualHostSpec, random: () 
   };
 }
 
-function matchedRoute(config: RouteConfigSpec, virtualHost: VirtualHostSpec, spec: RouteSpec): MatchedRoute {
+/** The last one takes what no other does. */
+function compileVirtualClusters(specs: readonly VirtualClusterSpec[]): MatchedRoute['virtualCluster'] {
+  const last = specs.at(-1);
+  if (last === undefined) return null;
+  const compiled = specs
+    .slice(0, -1)
+    .map((spec) => ({ spec, matches: spec.headers.map((h) => compileHeaderMatch(h)) }));
+  return (view) => {
+    for (let i = 0; i < compiled.length; i++) {
+      const { spec, matches } = compiled[i] as (typeof compiled)[number];
+      if (matches.every((m) => m(view))) return spec;
+    }
+    return last;
+  };
+}
+
+function matchedRoute(
+  config: RouteConfigSpec,
+  virtualHost: VirtualHostSpec,
+  spec: RouteSpec,
+  virtualCluster: MatchedRoute['virtualCluster'],
+): MatchedRoute {
   prepareRewrite(spec);
   const levels = [spec.headers, virtualHost.headers, config.headers];
   if (config.mostSpecificWins === true) levels.reverse();
-  return { spec, virtualHost, config, action: spec.action, mutations: levels.filter(hasMutations) };
+  return { spec, virtualHost, config, action: spec.action, mutations: levels.filter(hasMutations), virtualCluster };
 }
 
 function hasMutations(level: HeaderMutationsSpec): boolean {

@@ -7,6 +7,7 @@ import type {
   RouteActionSpec,
   RouteConfigSpec,
   RouteSpec,
+  VirtualClusterSpec,
   VirtualHostSpec,
 } from '../model/http.ts';
 
@@ -17,6 +18,8 @@ export interface MatchedRoute {
   readonly action: RouteActionSpec | RedirectSpec | DirectResponseSpec;
   /** Levels to apply, in order: route, virtual host, route configuration; those without mutations left out. */
   readonly mutations: readonly HeaderMutationsSpec[];
+  /** Which virtual cluster a request counts for; null without any. */
+  readonly virtualCluster: ((request: RequestView) => VirtualClusterSpec) | null;
 }
 
 export type RouteResult =

@@ -17,6 +17,10 @@ import {
   proxyProtoStat,
   rbacStat,
   tcpStat,
+  virtualHostCodes,
+  virtualHostHistogram,
+  virtualHostSlots,
+  virtualHostStat,
   workerStat,
 } from './layout.ts';
 
@@ -30,6 +34,7 @@ export type BlockKind =
   | 'rbac'
   | 'connection_limit'
   | 'http2'
+  | 'virtual_host'
   | 'worker';
 
 export interface Label {
@@ -91,6 +96,13 @@ export const blockSorts: Readonly<Record<BlockKind, BlockSort>> = {
       labels: [{ name: 'envoy_cluster_name', value: name }],
     }),
   },
+  virtual_host: {
+    slots: virtualHostSlots,
+    layout: virtualHostStat.layout,
+    codes: virtualHostCodes,
+    histograms: Object.entries(virtualHostHistogram),
+    names: virtualHostNames,
+  },
   tcp: simple(tcpStat.layout, (name) => ({
     prefix: `tcp.${name}.`,
     family: 'tcp_',
@@ -111,6 +123,22 @@ export const blockSorts: Readonly<Record<BlockKind, BlockSort>> = {
   })),
   worker: simple(workerStat.layout, () => ({ prefix: 'server.worker.', family: 'server_worker_', labels: [] })),
 };
+
+/** A name that is any three texts in one. */
+export const virtualHostBlock = (virtualHost: string, part: 'vcluster' | 'route', name: string): string =>
+  JSON.stringify([virtualHost, part, name]);
+
+function virtualHostNames(block: string): BlockNames {
+  const [virtualHost = '', part = '', name = ''] = JSON.parse(block) as readonly string[];
+  return {
+    prefix: `vhost.${virtualHost}.${part}.${name}.`,
+    family: `vhost_${part}_`,
+    labels: [
+      { name: 'envoy_virtual_host', value: virtualHost },
+      { name: part === 'route' ? 'envoy_route' : 'envoy_virtual_cluster', value: name },
+    ],
+  };
+}
 
 /** The HTTP filter's prefix is the connection manager's, `http.X`; the network filter has one of its own. */
 function rbacNames(prefix: string): BlockNames {

@@ -217,6 +217,25 @@ export const clusterStat = block({
   lb_subsets_single_host_per_subset_duplicate: 'level',
 });
 
+/**
+ * `vhost.<virtual host>.vcluster.<name>.` and `vhost.<virtual host>.route.<stat_prefix>.`; codes 100..599 follow as
+ * `upstream_rq_<code>` (codeSlots), then upstream_rq_time.
+ */
+export const virtualHostStat = block({
+  upstream_rq_total: 'counter',
+  upstream_rq_timeout: 'counter',
+  upstream_rq_retry: 'counter',
+  upstream_rq_retry_success: 'counter',
+  upstream_rq_retry_overflow: 'counter',
+  upstream_rq_retry_limit_exceeded: 'counter',
+  upstream_rq_completed: 'counter',
+  upstream_rq_1xx: 'counter',
+  upstream_rq_2xx: 'counter',
+  upstream_rq_3xx: 'counter',
+  upstream_rq_4xx: 'counter',
+  upstream_rq_5xx: 'counter',
+});
+
 /** `tcp.<stat_prefix>.` */
 export const tcpStat = block({
   downstream_cx_total: 'counter',
@@ -308,3 +327,6 @@ export const clusterHistogram = {
   upstream_cx_connect_ms: clusterCodes + codeSlots + histogramSlots,
 } as const;
 export const clusterBlockSlots = clusterCodes + codeSlots + 2 * histogramSlots;
+export const virtualHostCodes = virtualHostStat.layout.slots.length;
+export const virtualHostHistogram = { upstream_rq_time: virtualHostCodes + codeSlots } as const;
+export const virtualHostSlots = virtualHostCodes + codeSlots + histogramSlots;

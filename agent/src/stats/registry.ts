@@ -4,7 +4,7 @@
  * requests of a removed cluster. Invariant: a block handed out anew reads zero in every worker.
  */
 import { type Clock, UserError } from '@chainmail/runtime';
-import { type BlockKind, blockSorts, type Label } from './blocks.ts';
+import { type BlockKind, blockSorts, type Label, virtualHostBlock } from './blocks.ts';
 import { slotCount, workerStat, workerStatBase } from './layout.ts';
 
 /** How long a freed block rests; longer than any drain. */
@@ -66,6 +66,9 @@ export class StatRegistry {
   }
   cluster(name: string): number {
     return this.block('cluster', name);
+  }
+  virtualHost(virtualHost: string, part: 'vcluster' | 'route', name: string): number {
+    return this.block('virtual_host', virtualHostBlock(virtualHost, part, name));
   }
   tcp(prefix: string): number {
     return this.block('tcp', prefix);

@@ -9,6 +9,9 @@ import {
   listenerStat,
   observe,
   rbacStat,
+  virtualHostCodes,
+  virtualHostHistogram,
+  virtualHostStat,
 } from './layout.ts';
 import { StatRegistry } from './registry.ts';
 import { renderStats } from './render.ts';
@@ -184,4 +187,28 @@ test('metric cardinality (CVE-2025-43915): traffic makes no new series beyond th
   for (let i = 0; i < 500; i++) slots[cluster + clusterCodes + i] = 1;
   const after = renderStats(registry, new URLSearchParams()).body.split('\n').length;
   t.is(after - before, 500);
+});
+
+test('virtual clusters and routes: three texts in one name, two of them labels', (t) => {
+  const registry = new StatRegistry(new ManualClock());
+  const slots = new Float64Array(20_000);
+  registry.attachWorker(slots);
+  const gets = registry.virtualHost('a.b', 'vcluster', 'gets.c');
+  slots[gets + virtualHostStat.at.upstream_rq_total] = 3;
+  slots[gets + virtualHostCodes + 318] = 2;
+  observe(slots, gets + virtualHostHistogram.upstream_rq_time, 7);
+  slots[registry.virtualHost('a.b', 'route', 'r') + virtualHostStat.at.upstream_rq_4xx] = 1;
+  const text = renderStats(registry, new URLSearchParams('')).body;
+  t.regex(text, /^vhost\.a\.b\.vcluster\.gets\.c\.upstream_rq_total: 3$/m);
+  t.regex(text, /^vhost\.a\.b\.vcluster\.gets\.c\.upstream_rq_418: 2$/m);
+  t.regex(text, /^vhost\.a\.b\.route\.r\.upstream_rq_4xx: 1$/m);
+  const labels = 'envoy_virtual_host="a.b",envoy_virtual_cluster="gets.c"';
+  const prometheus = renderStats(registry, new URLSearchParams('format=prometheus')).body;
+  t.true(prometheus.includes(`envoy_vhost_vcluster_upstream_rq_total{${labels}} 3`));
+  t.true(prometheus.includes(`envoy_vhost_vcluster_upstream_rq_time_count{${labels}} 1`));
+  t.true(
+    prometheus.includes(
+      'envoy_vhost_route_upstream_rq_xx{envoy_response_code_class="4",envoy_virtual_host="a.b",envoy_route="r"} 1',
+    ),
+  );
 });

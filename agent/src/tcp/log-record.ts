@@ -33,6 +33,7 @@ export function tcpLogRecord(outcome: TcpOutcome): LogRecord {
     bytesSent: stream.bytesSent,
     routeName: '',
     virtualHost: '',
+    virtualCluster: '',
     upstreamCluster: outcome.cluster ?? '',
     upstreamHost: host?.label ?? '',
     upstreamLocalAddress: info === undefined || info.localIp === '' ? '' : hostPort(info.localIp, info.localPort),

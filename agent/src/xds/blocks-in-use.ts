@@ -1,5 +1,5 @@
 /** What the configuration uses of the workers' shared memory, active or warming: the rest may be freed. */
-import type { HttpConnectionManagerSpec } from '../model/http.ts';
+import type { HttpConnectionManagerSpec, RouteConfigSpec } from '../model/http.ts';
 import type { ConnectionLimitSpec, FilterChainSpec, ListenerSpec, TcpProxySpec } from '../model/listener.ts';
 import type { LiveConfig } from './live-config.ts';
 
@@ -10,8 +10,13 @@ export function blocksInUse(live: LiveConfig): ReadonlySet<number> {
     for (const entry of [active, warming]) if (entry !== null) bases.add(entry.compiled.spec.stats);
   }
   for (const { active, warming } of live.listeners.values()) {
-    for (const entry of [active, warming]) if (entry !== null) addListener(bases, entry.compiled.spec);
+    for (const entry of [active, warming]) {
+      if (entry === null) continue;
+      addListener(bases, entry.compiled.spec);
+      for (const routes of entry.compiled.inlineRoutes) addRoutes(bases, routes);
+    }
   }
+  for (const { compiled } of live.routes.values()) addRoutes(bases, compiled);
   return bases;
 }
 
@@ -28,6 +33,13 @@ export function limitCellsInUse(live: LiveConfig): ReadonlySet<number> {
 
 function limitsOf({ chains, defaultChain }: ListenerSpec): readonly ConnectionLimitSpec[] {
   return [...chains, ...(defaultChain === null ? [] : [defaultChain])].flatMap((c) => c.limits ?? []);
+}
+
+function addRoutes(bases: Set<number>, { virtualHosts }: RouteConfigSpec): void {
+  for (const { virtualClusters = [], routes } of virtualHosts) {
+    for (const { stats } of virtualClusters) bases.add(stats);
+    for (const { stats } of routes) if (stats !== undefined) bases.add(stats);
+  }
 }
 
 function addListener(bases: Set<number>, listener: ListenerSpec): void {

@@ -6,6 +6,7 @@ import { registry } from '@chainmail/xds/registry';
 import test from 'ava';
 import { address, adsSource, environment, hcm, type Json, listenerWith, tcpProxy } from '../config/testing/compile.ts';
 import type { ConfigUpdate } from '../model/update.ts';
+import { blocksInUse } from './blocks-in-use.ts';
 import { type DiscoveredResource, LiveConfig } from './live-config.ts';
 import { type ResourceKind, resourceTypes } from './resource-types.ts';
 
@@ -166,4 +167,33 @@ test('rotated secrets reach the workers alone', (t) => {
   live.setSecrets([{ name: 'default', kind: 'certificate', chainPem: 'c', keyPem: 'd' }]);
   t.is(updates.length, 2);
   t.deepEqual(names(updates[1]?.secrets ?? []), ['default']);
+});
+
+test('statistics of routes, by RDS and inside a listener, stay as long as the routes do', (t) => {
+  const { live } = setUp({ cds: false });
+  const of = (name: string): Json => ({
+    name,
+    virtual_hosts: [
+      {
+        name,
+        domains: ['*'],
+        virtual_clusters: [{ name: 'v' }],
+        routes: [{ match: { prefix: '/' }, direct_response: { status: 200 }, stat_prefix: 'p' }],
+      },
+    ],
+  });
+  const { stats } = environment();
+  const blocks = (name: string): readonly number[] => [
+    stats.virtualHost(name, 'vcluster', 'v'),
+    stats.virtualHost(name, 'vcluster', 'other'),
+    stats.virtualHost(name, 'route', 'p'),
+  ];
+  const inline = { ...listenerWith([hcm({ route_config: of('inline') })]), name: 'i' };
+  live.apply('lds', [resource('lds', 'l', rdsListener('l')), resource('lds', 'i', inline)], []);
+  live.apply('rds', [resource('rds', 'r', of('r'))], []);
+  const held = blocksInUse(live);
+  for (const base of [...blocks('r'), ...blocks('inline')]) t.true(held.has(base));
+  live.apply('lds', [], ['l', 'i']);
+  const left = blocksInUse(live);
+  for (const base of [...blocks('r'), ...blocks('inline')]) t.false(left.has(base));
 });

@@ -1,5 +1,5 @@
 /** Retries and timeouts. */
-import { type Answer, type Case, type Group, get, type Json, plain, upstreamOf } from '../case.ts';
+import { type Answer, type Case, deadCluster, type Group, get, type Json, plain, upstreamOf } from '../case.ts';
 
 const status = (code: number, more = ''): string => `HTTP/1.1 ${code} X\n${more}content-length: 4\n\nbusy`;
 const fin: Answer = { ending: 'fin' };
@@ -17,6 +17,54 @@ const to = (name: string, target: string, answers: readonly Answer[], headers = 
   send: get(target, headers),
   answers,
 });
+
+const counted: Group = {
+  name: 'counted',
+  virtualHosts: [
+    {
+      name: 'counted',
+      domains: ['*'],
+      virtual_clusters: [
+        {
+          name: 'gets',
+          headers: [
+            { name: ':method', string_match: { exact: 'GET' } },
+            { name: ':path', string_match: { prefix: '/a' } },
+          ],
+        },
+        { name: 'posts', headers: [{ name: ':method', string_match: { exact: 'POST' } }] },
+        { name: 'never', headers: [{ name: 'x-none', present_match: true }] },
+      ],
+      routes: [
+        {
+          match: { prefix: '/a/retry' },
+          route: { cluster: upstreamOf('counted'), retry_policy: { retry_on: '5xx,reset', num_retries: 1, ...quick } },
+          stat_prefix: 'retried',
+        },
+        { match: { prefix: '/a/late' }, route: { cluster: upstreamOf('counted'), timeout: '0.3s' } },
+        { match: { prefix: '/a/dead' }, route: { cluster: deadCluster } },
+        { match: { prefix: '/a/direct' }, direct_response: { status: 200 } },
+        { match: { prefix: '/a/rewritten' }, route: { cluster: upstreamOf('counted'), prefix_rewrite: '/b' } },
+        { match: { prefix: '/' }, route: { cluster: upstreamOf('counted') }, stat_prefix: 'all' },
+      ],
+    },
+  ],
+  cases: [
+    to('a virtual cluster', '/a', [plain]),
+    to('with a code of its own', '/a', [status(418)]),
+    to('before the path is rewritten', '/a/rewritten', [plain]),
+    to('another', '/other', [status(404)]),
+    to('neither route nor virtual cluster', '/a/direct', []),
+    to('a retry that helps', '/a/retry', [status(503), plain]),
+    to('a retry that does not help', '/a/retry', [status(503)]),
+    to('a reset and its retry', '/a/retry', [fin, plain]),
+    to('a reset', '/a', [fin]),
+    to('nobody there', '/a/dead', []),
+    { ...to('a timeout', '/a/late', [{ ending: 'hang' }]), waitMs: 2000 },
+    { name: 'a POST', send: 'POST /a HTTP/1.1\nHost: a\nContent-Length: 5\n@\nhello', answers: [plain] },
+    { name: 'an OPTIONS', send: 'OPTIONS /a HTTP/1.1\nHost: a\n@\n', answers: [plain] },
+  ],
+};
 
 const retries: Group = {
   name: 'retries',
@@ -104,4 +152,4 @@ const bare: Group = {
   cases: [{ name: 'no host', send: get('/') }],
 };
 
-export const retryGroups: readonly Group[] = [retries, timeouts, headTimeout, full, bare];
+export const retryGroups: readonly Group[] = [retries, counted, timeouts, headTimeout, full, bare];

@@ -49,6 +49,7 @@ export function environment(more: Partial<CompileEnvironment> = {}): CompileEnvi
       cluster: block('c'),
       tcp: block('t'),
       rbac: block('r'),
+      virtualHost: (host, part, name) => block('vh')(`${host} ${part} ${name}`),
       connectionLimit: block('cl'),
       proxyProto: block('p'),
       listenerFilters: () => block('f')(''),
@@ -78,9 +79,9 @@ export function clusterOf(json: Json, env = environment()): ClusterResource {
   return clusterResource(parse('envoy.config.cluster.v3.Cluster', json) as Cluster, '', env);
 }
 
-export function routesOf(json: Json): ReturnType<typeof routeResource> {
+export function routesOf(json: Json, env = environment()): ReturnType<typeof routeResource> {
   const typeName = 'envoy.config.route.v3.RouteConfiguration';
-  return routeResource(parse(typeName, json) as RouteConfiguration, '', environment());
+  return routeResource(parse(typeName, json) as RouteConfiguration, '', env);
 }
 
 export function bootstrapOf(json: Json, env = environment()): CompiledBootstrap {

@@ -25,6 +25,7 @@ export function record({ http = {}, responseHeaders = {}, ...of }: RecordOptions
     bytesSent: 512,
     routeName: 'r',
     virtualHost: 'vh',
+    virtualCluster: '',
     upstreamCluster: 'c',
     upstreamHost: '10.0.0.1:80',
     upstreamLocalAddress: '10.9.9.9:51000',

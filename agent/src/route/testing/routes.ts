@@ -93,5 +93,12 @@ export function routeConfig(
 /** A route as the table hands it out, for the functions that take one. */
 export function matched(spec: RouteSpec): MatchedRoute {
   const host = virtualHost('vh', ['*'], [spec]);
-  return { spec, virtualHost: host, config: routeConfig([host]), action: spec.action, mutations: [] };
+  return {
+    spec,
+    virtualHost: host,
+    config: routeConfig([host]),
+    action: spec.action,
+    mutations: [],
+    virtualCluster: null,
+  };
 }
