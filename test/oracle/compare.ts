@@ -18,7 +18,9 @@ function text(m: Message): string {
   const fields = m.headers.map(([n, v]) => `${n}: ${masks[n]?.(v) ?? v}`);
   const trailers = m.trailers.map(([n, v]) => `${n}: ${v}`);
   const body = m.body.length > 400 ? `${m.body.slice(0, 400)}... (${m.body.length})` : m.body;
-  return [m.start, ...fields, '', body, ...trailers].join('\n').trimEnd();
+  // A PROXY header in front of a tunnel's bytes; the ports are each proxy's own.
+  const start = m.start.replace(/^(PROXY TCP4 \S+ \S+) \d+ \d+$/, '$1 <ports>');
+  return [start, ...fields, '', body, ...trailers].join('\n').trimEnd();
 }
 
 const short = (s: string): string => (s.length > 3000 ? `${s.slice(0, 3000)}... (${s.length})` : s);

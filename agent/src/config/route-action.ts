@@ -21,6 +21,7 @@ import { readHeaderMutations } from './header-mutations.ts';
 import { readInternalRedirects } from './internal-redirects.ts';
 import type { MessageReader } from './message-reader.ts';
 import { readMetadataMatch, subsetOf } from './metadata.ts';
+import { readProxyVersion } from './proxy-version.ts';
 import { readRetryPolicy } from './retry.ts';
 import { readRewrite } from './rewrite.ts';
 
@@ -62,12 +63,14 @@ export function readRouteAction(
   };
 }
 
-function readUpgrades(r: MessageReader<RouteAction>): Pick<RouteActionSpec, 'upgrades' | 'terminatesConnect'> {
+type Ending = Pick<RouteActionSpec, 'terminatesConnect' | 'terminatesPost' | 'tunnelProxyHeader'>;
+
+function readUpgrades(r: MessageReader<RouteAction>): Pick<RouteActionSpec, 'upgrades'> & Ending {
   const upgrades = r.each('upgradeConfigs', (u) => {
     const type = u.take('upgradeType').toLowerCase();
-    const terminates = u.inside('connectConfig', readConnectConfig) ?? false;
-    if (terminates && type !== 'connect') throw u.invalid('connectConfig', 'only for upgrade_type CONNECT');
-    return { type, enabled: u.take('enabled') ?? true, terminates };
+    const ending = u.inside('connectConfig', readConnectConfig);
+    if (ending !== undefined && type !== 'connect') throw u.invalid('connectConfig', 'only for upgrade_type CONNECT');
+    return { type, enabled: u.take('enabled') ?? true, ending };
   });
   refuseDoubles(
     r,
@@ -75,7 +78,7 @@ function readUpgrades(r: MessageReader<RouteAction>): Pick<RouteActionSpec, 'upg
   );
   return {
     upgrades: Object.fromEntries(upgrades.map((u) => [u.type, u.enabled])),
-    ...(upgrades.some((u) => u.terminates) ? { terminatesConnect: true } : {}),
+    ...upgrades.find((u) => u.ending !== undefined)?.ending,
   };
 }
 
@@ -84,9 +87,12 @@ function refuseDoubles(r: MessageReader<RouteAction>, types: readonly string[]):
   if (double !== undefined) throw r.invalid('upgradeConfigs', `Duplicate upgrade ${double}`);
 }
 
-function readConnectConfig(r: MessageReader<RouteAction_UpgradeConfig_ConnectConfig>): true {
-  r.only('allowPost', false);
-  return true;
+function readConnectConfig(r: MessageReader<RouteAction_UpgradeConfig_ConnectConfig>): Ending {
+  return {
+    terminatesConnect: true,
+    terminatesPost: r.take('allowPost'),
+    tunnelProxyHeader: r.inside('proxyProtocolConfig', readProxyVersion) ?? null,
+  };
 }
 
 /** With max_stream_duration the older timeout does not count, as in Envoy. */

@@ -240,15 +240,16 @@ test('CONNECT: a route of its own, passed on or ended here', (t) => {
   const [passed] = routesOf(connect({ enabled: false })).virtualHosts[0]?.routes ?? [];
   t.like(passed?.action, { upgrades: { connect: false } });
   t.false('terminatesConnect' in (passed?.action ?? {}));
+  const [post] =
+    routesOf(connect({ connect_config: { allow_post: true, proxy_protocol_config: { version: 'V2' } } }))
+      .virtualHosts[0]?.routes ?? [];
+  t.like(post?.action, { terminatesConnect: true, terminatesPost: true, tunnelProxyHeader: 'v2' });
+  t.like(route?.action, { terminatesPost: false, tunnelProxyHeader: null });
   const at = 'virtual_hosts[0].routes[0].route.upgrade_configs';
   const refusals: readonly (readonly [Json, string])[] = [
     [
-      connect({ connect_config: { allow_post: true } }),
-      `${at}[0].connect_config.allow_post: not implemented by this agent (field of envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig)`,
-    ],
-    [
-      connect({ connect_config: { proxy_protocol_config: { version: 'V2' } } }),
-      `${at}[0].connect_config.proxy_protocol_config: not implemented by this agent (field of envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig)`,
+      connect({ connect_config: { proxy_protocol_config: { pass_through_tlvs: {} } } }),
+      `${at}[0].connect_config.proxy_protocol_config.pass_through_tlvs: not implemented by this agent (field of envoy.config.core.v3.ProxyProtocolConfig)`,
     ],
     [
       vhost({ route: { cluster: 'a', upgrade_configs: [{ upgrade_type: 'websocket', connect_config: {} }] } }),

@@ -22,6 +22,7 @@ import type {
 } from '../model/tls.ts';
 import { type CompileContext, contentHash } from './compile-context.ts';
 import { type Extension, extension, type MessageReader } from './message-reader.ts';
+import { readProxyVersion } from './proxy-version.ts';
 import { readCertificate, readSds, readValidation } from './tls-secret.ts';
 
 type Version = TlsCommonSpec['minVersion'];
@@ -71,7 +72,7 @@ export function readUpstreamSocket(
         tls: p.required('transportSocket', (s) =>
           s.extension('typedConfig', socketConfig(s), innerSockets(wishes, context)),
         ),
-        proxyProtocol: p.inside('config', (c) => c.oneOf('version', { V1: 'v1', V2: 'v2' } as const)) ?? 'v1',
+        proxyProtocol: p.inside('config', readProxyVersion) ?? 'v1',
       }),
     ),
   ]);

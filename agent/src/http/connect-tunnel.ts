@@ -1,12 +1,15 @@
 /**
  * A CONNECT that ends here (connect_config): a TCP connection of its own to the host, whose coming up is the answer, and
- * whose bytes are the tunnel's. A pool of one request that is never used again, so that the router treats it as any other.
- * Invariants: the client's bytes go out only after the 200; what was counted as open is counted as gone exactly once.
+ * whose bytes are the tunnel's; or a POST, whose body and whose answer's body those bytes are. A pool of one request that
+ * is never used again, so that the router treats it as any other.
+ * Invariants: the client's bytes go out only when the connection is up, behind the PROXY header; what was counted as open
+ * is counted as gone exactly once.
  */
 import type { Cluster, Host } from '../cluster/cluster.ts';
 import type { Head } from '../http1/head.ts';
 import type { Edge } from '../net/edge.ts';
 import { nobody } from '../net/nobody.ts';
+import { type ProxyVersion, writeProxyHeader } from '../net/proxy-protocol.ts';
 import {
   type CloseReason,
   type ConnectionInfo,
@@ -32,6 +35,7 @@ export class ConnectTunnel implements RequestPool, UpstreamRequest, StreamHandle
   answered = false;
   readonly #cluster: Cluster;
   readonly #host: Host;
+  readonly #proxyHeader: ProxyVersion | null;
   readonly #downstream: ConnectionInfo;
   readonly #runtime: WorkerRuntime;
   readonly #startedMs: number;
@@ -39,9 +43,17 @@ export class ConnectTunnel implements RequestPool, UpstreamRequest, StreamHandle
   #stream: Stream | null = null;
   #up = false;
 
-  constructor(cluster: Cluster, host: Host, downstream: ConnectionInfo, runtime: WorkerRuntime) {
+  /** proxyHeader: version of the PROXY header that tells the host about the client; null for none. */
+  constructor(
+    cluster: Cluster,
+    host: Host,
+    proxyHeader: ProxyVersion | null,
+    downstream: ConnectionInfo,
+    runtime: WorkerRuntime,
+  ) {
     this.#cluster = cluster;
     this.#host = host;
+    this.#proxyHeader = proxyHeader;
     this.#runtime = runtime;
     this.#startedMs = runtime.clock.nowMs;
     this.#downstream = downstream;
@@ -100,6 +112,7 @@ export class ConnectTunnel implements RequestPool, UpstreamRequest, StreamHandle
     this.#up = true;
     const tookMs = Math.max(0, Math.floor(this.#runtime.clock.nowMs - this.#startedMs));
     observe(this.#runtime.slots, this.#cluster.stats + clusterHistogram.upstream_cx_connect_ms, tookMs);
+    this.#sendProxyHeader();
     user.onConnection(this);
     if (this.#user === null) return;
     this.answered = true;
@@ -107,11 +120,31 @@ export class ConnectTunnel implements RequestPool, UpstreamRequest, StreamHandle
     responseHead.reset();
     responseHead.status = 200;
     responseHead.version = 11;
-    user.onUpgraded();
+    if (user.wantsUpgrade) user.onUpgraded();
+    else user.onResponseHead('chunked', readHeadroom, readHeadroom, false);
   }
 
-  /** The request ends here; what the client has sent behind it comes as data once the 200 is out. */
-  sendHead(_head: Head, _framing: Framing, _from: Buffer, _start: number, _end: number): void {}
+  #sendProxyHeader(): void {
+    if (this.#proxyHeader === null) return;
+    const { remoteIp, remotePort, localIp, localPort } = this.#downstream;
+    const remote = { ip: remoteIp, port: remotePort };
+    const header = writeProxyHeader(this.#proxyHeader, { remote, local: { ip: localIp, port: localPort } });
+    this.sendData(header, 0, header.length, false);
+  }
+
+  /** The head ends here; what has come behind a CONNECT comes as data once the 200 is out. */
+  sendHead(head: Head, _framing: Framing, from: Buffer, start: number, end: number, last: boolean): void {
+    const user = this.#user;
+    if (user === null || user.wantsUpgrade) return;
+    // The host knows nothing of heads, and the client may be waiting for this.
+    if (head.expectContinue && !last && start === end) {
+      user.responseHead.reset();
+      user.responseHead.status = 100;
+      user.responseHead.version = 11;
+      user.onInformational();
+    }
+    this.sendData(from, start, end, last);
+  }
 
   sendData(from: Buffer, start: number, end: number, last: boolean): void {
     const stream = this.#stream;

@@ -115,6 +115,92 @@ test('ended here: nobody there, after a retry', (t) => {
   t.is(w.clusterStat('upstream_cx_active'), 0);
 });
 
+test('ended here: the PROXY header goes before the first byte of the client', (t) => {
+  const w = worker({ terminatesConnect: true, tunnelProxyHeader: 'v1' });
+  const client = w.client({ remoteIp: '10.1.1.1', remotePort: 1234, localIp: '10.2.2.2', localPort: 80 });
+  client.feed(`${connect()}early`);
+  t.is(w.upstream().take(), 'PROXY TCP4 10.1.1.1 10.2.2.2 1234 80\r\nearly');
+  const binary = worker({ terminatesConnect: true, tunnelProxyHeader: 'v2' });
+  binary.client().feed(connect());
+  t.true(binary.upstream().take().startsWith('\r\n\r\n\0\r\nQUIT\n'));
+});
+
+const post = (more: string): string => `POST /p HTTP/1.1\r\nHost: a\r\n${more}\r\n`;
+
+function postWorker(action: Partial<RouteActionSpec> = {}): FakeWorker {
+  return new FakeWorker({
+    routes: routeConfig([prefixRoute('/', routeAction({ terminatesConnect: true, terminatesPost: true, ...action }))]),
+  });
+}
+
+test('a POST that ends here: its body goes to the host, whose bytes are the body of the answer', (t) => {
+  const w = postWorker({ tunnelProxyHeader: 'v1' });
+  w.autoConnect = false;
+  const client = w.client({ remoteIp: '10.1.1.1', remotePort: 1234, localIp: '10.2.2.2', localPort: 80 });
+  client.feed(`${post('Transfer-Encoding: chunked\r\n')}3\r\nabc\r\n`);
+  t.is(client.take(), '');
+  const up = w.upstream();
+  up.connect();
+  t.is(up.take(), 'PROXY TCP4 10.1.1.1 10.2.2.2 1234 80\r\nabc');
+  t.regex(client.take(), /^HTTP\/1\.1 200 OK\r\n[\s\S]*transfer-encoding: chunked\r\n\r\n$/);
+  up.feed('one');
+  t.is(client.take(), '3\r\none\r\n');
+  client.feed('2\r\nde\r\n0\r\n\r\n');
+  t.is(up.take(), 'de');
+  t.true(up.writeEnded);
+  up.feed('two');
+  up.end();
+  t.is(client.take(), '3\r\ntwo\r\n0\r\n\r\n');
+  t.is(client.closed, 'after-flush', 'as after any answer that began before the request had ended');
+  t.is(w.clusterStat('upstream_cx_active'), 0);
+  t.is(w.clusterStat('upstream_rq_active'), 0);
+  t.like(w.lastLog, { status: 200, details: 'via_upstream' });
+});
+
+test('a POST that ends here: every split of the request gives the same', (t) => {
+  const text = `${post('Transfer-Encoding: chunked\r\n')}3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n`;
+  for (let i = 1; i < text.length; i++) {
+    const w = postWorker();
+    const client = w.client();
+    client.feed(text.slice(0, i));
+    client.feed(text.slice(i));
+    t.is(w.upstream().take(), 'abcde', `split at ${i}`);
+    t.true(w.upstream().writeEnded, `split at ${i}`);
+  }
+});
+
+test('a POST that ends here: without a body, with an expectation, refused by the host, cut off by the host', (t) => {
+  const empty = postWorker();
+  empty.client().feed(post('Content-Length: 0\r\n'));
+  t.true(empty.upstream().writeEnded);
+  const expecting = postWorker();
+  const waiting = expecting.client();
+  waiting.feed(post('Content-Length: 2\r\nExpect: 100-continue\r\n'));
+  t.regex(waiting.take(), /^HTTP\/1\.1 100 Continue\r\n[\s\S]*HTTP\/1\.1 200 OK\r\n/);
+  const dead = postWorker();
+  dead.autoConnect = false;
+  const refused = dead.client();
+  refused.feed(`${post('Content-Length: 2\r\n')}hi`);
+  dead.upstream().fail('connect-refused');
+  t.regex(refused.take(), /^HTTP\/1\.1 503 /);
+  const cut = postWorker();
+  const client = cut.client();
+  client.feed(`${post('Content-Length: 2\r\n')}hi`);
+  cut.upstream().feed('half');
+  cut.upstream().fail('remote-reset');
+  t.notRegex(client.take(), /\r\n0\r\n\r\n$/);
+  t.not(client.closed, 'no');
+});
+
+test('only a POST of a route that allows it ends here', (t) => {
+  const w = postWorker();
+  w.client().feed('GET /p HTTP/1.1\r\nHost: a\r\n\r\n');
+  t.regex(w.upstream().take(), /^GET \/p HTTP/);
+  const without = postWorker({ terminatesPost: false });
+  without.client().feed(`${post('Content-Length: 2\r\n')}hi`);
+  t.regex(without.upstream().take(), /^POST \/p HTTP/);
+});
+
 test('ended here: back-pressure, and a failure that is passed on as one', (t) => {
   const w = worker({ terminatesConnect: true });
   const client = w.client();

@@ -193,13 +193,20 @@ export class Router implements UpstreamUser, PickContext {
     }
     this.sni = host.tls === null ? '' : host.tls.autoSni ? hostOf(x.view.authority) : host.tls.sni;
     const cluster = this.#cluster as Cluster;
-    this.#pool =
-      this.#action?.terminatesConnect === true && this.wantsUpgrade && x.requestHead.method === method.CONNECT
-        ? new ConnectTunnel(cluster, host, x.downstream.info, this.#runtime)
-        : poolOf(cluster, host, this.#runtime);
+    this.#pool = this.#endsHere
+      ? new ConnectTunnel(cluster, host, this.#action?.tunnelProxyHeader ?? null, x.downstream.info, this.#runtime)
+      : poolOf(cluster, host, this.#runtime);
     const acquired = this.#pool.acquire(this, fresh);
     if (acquired === 'overflow') this.#fail('overflow', '');
     else if (acquired === 'pending') this.#sender.keep();
+  }
+
+  /** A CONNECT, or a POST in its stead, whose bytes go to a TCP connection of their own. */
+  get #endsHere(): boolean {
+    const action = this.#action;
+    if (action?.terminatesConnect !== true) return false;
+    const asked = this.#exchange.requestHead.method;
+    return this.wantsUpgrade ? asked === method.CONNECT : action.terminatesPost === true && asked === method.POST;
   }
 
   onConnection(upstream: UpstreamRequest): void {

@@ -247,6 +247,10 @@ export interface RouteActionSpec {
   readonly upgrades: Readonly<Record<string, boolean>>;
   /** connect_config: a CONNECT ends here, and its bytes go to a TCP connection of their own. Absent: it is passed on. */
   readonly terminatesConnect?: boolean;
+  /** A POST ends here, too: its body goes to such a connection, and what comes back is the body of the answer. */
+  readonly terminatesPost?: boolean;
+  /** Version of the PROXY header that goes before the bytes of what ends here; null or absent without. */
+  readonly tunnelProxyHeader?: 'v1' | 'v2' | null;
   /** Answers that lead to another route are followed here; absent: they are the client's. */
   readonly internalRedirect?: InternalRedirectSpec;
   /** Rare; absent is off. */

@@ -1,5 +1,5 @@
 /** CONNECT: passed on, ended here, refused; and upgrades that a route switches on or off. */
-import { type Case, deadCluster, type Group, type JsonObject, upstreamOf } from '../case.ts';
+import { type Case, caseHeader, deadCluster, type Group, type JsonObject, plain, upstreamOf } from '../case.ts';
 
 const connect = (more = '', target = 'a.example:443', host = target): string =>
   `CONNECT ${target} HTTP/1.1\nHost: ${host}\n${more}@\n`;
@@ -14,6 +14,21 @@ const route = (group: string, config: JsonObject = {}, action: JsonObject = {}):
 const elsewhere = (group: string): JsonObject => ({ match: { prefix: '/' }, route: { cluster: upstreamOf(group) } });
 const ends: JsonObject = { upgrade_configs: [{ upgrade_type: 'CONNECT', connect_config: {} }] };
 const enabled: JsonObject = { upgrade_configs: [{ upgrade_type: 'CONNECT' }] };
+
+const ending = (config: JsonObject): JsonObject => ({
+  upgrade_configs: [{ upgrade_type: 'CONNECT', connect_config: config }],
+});
+
+/** A POST whose body is a request that only the host behind the tunnel reads. */
+function post(group: string, name: string, framing: 'length' | 'chunked' | 'http10', test: Partial<Case> = {}): Case {
+  const size = inner.replaceAll('\n', '\r\n').length - 1 + `${caseHeader}: ${group}/${name}\r\n`.length;
+  const head = `POST /x HTTP/1.${framing === 'http10' ? 0 : 1}\nHost: a.example\n`;
+  const body =
+    framing === 'chunked'
+      ? `Transfer-Encoding: chunked\n\n${size.toString(16)}\n${inner}\n0\n\n`
+      : `Content-Length: ${size}\n\n${inner}`;
+  return { name, send: head + body, answers: [{ ending: 'fin', first: plain }], ...test };
+}
 
 const targets: readonly Case[] = [
   { name: 'no port', send: connect('', 'a.example') },
@@ -55,6 +70,31 @@ export const tunnelGroups: readonly Group[] = [
         responses: 2,
       },
     ],
+  },
+  {
+    name: 'connectproxied',
+    manager: enabled,
+    routes: [route('connectproxied', ending({ proxy_protocol_config: { version: 'V1' } }))],
+    cases: [{ name: 'a PROXY header first', send: `${connect()}${inner}`, responses: 2 }],
+  },
+  {
+    name: 'connectpost',
+    manager: enabled,
+    routes: [
+      { match: { prefix: '/no' }, route: { cluster: upstreamOf('connectpost'), ...ends } },
+      { match: { prefix: '/' }, route: { cluster: upstreamOf('connectpost'), ...ending({ allow_post: true }) } },
+    ],
+    cases: [
+      post('connectpost', 'with a length', 'length'),
+      post('connectpost', 'chunked', 'chunked'),
+      { name: 'a GET is passed on', send: 'GET /x HTTP/1.1\nHost: a.example\n@\n' },
+      { name: 'not here', send: 'POST /no HTTP/1.1\nHost: a.example\nContent-Length: 2\n@\nhi' },
+    ],
+  },
+  {
+    name: 'connectpostdead',
+    routes: [{ match: { prefix: '/' }, route: { cluster: deadCluster, ...ending({ allow_post: true }) } }],
+    cases: [{ name: 'nobody there', send: 'POST /x HTTP/1.1\nHost: a.example\nContent-Length: 2\n@\nhi' }],
   },
   {
     name: 'connectdead',
