@@ -6,6 +6,10 @@
 /** No more than this is kept for another attempt, whatever the cluster's buffer limit is. */
 export const maxReplayBytes = 65_536;
 const empty = Buffer.alloc(0);
+/** Most bodies that come along with a request are small: their blocks go from request to request. */
+const blockBytes = 1024;
+const maxFreeBlocks = 256;
+const freeBlocks: Buffer[] = [];
 
 export class ReplayBuffer {
   #buffer: Buffer | null = null;
@@ -48,13 +52,27 @@ export class ReplayBuffer {
 
   #append(from: Buffer, start: number, end: number): void {
     const needed = this.#length + end - start;
-    if (this.#buffer === null || this.#buffer.length < needed) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(1024, needed, Math.min(needed * 2, maxReplayBytes)));
-      this.#buffer?.copy(grown, 0, 0, this.#length);
-      this.#buffer = grown;
-    }
-    from.copy(this.#buffer, this.#length, start, end);
+    const buffer = this.#buffer !== null && this.#buffer.length >= needed ? this.#buffer : this.#grow(needed);
+    from.copy(buffer, this.#length, start, end);
     this.#length = needed;
+  }
+
+  #grow(needed: number): Buffer {
+    const grown =
+      needed <= blockBytes
+        ? (freeBlocks.pop() ?? Buffer.allocUnsafeSlow(blockBytes))
+        : Buffer.allocUnsafeSlow(Math.max(needed, Math.min(needed * 2, maxReplayBytes)));
+    this.#buffer?.copy(grown, 0, 0, this.#length);
+    this.#release();
+    this.#buffer = grown;
+    return grown;
+  }
+
+  #release(): void {
+    const buffer = this.#buffer;
+    if (buffer === null) return;
+    this.#buffer = null;
+    if (buffer.length === blockBytes && freeBlocks.length < maxFreeBlocks) freeBlocks.push(buffer);
   }
 
   /** What is held, in [0, length). */
@@ -67,7 +85,7 @@ export class ReplayBuffer {
   }
 
   clear(): void {
-    this.#buffer = null;
+    this.#release();
     this.#length = 0;
   }
 }

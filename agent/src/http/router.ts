@@ -362,6 +362,7 @@ export class Router implements UpstreamUser, PickContext {
     else this.#attempt.recordAnswer(x.settleGrpcStatus());
     this.#endAttempt();
     this.#retry.release();
+    this.#sender.clear();
     this.#upstream = null;
     upstream?.release();
     x.finish();
