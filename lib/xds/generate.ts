@@ -33,10 +33,30 @@ function roots(): string[] {
   return [...own, ...fs.readFileSync(path.join(here, 'roots.txt'), 'utf8').split(/\s+/).filter(Boolean)];
 }
 
+/** Fields of Envoy 1.40 that the shipped protos are too old for: behind which line of which message they belong. */
+const newerFields: Readonly<Record<string, readonly { readonly behind: RegExp; readonly field: string }[]>> = {
+  'envoy/config/core/v3/protocol.proto': [
+    {
+      behind: /^message HttpProtocolOptions \{[\s\S]*?UInt32Value max_requests_per_connection = 6;/m,
+      field: 'google.protobuf.UInt32Value max_response_headers_kb = 7 [(validate.rules).uint32 = {lte: 8192 gt: 0}];',
+    },
+  ],
+};
+
+function withNewerFields(name: string, text: string): string {
+  let whole = text;
+  for (const { behind, field } of newerFields[name] ?? []) {
+    const { length } = whole;
+    whole = whole.replace(behind, (found) => `${found}\n  ${field}\n`);
+    if (whole.length === length) throw new Error(`${name}: the place of '${field}' is not there; is the field now?`);
+  }
+  return whole;
+}
+
 function readProto(name: string): string {
   const source = searchPath.map((d) => path.join(d, name)).find((p) => fs.existsSync(p));
   if (source === undefined) throw new Error(`${name}: neither in lib/xds/proto nor in @grpc/grpc-js-xds`);
-  const text = fs.readFileSync(source, 'utf8');
+  const text = withNewerFields(name, fs.readFileSync(source, 'utf8'));
   if (name !== 'validate/validate.proto' || text.includes('ignore_empty')) return text;
   // The shipped validate.proto is older than the ignore_empty that the shipped Envoy protos use.
   return text.replace(/^message (\w+)Rules \{/gm, (line, kind: string) =>

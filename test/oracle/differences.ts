@@ -224,10 +224,16 @@ const statistics: readonly Difference[] = [
   },
   {
     cases:
-      /\.(retry\.upstream_rq_\w+|upstream_rq_retry_backoff_exponential|downstream_rq_response_before_rq_complete|downstream_rq_non_relative_path|downstream_rq_ws_on_non_ws_route|upstream_rq_active_overflow|http2\.nghttp2_upstream_connections|zone\.\w+\.\w+\.upstream_rq_\w+)$/,
+      /\.(retry\.upstream_rq_\w+|upstream_rq_retry_backoff_exponential|downstream_rq_response_before_rq_complete|downstream_rq_non_relative_path|downstream_rq_ws_on_non_ws_route|upstream_rq_active_overflow|http2\.nghttp2_upstream_connections|http2\.header_list_size_too_large|zone\.\w+\.\w+\.upstream_rq_\w+)$/,
     parts: ['statistics'],
     agent: /^0$/,
     documented: absent,
+  },
+  {
+    cases: /^cluster\.up_headssmallh2\.http2\.header_overflow$/,
+    parts: ['statistics'],
+    agent: /^3$/,
+    documented: '(counted as `header_overflow`)',
   },
   {
     cases: /^http\.\w+\.downstream_rq_grpc_failure$/,

@@ -13,6 +13,7 @@ import { grpcGroups } from './cases/grpc.ts';
 import { headerGroups } from './cases/headers.ts';
 import { http2Groups } from './cases/http2.ts';
 import { inputGroups } from './cases/input.ts';
+import { limitGroups } from './cases/limits.ts';
 import { refused } from './cases/refused.ts';
 import { retryGroups } from './cases/retries.ts';
 import { routingGroups } from './cases/routing.ts';
@@ -37,6 +38,7 @@ const all: readonly Group[] = [
   ...balancingGroups,
   ...tunnelGroups,
   ...http2Groups,
+  ...limitGroups,
 ];
 const [filter = ''] = process.argv.slice(2);
 const groups = filter === '' ? all : all.filter((g) => filter.split(',').includes(g.name));

@@ -18,6 +18,7 @@ import type {
   HttpProtocolOptions,
   HttpProtocolOptions_ExplicitHttpConfig,
 } from '@chainmail/xds/proto/envoy/extensions/upstreams/http/v3/http_protocol_options';
+import { defaultResponseLimits, type HeadLimits } from '../http1/parse-head.ts';
 import { defaultHttp2Options, type Http2Options } from '../http2/options.ts';
 import type { ClusterSpec, HashingSpec, SlowStartSpec } from '../model/cluster.ts';
 import { readByHostname, readMaglev, readRing } from './consistent-hashing.ts';
@@ -30,35 +31,42 @@ import { type Extension, extension, type MessageReader } from './message-reader.
 export interface ProtocolChoice {
   readonly protocol: ClusterSpec['protocol'];
   readonly http2: Http2Options;
+  readonly responseLimits: HeadLimits;
   readonly autoSni: boolean;
   readonly common: CommonHttpOptions | undefined;
 }
 
+type Options = Omit<ProtocolChoice, 'responseLimits'>;
 type Version = Pick<ProtocolChoice, 'protocol' | 'http2'>;
 
 const optionsType = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 
 export function readProtocol(r: MessageReader<Cluster>): ProtocolChoice {
   const entries = Object.entries(r.take('typedExtensionProtocolOptions'));
-  let choice: ProtocolChoice = readLegacy(r);
+  let choice: Options = readLegacy(r);
   for (const [name, any] of entries) {
     if (name !== optionsType) throw r.unsupported('typedExtensionProtocolOptions', `'${name}' is not implemented`);
     choice = r.extension('typedExtensionProtocolOptions', any, [
-      extension<HttpProtocolOptions, ProtocolChoice>(optionsType, readOptions),
+      extension<HttpProtocolOptions, Options>(optionsType, readOptions),
     ]);
   }
-  const { common } = choice;
+  return { ...choice, ...headLimits(choice) };
+}
+
+/** Limits of answers, in both versions of HTTP. */
+function headLimits({ common, http2 }: Options): Pick<ProtocolChoice, 'http2' | 'responseLimits'> {
+  const { maxHeadersCount: maxHeaders, maxResponseHeadersBytes: maxBytes } = common ?? {};
   return {
-    ...choice,
-    http2: {
-      ...choice.http2,
-      ...(common?.maxHeadersCount === undefined ? {} : { maxHeaders: common.maxHeadersCount }),
+    http2: { ...http2, maxHeaders: maxHeaders ?? http2.maxHeaders, maxHeaderBytes: maxBytes ?? http2.maxHeaderBytes },
+    responseLimits: {
+      maxBytes: maxBytes ?? defaultResponseLimits.maxBytes,
+      maxHeaders: maxHeaders ?? defaultResponseLimits.maxHeaders,
     },
   };
 }
 
 /** The deprecated fields of Cluster itself. */
-function readLegacy(r: MessageReader<Cluster>): ProtocolChoice {
+function readLegacy(r: MessageReader<Cluster>): Options {
   const common = r.inside('commonHttpProtocolOptions', readUpstreamCommon);
   r.inside('httpProtocolOptions', readHttp1Options);
   const http2 = r.inside('http2ProtocolOptions', readHttp2Options);
@@ -72,7 +80,7 @@ function readUpstreamCommon(r: MessageReader<CommonOptions>): CommonHttpOptions 
   return readCommonHttpOptions(r);
 }
 
-function readOptions(r: MessageReader<HttpProtocolOptions>): ProtocolChoice {
+function readOptions(r: MessageReader<HttpProtocolOptions>): Options {
   const common = r.inside('commonHttpProtocolOptions', readUpstreamCommon);
   const autoSni = r.inside('upstreamHttpProtocolOptions', readAutoSni) ?? false;
   return { ...readVersion(r), autoSni, common };

@@ -396,6 +396,18 @@ test('subsets, slow start, localities and both priorities', (t) => {
   t.is(clusterOf({ name: 'c', lb_subset_config: { fallback_policy: 'ANY_ENDPOINT' } }).spec.subsets, null);
 });
 
+test('limits of the heads of answers, over both versions of HTTP', (t) => {
+  const limits = (common: Json): unknown => {
+    const { spec } = clusterOf({ name: 'c', common_http_protocol_options: common });
+    return [spec.responseLimits, [spec.http2?.maxHeaderBytes, spec.http2?.maxHeaders]];
+  };
+  t.deepEqual(limits({}), [{ maxBytes: 81_920, maxHeaders: 100 }, [61_440, 100]]);
+  t.deepEqual(limits({ max_response_headers_kb: 8192, max_headers_count: 7 }), [
+    { maxBytes: 8_388_608, maxHeaders: 7 },
+    [8_388_608, 7],
+  ]);
+});
+
 test('zone-aware routing: by default where there is a local cluster, and what the runtime says over it', (t) => {
   const node = { cluster: 'n', node: 'i', locality: 'r/z/' };
   const env = environment({ localCluster: 'us', node });

@@ -76,7 +76,7 @@ export function compileCluster(message: Cluster, path: string, context: CompileC
 function readCluster(r: MessageReader<Cluster>, context: CompileContext): CompiledCluster {
   const name = r.take('name');
   const type = readType(r);
-  const { protocol, http2, autoSni, common } = readProtocol(r);
+  const { protocol, http2, responseLimits, autoSni, common } = readProtocol(r);
   const tls: TlsWishes = { autoSni, alpn: offeredAlpn[protocol] };
   const { locality, ...balancing } = readBalancing(r);
   if ((type === 'original_dst') !== (balancing.lb === 'cluster_provided')) {
@@ -101,6 +101,7 @@ function readCluster(r: MessageReader<Cluster>, context: CompileContext): Compil
     tcpKeepalive: r.inside('upstreamConnectionOptions', readConnectionOptions) ?? null,
     protocol,
     http2,
+    responseLimits,
     idleTimeoutMs: common?.idleTimeoutMs ?? 3_600_000,
     maxRequestsPerConnection: common?.maxRequestsPerConnection ?? r.take('maxRequestsPerConnection') ?? 0,
   };

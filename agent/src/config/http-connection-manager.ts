@@ -59,7 +59,12 @@ export function readHttpConnectionManager(
   refuseOtherBehaviour(r);
   const statPrefix = r.take('statPrefix');
   const filters = readFilters(r, statPrefix, context);
-  const common = r.inside('commonHttpProtocolOptions', readCommonHttpOptions);
+  const common = r.inside('commonHttpProtocolOptions', (c) => {
+    if (c.isSet('maxResponseHeadersKb')) {
+      throw c.invalid('maxResponseHeadersKb', 'cannot be set on http_connection_manager, only on a cluster');
+    }
+    return readCommonHttpOptions(c);
+  });
   const http1 = r.inside('httpProtocolOptions', readHttp1Options);
   const maxRequestHeadersBytes = (r.take('maxRequestHeadersKb') ?? defaults.maxRequestHeadersKb) * 1024;
   const http2 = r.inside('http2ProtocolOptions', readHttp2Options) ?? defaultHttp2Options;

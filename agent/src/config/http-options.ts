@@ -9,6 +9,8 @@ export interface CommonHttpOptions {
   readonly maxConnectionDurationMs: number | undefined;
   readonly maxStreamDurationMs: number | undefined;
   readonly maxHeadersCount: number | undefined;
+  /** Of clusters alone. */
+  readonly maxResponseHeadersBytes: number | undefined;
   readonly maxRequestsPerConnection: number | undefined;
   readonly underscores: HttpConnectionManagerSpec['rejectUnderscoreHeaders'];
 }
@@ -16,11 +18,13 @@ export interface CommonHttpOptions {
 const underscores = { ALLOW: 'allow', REJECT_REQUEST: 'reject', DROP_HEADER: 'drop' } as const;
 
 export function readCommonHttpOptions(r: MessageReader<HttpProtocolOptions>): CommonHttpOptions {
+  const responseKb = r.take('maxResponseHeadersKb');
   return {
     idleTimeoutMs: r.durationMs('idleTimeout'),
     maxConnectionDurationMs: r.durationMs('maxConnectionDuration'),
     maxStreamDurationMs: r.durationMs('maxStreamDuration'),
     maxHeadersCount: r.take('maxHeadersCount'),
+    maxResponseHeadersBytes: responseKb === undefined ? undefined : responseKb * 1024,
     maxRequestsPerConnection: r.take('maxRequestsPerConnection'),
     underscores: r.oneOf('headersWithUnderscoresAction', underscores),
   };

@@ -83,6 +83,12 @@ test('an HTTP connection manager with its defaults', (t) => {
   );
 });
 
+test('the limit of answers belongs to clusters', (t) => {
+  t.throws(() => listenerOf(listenerWith([hcm({ common_http_protocol_options: { max_response_headers_kb: 9 } })])), {
+    message: /common_http_protocol_options\.max_response_headers_kb: cannot be set on http_connection_manager/,
+  });
+});
+
 test('early header mutations: removals and additions in order, and what may not be changed', (t) => {
   const early = (...mutations: readonly Json[]): Json =>
     hcm({

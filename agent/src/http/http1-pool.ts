@@ -3,6 +3,7 @@
  * connection is either idle here or works for exactly one request.
  */
 import type { Cluster, Host } from '../cluster/cluster.ts';
+import { defaultResponseLimits, type HeadLimits } from '../http1/parse-head.ts';
 import type { CloseReason, Stream } from '../net/stream.ts';
 import { clusterStat } from '../stats/layout.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
@@ -27,6 +28,10 @@ export class Http1Pool extends HostConnections implements RequestPool {
     this.writer = new Http1RequestWriter(runtime.readBuffer, workerShared(runtime));
     this.#alpn = alpn;
     this.#idleTimer = new LazyTimer(runtime.clock, runtime.timers, () => this.#closeExpired());
+  }
+
+  get responseLimits(): HeadLimits {
+    return this.cluster.spec.responseLimits ?? defaultResponseLimits;
   }
 
   acquire(user: UpstreamUser, fresh: boolean): Acquired {

@@ -5,7 +5,7 @@
  */
 import type { Head } from '../http1/head.ts';
 import { method, token } from '../http1/known-headers.ts';
-import { type HeadLimits, parseResponseHead } from '../http1/parse-head.ts';
+import { parseResponseHead } from '../http1/parse-head.ts';
 import type { Edge } from '../net/edge.ts';
 import { nobody } from '../net/nobody.ts';
 import {
@@ -25,8 +25,6 @@ import { usableIdleMs } from './keep-alive-hint.ts';
 import { Stash } from './stash.ts';
 import type { UpstreamRequest, UpstreamUser } from './upstream-request.ts';
 
-/** Responses: 60 KiB and 100 fields, Envoy's defaults. */
-const responseLimits: HeadLimits = { maxBytes: 61_440, maxHeaders: 100 };
 /** How long the last bytes of a tunnel may take. */
 const tunnelFlushMs = 1000;
 const { at } = clusterStat;
@@ -170,7 +168,7 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
   #resumeHead(buffer: Buffer, end: number): void {
     const stash = this.#stash;
     stash.push(buffer, readHeadroom, end);
-    if (!stash.takeLineEnd() && stash.length <= responseLimits.maxBytes) return;
+    if (!stash.takeLineEnd() && stash.length <= this.pool.responseLimits.maxBytes) return;
     this.#consume(stash.popBefore(buffer, end), end);
   }
 
@@ -193,7 +191,7 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
   #takeHead(user: UpstreamUser, start: number, end: number): number {
     const buffer = this.pool.runtime.readBuffer;
     const head = user.responseHead;
-    const length = parseResponseHead(buffer, start, end, head, responseLimits);
+    const length = parseResponseHead(buffer, start, end, head, this.pool.responseLimits);
     if (length === 0) {
       this.#stash.push(buffer, start, end);
       this.#stash.takeLineEnd();
@@ -216,7 +214,7 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
     this.#keepAlive = framing !== 'close' && !head.connectionClose && (head.version === 11 || head.connectionKeepAlive);
     this.usableIdleMs = usableIdleMs(head);
     this.#body.begin(framing, head.contentLength);
-    const after = this.#body.take(buffer, next, end, responseLimits);
+    const after = this.#body.take(buffer, next, end, this.pool.responseLimits);
     if (after < 0) return this.#protocolError(user);
     const last = this.#body.done;
     this.#leftover = last && after < end;
@@ -244,7 +242,7 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
   }
 
   #takeBody(user: UpstreamUser, start: number, end: number): number {
-    const after = this.#body.take(this.pool.runtime.readBuffer, start, end, responseLimits);
+    const after = this.#body.take(this.pool.runtime.readBuffer, start, end, this.pool.responseLimits);
     if (after < 0) return this.#protocolError(user);
     const last = this.#body.done;
     this.#leftover = last && after < end;

@@ -171,10 +171,11 @@ export class Http2UpstreamStream implements UpstreamRequest, Http2StreamEvents {
     const connection = this.#connection;
     this.#stream = null;
     if (user === null || connection === null) return;
+    const failure = failureOf(code, cause);
     if (cause === 'connection') connection.countCut();
-    else connection.pool.count(cause === 'local' ? at.upstream_rq_tx_reset : at.upstream_rq_rx_reset);
+    else connection.pool.count(failure === 'protocol-error' ? at.upstream_rq_tx_reset : at.upstream_rq_rx_reset);
     this.#end();
-    user.onReset(failureOf(code, cause), '');
+    user.onReset(failure, '');
   }
 
   onDrained(): void {
@@ -189,7 +190,8 @@ function failureOf(code: number, cause: ResetCause): UpstreamFailure {
     case 'remote':
       return 'remote-reset';
     case 'local':
-      return 'protocol-error';
+      // A head beyond our limits; Envoy calls that a reset by the peer.
+      return code === errorCode.internalError ? 'remote-reset' : 'protocol-error';
     case 'connection':
       return code === errorCode.noError ? 'connection-termination' : 'protocol-error';
   }

@@ -1,4 +1,4 @@
-/** Heads beyond the read buffer's 64 KiB, as far as max_request_headers_kb allows. */
+/** Heads beyond the read buffer's 64 KiB, as far as max_request_headers_kb and max_response_headers_kb allow. */
 import test from 'ava';
 import { FakeWorker } from './testing/fake-worker.ts';
 
@@ -67,4 +67,27 @@ test('a body behind a large head goes on behind it', (t) => {
     .replace('\r\nx-0', '\r\ncontent-length: 5\r\nx-0');
   for (const part of inPieces(`${head}hello`, 30_000)) client.feed(part);
   t.true(w.upstream().take().endsWith('\r\n\r\nhello'));
+});
+
+const response = (bytes: number, fields = 1): string =>
+  request(bytes, fields).replace('GET /a HTTP/1.1\r\nhost: a', 'HTTP/1.1 200 OK\r\ncontent-length: 0');
+
+/** Status line of what the client gets. */
+function answered(maxBytes: number | null, maxHeaders: number, text: string, piece: number): string {
+  const w = new FakeWorker(maxBytes === null ? {} : { cluster: { responseLimits: { maxBytes, maxHeaders } } });
+  const client = w.client();
+  client.feed('GET /a HTTP/1.1\r\nhost: a\r\n\r\n');
+  for (const part of inPieces(text, piece)) w.upstream().feed(part);
+  return client.take().split('\r\n')[0] ?? '';
+}
+
+test("an answer's head is as large as the cluster allows, in one piece and in many", (t) => {
+  for (const piece of [1460, 65_536]) {
+    t.is(answered(null, 0, response(78 * kib), piece), 'HTTP/1.1 200 OK', 'Envoy: 80 KiB');
+    t.is(answered(null, 0, response(82 * kib), piece), 'HTTP/1.1 502 Bad Gateway');
+    t.is(answered(1000 * kib, 100, response(999 * kib, 60), piece), 'HTTP/1.1 200 OK');
+    t.is(answered(kib, 100, response(2 * kib), piece), 'HTTP/1.1 502 Bad Gateway');
+    t.is(answered(80 * kib, 200, response(8 * kib, 150), piece), 'HTTP/1.1 200 OK');
+    t.is(answered(80 * kib, 10, response(8 * kib, 20), piece), 'HTTP/1.1 502 Bad Gateway');
+  }
 });

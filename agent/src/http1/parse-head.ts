@@ -23,6 +23,9 @@ export interface HeadLimits {
   readonly maxHeaders: number;
 }
 
+/** Envoy's for answers over HTTP/1.1, whose heads may be larger than those of requests. */
+export const defaultResponseLimits: HeadLimits = { maxBytes: 80 * 1024, maxHeaders: 100 };
+
 /**
  * Parses a request head in [start, end). Result: its length with the blank line, 0 when more is needed, or a negative
  * code of rejection.ts.

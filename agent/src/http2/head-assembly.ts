@@ -129,6 +129,7 @@ export class HeadAssembly {
       head.scheme = index === 6 ? scheme.http : scheme.https;
     }
     this.#size += fixedBytes;
+    this.#fields++;
     return true;
   }
 
@@ -140,13 +141,14 @@ export class HeadAssembly {
       return;
     }
     this.#size += nameEnd - name + valueEnd - value + 4;
+    // Pseudo-header fields count as well, as in Envoy.
     if (this.#size > this.#limits.maxBytes) this.#reject(headVerdict.tooLarge);
+    else if (++this.#fields > this.#limits.maxHeaders) this.#reject(headVerdict.tooManyHeaders);
     else if (known >= firstPseudo) {
       if (!this.#pseudo(known, nameEnd, value, valueEnd, id)) this.#reject(headVerdict.malformed);
     } else {
       this.#regular = true;
-      if (++this.#fields > this.#limits.maxHeaders) this.#reject(headVerdict.tooManyHeaders);
-      else if (noted[known] === 0 || this.#note(known, value, valueEnd)) {
+      if (noted[known] === 0 || this.#note(known, value, valueEnd)) {
         head.pushWithId(id, known, name, nameEnd, value, valueEnd, head.used);
       }
     }

@@ -1,4 +1,5 @@
 /** A cluster and its endpoints, compiled from Envoy's Cluster and ClusterLoadAssignment. */
+import type { HeadLimits } from '../http1/parse-head.ts';
 import type { Http2Options } from '../http2/options.ts';
 import type { AddressSpec } from './listener.ts';
 import type { UpstreamTlsSpec } from './tls.ts';
@@ -46,8 +47,10 @@ export interface ClusterSpec {
   readonly tcpKeepalive: { readonly probes: number; readonly timeS: number; readonly intervalS: number } | null;
   /** 'downstream' follows the client's protocol; 'auto' what ALPN has chosen, HTTP/1.1 without TLS. */
   readonly protocol: 'http1' | 'http2' | 'downstream' | 'auto';
-  /** http2_protocol_options; absent: Envoy's defaults. */
+  /** http2_protocol_options with the limits of heads; absent: Envoy's defaults. */
   readonly http2?: Http2Options;
+  /** Of answers over HTTP/1.1; absent: Envoy's defaults. */
+  readonly responseLimits?: HeadLimits;
   /** Idle pooled connections are closed after this; default 1 h. */
   readonly idleTimeoutMs: number;
   readonly maxRequestsPerConnection: number;
