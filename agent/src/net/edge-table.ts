@@ -4,14 +4,32 @@ import type { Edge } from './edge.ts';
 
 const maxEdges = 4096;
 
+/** The next connection is often of the pair that the last one was of. */
+function isOf(
+  e: Edge,
+  direction: Edge['direction'],
+  local: string,
+  peer: string,
+  target: string,
+  tls: string,
+): boolean {
+  return e.target === target && e.peer === peer && e.local === local && e.direction === direction && e.tls === tls;
+}
+
 export class EdgeTable {
   readonly #edges = new Map<string, Edge>();
+  #last: Edge | null = null;
   #posted = 0;
 
   obtain(direction: Edge['direction'], local: string, peer: string, target: string, tls: string): Edge {
+    const last = this.#last;
+    if (last !== null && isOf(last, direction, local, peer, target, tls)) return last;
     const key = `${direction}\n${local}\n${peer}\n${target}\n${tls}`;
     const known = this.#edges.get(key);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      this.#last = known;
+      return known;
+    }
     if (this.#edges.size >= maxEdges && target !== 'other')
       return this.obtain(direction, 'other', 'other', 'other', '');
     const edge: Edge = { direction, local, peer, target, tls, connections: 0, active: 0, requests: 0, failures: 0 };

@@ -111,7 +111,7 @@ export class Loop implements LoopClock, Timers {
     one[0] = events;
     one[1] = fd;
     one[2] = generation;
-    return libc.epollCtl(this.#epoll, operation, BigInt(fd), this.#oneAddress) === 0;
+    return libc.epollCtl(this.#epoll, operation, libc.big(fd), this.#oneAddress) === 0;
   }
 
   after(delayMs: number, call: () => void): TimerHandle {

@@ -16,8 +16,13 @@ function masked(words: readonly number[], bits: number): string {
     .join('.');
 }
 
+/** Addresses whose networks are remembered: parsing text costs more than all of the lookup. */
+const maxRemembered = 1024;
+
 export class PrefixTable<T> {
   readonly #levels: { readonly 4: Level<T>[]; readonly 6: Level<T>[] } = { 4: [], 6: [] };
+
+  readonly #found = new Map<string, T | undefined>();
 
   /** The value of exactly this network, made when it is new. @throws RangeError for what is no `ip/len` */
   obtain(cidr: string, make: () => T): T {
@@ -39,6 +44,7 @@ export class PrefixTable<T> {
     if (value === undefined) {
       value = make();
       level.entries.set(key, value);
+      this.#found.clear();
     }
     return value;
   }
@@ -50,6 +56,16 @@ export class PrefixTable<T> {
 
   /** The value of the longest network that holds the address. */
   find(ip: string): T | undefined {
+    if (this.#levels[4].length === 0 && this.#levels[6].length === 0) return undefined;
+    const known = this.#found.get(ip);
+    if (known !== undefined || this.#found.has(ip)) return known;
+    const value = this.#look(ip);
+    if (this.#found.size >= maxRemembered) this.#found.clear();
+    this.#found.set(ip, value);
+    return value;
+  }
+
+  #look(ip: string): T | undefined {
     const parsed = parseIp(ip);
     if (parsed === null) return undefined;
     for (const level of this.#levels[parsed.family]) {

@@ -1,6 +1,6 @@
 /**
- * A TCP connection, plain or TLS, as the protocols see it (net/stream.ts). Plain sockets are edge-triggered and
- * registered once; TLS sockets are level-triggered. Longer than most files because it is one state machine.
+ * A TCP connection, plain or TLS, as the protocols see it (net/stream.ts). Plain sockets are edge-triggered, for
+ * writing from the first write on that does not go out whole; TLS sockets are level-triggered. Longer than most files because it is one state machine.
  * Invariants: the descriptor and the TLS session are released once, in #release; the handler hears of a failure at
  * the end of the turn, never inside a call of its own.
  */
@@ -13,6 +13,7 @@ import type { TimerHandle } from '../worker/runtime.ts';
 import type { Edge } from './edge.ts';
 import type { EventTarget, Loop, Resumable } from './loop.ts';
 import { OutputQueue } from './output-queue.ts';
+import type { Member } from './roster.ts';
 import {
   type CloseReason,
   type ConnectionInfo,
@@ -38,6 +39,8 @@ const wholeCapacity = BigInt(readCapacity);
 const noSignal = 0x4000n; // MSG_NOSIGNAL
 const noSignalMore = 0x4000n | 0x8000n; // and MSG_MORE
 const plainEvents = IN | OUT | RDHUP | EDGE;
+/** Until something does not go out whole: a new socket is writable, which would be an event of its own. */
+const acceptedEvents = IN | RDHUP | EDGE;
 
 type Phase = 'connecting' | 'handshake' | 'open';
 
@@ -60,7 +63,7 @@ const ignoring: StreamHandler = {
 
 const ignoringEvents: EventTarget = { onEvents() {} };
 
-export class SocketStream implements Stream, EventTarget, Resumable {
+export class SocketStream implements Stream, EventTarget, Resumable, Member {
   handler: StreamHandler;
   info: ConnectionInfo;
   failure = '';
@@ -71,6 +74,8 @@ export class SocketStream implements Stream, EventTarget, Resumable {
   bytesSent = 0;
   lastActiveMs: number;
   owner: StreamOwner | null = null;
+  /** In its owner's roster. */
+  place = -1;
   /** Sent in plaintext as soon as TCP is up, before TLS. Small: it must fit into an empty socket. */
   preface: Buffer | null = null;
   readonly #loop: Loop;
@@ -135,7 +140,8 @@ export class SocketStream implements Stream, EventTarget, Resumable {
    * in epoll from an earlier target.
    */
   start(known: boolean, registered: boolean): void {
-    const events = this.#phase === 'handshake' ? IN | RDHUP : plainEvents;
+    const opening = this.#phase === 'handshake' ? IN | RDHUP : acceptedEvents;
+    const events = this.#phase === 'connecting' || this.#out !== null ? plainEvents : opening;
     this.#armed = events;
     const ok = registered ? this.#loop.change(this.#fd, this, events) : this.#loop.add(this.#fd, this, events);
     if (!ok) {
@@ -409,6 +415,9 @@ export class SocketStream implements Stream, EventTarget, Resumable {
   #queue(buffer: Uint8Array, start: number, end: number): void {
     this.#out ??= new OutputQueue(this.#loop.chunks);
     this.#out.push(buffer, start, end);
+    if (this.#armed !== acceptedEvents) return;
+    this.#armed = plainEvents;
+    this.#loop.change(this.#fd, this, plainEvents);
   }
 
   /** Sends what the socket takes: how much that was, or -1 when the stream has failed. */

@@ -8,6 +8,7 @@ import type { FilterChainSpec, ListenerSpec, NetworkRbacSpec } from '../model/li
 import type { EdgeTable } from '../net/edge-table.ts';
 import type { HandshakeGate } from '../net/handshake-gate.ts';
 import type { Loop } from '../net/loop.ts';
+import { Roster } from '../net/roster.ts';
 import type { SocketStream, StreamOwner } from '../net/socket-stream.ts';
 import type { CloseReason, ConnectionInfo, Stream, StreamHandler } from '../net/stream.ts';
 import type { TlsContextSlot } from '../net/tls-contexts.ts';
@@ -69,7 +70,7 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
   readonly #delayed = new Map<SocketStream, TimerHandle>();
   readonly #rbac: readonly RbacFilter[];
   readonly #terminal: Terminal;
-  readonly #streams = new Set<SocketStream>();
+  readonly #streams = new Roster<SocketStream>();
 
   /** @throws UserError for rules that do not compile */
   constructor(spec: FilterChainSpec, listener: ListenerSpec, deps: ChainDependencies) {
@@ -114,12 +115,15 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
       this.#refuse(stream, overLimit.delayMs, registered);
       return;
     }
-    if (this.tls === null) this.#begin(stream, prepared);
-    if (stream.dead) return;
-    if (this.tls === null) {
-      stream.start(known, registered);
+    if (this.tls !== null) {
+      this.#shakeHands(stream, known, registered);
       return;
     }
+    this.#begin(stream, prepared);
+    if (!stream.dead) stream.start(known, registered);
+  }
+
+  #shakeHands(stream: SocketStream, known: boolean, registered: boolean): void {
     stream.limitOpening(this.spec.transportSocketConnectTimeoutMs, 'tls-failed');
     const begun = this.#deps.handshakes.enter(stream, () => stream.start(known, registered));
     if (!begun && registered) stream.hold();
@@ -251,7 +255,7 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
   }
 
   closeAll(): void {
-    for (const stream of [...this.#streams]) stream.abort('local', 'the listener was drained');
+    for (const stream of this.#streams.all()) stream.abort('local', 'the listener was drained');
   }
 }
 

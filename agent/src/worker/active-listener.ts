@@ -151,16 +151,17 @@ export class ActiveListener implements AcceptOwner, InspectionOwner {
     }
     const connection = { fd, remote, local, direct: null };
     const { proxyProtocol, listenerFiltersTimeoutMs } = this.#spec;
-    if (proxyProtocol === undefined || proxyProtocol === null) {
-      this.#inspect(connection, listenerFiltersTimeoutMs);
-      return;
-    }
+    if (proxyProtocol === undefined || proxyProtocol === null) this.#inspect(connection, listenerFiltersTimeoutMs);
+    else this.#readProxyHeader(connection, proxyProtocol, listenerFiltersTimeoutMs);
+  }
+
+  #readProxyHeader(connection: Inspected, proxyProtocol: ProxyProtocolSpec, listenerFiltersTimeoutMs: number): void {
     this.#count(listenerStat.at.downstream_pre_cx_active, 1);
     const begunMs = this.#deps.loop.nowMs;
     const left = (): number =>
       listenerFiltersTimeoutMs <= 0 ? 0 : Math.max(1, listenerFiltersTimeoutMs - (this.#deps.loop.nowMs - begunMs));
     const onHeader = (outcome: ProxyOutcome): boolean => this.#onProxyHeader(connection, proxyProtocol, outcome, left);
-    new ProxyHeaderReader(this.#deps.loop, fd, { onHeader }).start(listenerFiltersTimeoutMs);
+    new ProxyHeaderReader(this.#deps.loop, connection.fd, { onHeader }).start(listenerFiltersTimeoutMs);
   }
 
   /** False: the connection is refused, and its descriptor is the reader's to close. */
