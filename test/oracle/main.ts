@@ -22,6 +22,7 @@ import { tunnelGroups } from './cases/tunnels.ts';
 import { type Findings, findings, parts } from './compare.ts';
 import { compareConnections } from './connections.ts';
 import { compareDns } from './dns.ts';
+import { compareHealth } from './health.ts';
 import { askHttp2 } from './http2.ts';
 import { Judge } from './judge.ts';
 import { Candidate, commandOf } from './proxy.ts';
@@ -96,6 +97,7 @@ async function main(): Promise<number> {
     const judge = new Judge();
     if (groups.length > 0) await compareGroups(dir, judge);
     if (isWanted('admin')) await compareAdmin(dir, judge);
+    if (isWanted('health')) await compareHealth(dir, judge);
     if (isWanted('dns')) await compareDns(dir, judge);
     if (isWanted('connections')) await compareConnections(dir, judge);
     if (isWanted('tls')) await compareTls(dir, judge);

@@ -1,5 +1,6 @@
 /** A cluster with a list of endpoints, from configuration, EDS or DNS: balancing, health, outlier detection. */
 import type { ClusterSpec, EndpointSpec, EndpointsSpec, MetadataMatchSpec } from '../model/cluster.ts';
+import type { AddressSpec } from '../model/listener.ts';
 import type { UpstreamTlsSpec } from '../model/tls.ts';
 import type { Stream, StreamHandler } from '../net/stream.ts';
 import { clusterStat } from '../stats/layout.ts';
@@ -175,20 +176,29 @@ export class EndpointCluster extends BaseCluster {
   #newChecker(spec: ClusterSpec): HealthChecker | null {
     if (!spec.healthCheck) return null;
     const owner: CheckedCluster = {
+      name: this.name,
       hosts: () => this.#hosts,
-      dial: (host, timeoutMs, handler) => this.#dialCheck(host, timeoutMs, handler),
+      isSecure: (host) => this.#checkTls(host) !== null,
+      dial: (host, address, timeoutMs, handler) => this.#dialCheck(host, address, timeoutMs, handler),
       onHealthChanged: () => this.#refresh(),
       onPassed: (host) => this.#outlier?.passedCheck(host),
     };
     return new HealthChecker(spec.healthCheck, owner, this.runtime, spec.stats);
   }
 
-  #dialCheck(host: ClusterHost, connectTimeoutMs: number, handler: StreamHandler): Stream {
-    const { bindV4, bindV6, tcpKeepalive: keepalive, bufferLimitBytes } = this.spec;
-    const { address, tls } = host;
+  #checkTls({ endpoint, tls }: ClusterHost): UpstreamTlsSpec | null {
+    const criteria = this.spec.healthCheck?.socketMatch;
+    return criteria === undefined ? tls : tlsOf(this.spec, { ...endpoint, socketMatch: criteria });
+  }
+
+  #dialCheck(host: ClusterHost, address: AddressSpec, connectTimeoutMs: number, handler: StreamHandler): Stream {
+    const { bindV4, bindV6, tcpKeepalive: keepalive, bufferLimitBytes, healthCheck } = this.spec;
+    const tls = this.#checkTls(host);
     const sni = tls?.sni ?? '';
     const bind = address.ip.includes(':') ? bindV6 : bindV4;
-    const options = { address, tls, sni, connectTimeoutMs, bufferLimitBytes, bind, keepalive, target: this.name };
+    const alpn = healthCheck?.alpn === undefined ? {} : { alpn: healthCheck.alpn };
+    const limits = { connectTimeoutMs, bufferLimitBytes, bind, keepalive };
+    const options = { address, tls, sni, ...limits, ...alpn, target: this.name };
     return this.runtime.dial(options, handler);
   }
 

@@ -186,13 +186,16 @@ const refused: readonly (readonly [string, Json, string])[] = [
     'ring_hash_lb_config.hash_function: MURMUR_HASH_2 is not implemented (XX_HASH, DEFAULT_HASH are)',
   ],
   [
-    'a health check over gRPC',
+    'a health check that goes over HTTP/3',
     {
       health_checks: [
-        { timeout: '1s', interval: '5s', unhealthy_threshold: 2, healthy_threshold: 1, grpc_health_check: {} },
+        {
+          ...{ timeout: '1s', interval: '5s', unhealthy_threshold: 2, healthy_threshold: 1 },
+          http_health_check: { path: '/', codec_client_type: 'HTTP3' },
+        },
       ],
     },
-    'health_checks[0].grpc_health_check: not implemented by this agent (field of envoy.config.core.v3.HealthCheck)',
+    'health_checks[0].http_health_check.codec_client_type: HTTP3 is not implemented (HTTP1, HTTP2 are)',
   ],
   [
     'fallback keys that are no keys',
@@ -314,14 +317,16 @@ test('a socket that sends a PROXY header, around plaintext or TLS', (t) => {
 });
 
 test('health checks with the defaults of Envoy', (t) => {
-  const check = (more: Json): unknown =>
+  const check = (more: Json, cluster: Json = {}): unknown =>
     clusterOf({
       name: 'c',
+      ...cluster,
       health_checks: [{ timeout: '1s', interval: '5s', unhealthy_threshold: 2, healthy_threshold: 1, ...more }],
     }).spec.healthCheck;
   t.deepEqual(check({ unhealthy_interval: '2s', http_health_check: { path: '/h' } }), {
     probe: {
       kind: 'http',
+      codec: 'http1',
       method: 'GET',
       path: '/h',
       host: 'c',
@@ -345,6 +350,50 @@ test('health checks with the defaults of Envoy', (t) => {
   t.like(check({ tcp_health_check: { send: { text: '0A' }, receive: [{ text: 'ff' }] } }), {
     probe: { kind: 'tcp', send: '0a', receive: ['ff'] },
   });
+  t.like(check({ http_health_check: { path: '/', codec_client_type: 'HTTP2' } }), { probe: { codec: 'http2' } });
+  const initial_metadata = [{ header: { key: 'X-A', value: 'b' } }];
+  const overHttp2 = { http2_protocol_options: {} };
+  t.like(check({ grpc_health_check: { service_name: 's', authority: 'au', initial_metadata } }, overHttp2), {
+    probe: { kind: 'grpc', service: 's', authority: 'au', headers: [['x-a', 'b']] },
+  });
+  t.throws(() => check({ grpc_health_check: {} }), { message: /c cluster must support HTTP\/2 for gRPC/ });
+  t.like(check({ grpc_health_check: {} }, overHttp2), { probe: { service: '', authority: 'c', headers: [] } });
+});
+
+test('where checks go, what they offer, and where their events are told', (t) => {
+  const timing = { timeout: '1s', interval: '5s', unhealthy_threshold: 2, healthy_threshold: 1 };
+  const file = 'type.googleapis.com/envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink';
+  const { spec } = clusterOf({
+    name: 'c',
+    health_checks: [
+      {
+        ...timing,
+        tcp_health_check: {},
+        tls_options: { alpn_protocols: ['h2'] },
+        transport_socket_match_criteria: { plain: 'yes' },
+        event_log_path: '/old',
+        event_logger: [{ name: 'f', typed_config: { '@type': file, event_log_path: '/new' } }],
+        always_log_health_check_failures: true,
+      },
+    ],
+  });
+  t.like(spec.healthCheck, {
+    alpn: ['h2'],
+    socketMatch: { plain: 'yes' },
+    events: { paths: ['/new', '/old'], allFailures: true, allSuccesses: false },
+  });
+  const asked = (health_check_config: Json): unknown => {
+    const address = { socket_address: { address: '10.0.0.1', port_value: 80 } };
+    const lb_endpoints = [{ endpoint: { address, health_check_config } }];
+    const { source } = clusterOf({ name: 'c', load_assignment: { cluster_name: 'c', endpoints: [{ lb_endpoints }] } });
+    return source.kind === 'static' ? source.endpoints[0]?.check : source.kind;
+  };
+  t.deepEqual(asked({ port_value: 81, hostname: 'h' }), { address: null, port: 81, hostname: 'h', disabled: false });
+  t.like(asked({ address: { socket_address: { address: '10.0.0.2', port_value: 9 } } }), {
+    address: { ip: '10.0.0.2', port: 9 },
+  });
+  t.like(asked({ disable_active_health_check: true }), { disabled: true });
+  t.throws(() => asked({ hostname: 'a b' }), { message: /health_check_config\.hostname: must be one word/ });
 });
 
 test('subsets, slow start, localities and both priorities', (t) => {

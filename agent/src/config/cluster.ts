@@ -10,7 +10,8 @@ import type {
 } from '@chainmail/xds/proto/envoy/config/cluster/v3/cluster';
 import type { BindConfig, SocketAddress } from '@chainmail/xds/proto/envoy/config/core/v3/address';
 import { defaultCircuit } from '../cluster/circuit-breakers.ts';
-import type { ClusterSpec, HealthCheckSpec, TransportSocketMatchSpec } from '../model/cluster.ts';
+import type { ClusterSpec, TransportSocketMatchSpec } from '../model/cluster.ts';
+import type { HealthCheckSpec } from '../model/health-check.ts';
 import { readSocketAddress } from './address.ts';
 import { readCircuitBreakers, readOutlierDetection } from './cluster-limits.ts';
 import { offeredAlpn, readBalancing, readProtocol } from './cluster-options.ts';
@@ -96,7 +97,7 @@ function readCluster(r: MessageReader<Cluster>, context: CompileContext): Compil
     tlsMatches: readSocketMatches(r, tls, context),
     ...(r.inside('circuitBreakers', (c) => readCircuitBreakers(c, name)) ?? { circuit: defaultCircuit }),
     outlier: r.inside('outlierDetection', readOutlierDetection) ?? null,
-    healthCheck: readHealthChecks(r, type, name),
+    healthCheck: readHealthChecks(r, type, name, protocol),
     ...(r.inside('upstreamBindConfig', readBind) ?? { bindV4: null, bindV6: null }),
     tcpKeepalive: r.inside('upstreamConnectionOptions', readConnectionOptions) ?? null,
     protocol,
@@ -109,11 +110,19 @@ function readCluster(r: MessageReader<Cluster>, context: CompileContext): Compil
 }
 
 /** Several checks of a cluster would have to agree; Envoy too takes only one. */
-function readHealthChecks(r: MessageReader<Cluster>, type: ClusterSpec['type'], name: string): HealthCheckSpec | null {
+function readHealthChecks(
+  r: MessageReader<Cluster>,
+  type: ClusterSpec['type'],
+  name: string,
+  protocol: ClusterSpec['protocol'],
+): HealthCheckSpec | null {
   const [first, ...more] = r.each('healthChecks', (h) => readHealthCheck(h, name));
   if (more.length > 0) throw r.unsupported('healthChecks', 'multiple health checks are not supported');
   if (first !== undefined && type === 'original_dst') {
     throw r.unsupported('healthChecks', 'not for a cluster of type ORIGINAL_DST');
+  }
+  if (first?.probe.kind === 'grpc' && protocol === 'http1') {
+    throw r.invalid('healthChecks', `${name} cluster must support HTTP/2 for gRPC healthchecking`);
   }
   return first ?? null;
 }

@@ -8,11 +8,14 @@ import type {
 } from '@chainmail/xds/proto/envoy/config/endpoint/v3/endpoint';
 import type {
   Endpoint,
+  Endpoint_HealthCheckConfig,
   LbEndpoint,
   LocalityLbEndpoints,
 } from '@chainmail/xds/proto/envoy/config/endpoint/v3/endpoint_components';
 import type { EndpointSpec, EndpointsSpec } from '../model/cluster.ts';
-import { canonicalIp, readHostPort } from './address.ts';
+import type { EndpointCheckSpec } from '../model/health-check.ts';
+import { canonicalIp, readHostPort, readIpAddress } from './address.ts';
+import { isHostValue } from './health-check.ts';
 import { readLocality } from './locality-balancing.ts';
 import { type MessageReader, readMessage } from './message-reader.ts';
 import { endpointMetadata } from './metadata.ts';
@@ -65,13 +68,14 @@ type Place = Pick<EndpointSpec, 'priority' | 'locality' | 'localityWeight'>;
 function readEndpoint(r: MessageReader<LbEndpoint>, place: Place, names: boolean): NamedEndpoint {
   const identifier = r.take('hostIdentifier');
   if (identifier.case !== 'endpoint') throw r.unsupported(identifier.case ?? 'hostIdentifier');
-  const { hostname, host, port } = r.within('endpoint', identifier.value, (e) => readHost(e, names));
+  const { hostname, host, port, check } = r.within('endpoint', identifier.value, (e) => readHost(e, names));
   return {
     address: { ip: host, port },
     hostname,
     health: r.oneOf('healthStatus', health),
     weight: r.take('loadBalancingWeight') ?? 1,
     ...place,
+    ...(check === undefined ? {} : { check }),
     ...(r.inside('metadata', readMetadata) ?? { socketMatch: {} }),
   };
 }
@@ -79,11 +83,30 @@ function readEndpoint(r: MessageReader<LbEndpoint>, place: Place, names: boolean
 function readHost(
   r: MessageReader<Endpoint>,
   names: boolean,
-): { readonly hostname: string; readonly host: string; readonly port: number } {
+): Pick<EndpointSpec, 'hostname' | 'check'> & { readonly host: string; readonly port: number } {
   const { host, port } = r.required('address', readHostPort);
   const isAddress = isIP(host) !== 0;
   if (!isAddress && !names) throw r.invalid('address', `malformed IP address: ${host}`);
-  return { hostname: r.take('hostname') || (isAddress ? '' : host), host: isAddress ? canonicalIp(host) : host, port };
+  const check = r.inside('healthCheckConfig', readCheck);
+  return {
+    hostname: r.take('hostname') || (isAddress ? '' : host),
+    host: isAddress ? canonicalIp(host) : host,
+    port,
+    ...(check === undefined ? {} : { check }),
+  };
+}
+
+function readCheck(r: MessageReader<Endpoint_HealthCheckConfig>): EndpointCheckSpec {
+  const port = r.take('portValue');
+  if (port > 65_535) throw r.invalid('portValue', 'must be at most 65535');
+  const hostname = r.take('hostname');
+  if (hostname !== '' && !isHostValue(hostname)) throw r.invalid('hostname', 'must be one word of visible ASCII');
+  return {
+    address: r.inside('address', readIpAddress) ?? null,
+    port,
+    hostname,
+    disabled: r.take('disableActiveHealthCheck'),
+  };
 }
 
 /** Other metadata describes; the labels for transport_socket_matches and what is under envoy.lb steer something. */

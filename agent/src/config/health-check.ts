@@ -1,14 +1,24 @@
-/** Active health checks of a cluster: HTTP/1.1 and TCP, with Envoy's defaults. */
+/** Active health checks of a cluster: HTTP, gRPC and TCP, with Envoy's defaults. */
+import type { HeaderValueOption } from '@chainmail/xds/proto/envoy/config/core/v3/base';
 import type {
+  HealthCheck_GrpcHealthCheck as GrpcCheck,
   HealthCheck,
   HealthCheck_HttpHealthCheck as HttpCheck,
   HealthCheck_Payload as Payload,
   HealthCheck_TcpHealthCheck as TcpCheck,
 } from '@chainmail/xds/proto/envoy/config/core/v3/health_check';
+import type { HealthCheckEventFileSink } from '@chainmail/xds/proto/envoy/extensions/health_check/event_sinks/file/v3/file';
 import type { Int64Range } from '@chainmail/xds/proto/envoy/type/v3/range';
 import { compileFormat } from '../log/format.ts';
-import type { HealthCheckSpec, HttpProbeSpec, TcpProbeSpec } from '../model/cluster.ts';
-import type { MessageReader } from './message-reader.ts';
+import type {
+  GrpcProbeSpec,
+  HealthCheckSpec,
+  HealthEventsSpec,
+  HttpProbeSpec,
+  ProbeHeaders,
+  TcpProbeSpec,
+} from '../model/health-check.ts';
+import { extension, type MessageReader } from './message-reader.ts';
 
 const defaultNoTrafficMs = 60_000;
 
@@ -24,8 +34,8 @@ export function readHealthCheck(r: MessageReader<HealthCheck>, clusterName: stri
   const noTrafficIntervalMs = r.durationMs('noTrafficInterval') ?? defaultNoTrafficMs;
   // A check has a connection of its own here, whether or not the next may use it.
   r.take('reuseConnection');
-  r.only('alwaysLogHealthCheckFailures', false);
-  r.only('alwaysLogHealthCheckSuccess', false);
+  const alpn = r.inside('tlsOptions', (o) => o.take('alpnProtocols')) ?? [];
+  const socketMatch = readCriteria(r);
   return {
     probe: readProbe(r, clusterName),
     timeoutMs: required('timeout'),
@@ -40,7 +50,40 @@ export function readHealthCheck(r: MessageReader<HealthCheck>, clusterName: stri
     intervalJitterPercent: r.take('intervalJitterPercent'),
     unhealthyThreshold: threshold(r, 'unhealthyThreshold'),
     healthyThreshold: threshold(r, 'healthyThreshold'),
+    ...(alpn.length === 0 ? {} : { alpn }),
+    ...(socketMatch === undefined ? {} : { socketMatch }),
+    ...readEvents(r),
   };
+}
+
+function readCriteria(r: MessageReader<HealthCheck>): Readonly<Record<string, string>> | undefined {
+  const criteria = r.take('transportSocketMatchCriteria');
+  if (criteria === undefined) return undefined;
+  const labels = Object.entries(criteria).map(([name, value]): [string, string] => {
+    if (typeof value !== 'string')
+      throw r.unsupported('transportSocketMatchCriteria', `${name}: only text is implemented`);
+    return [name, value];
+  });
+  return Object.fromEntries(labels);
+}
+
+/** Without a destination the switches have nothing to switch. */
+function readEvents(r: MessageReader<HealthCheck>): { readonly events?: HealthEventsSpec } {
+  const allFailures = r.take('alwaysLogHealthCheckFailures');
+  const allSuccesses = r.take('alwaysLogHealthCheckSuccess');
+  const deprecated = r.take('eventLogPath');
+  const sinks = r.each('eventLogger', (sink) => {
+    const config = sink.take('typedConfig');
+    if (config === undefined) throw sink.invalid('typedConfig', 'is required');
+    return sink.extension('typedConfig', config, [
+      extension<HealthCheckEventFileSink, string>(
+        'envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink',
+        (f) => f.take('eventLogPath'),
+      ),
+    ]);
+  });
+  const paths = [...sinks, ...(deprecated === '' ? [] : [deprecated])];
+  return paths.length === 0 ? {} : { events: { paths, allFailures, allSuccesses } };
 }
 
 function threshold(r: MessageReader<HealthCheck>, name: 'unhealthyThreshold' | 'healthyThreshold'): number {
@@ -49,13 +92,15 @@ function threshold(r: MessageReader<HealthCheck>, name: 'unhealthyThreshold' | '
   return value;
 }
 
-function readProbe(r: MessageReader<HealthCheck>, clusterName: string): HttpProbeSpec | TcpProbeSpec {
+function readProbe(r: MessageReader<HealthCheck>, clusterName: string): HealthCheckSpec['probe'] {
   const checker = r.take('healthChecker');
   switch (checker.case) {
     case 'httpHealthCheck':
       return r.within('httpHealthCheck', checker.value, (h) => readHttp(h, clusterName));
     case 'tcpHealthCheck':
       return r.within('tcpHealthCheck', checker.value, readTcp);
+    case 'grpcHealthCheck':
+      return r.within('grpcHealthCheck', checker.value, (g) => readGrpc(g, clusterName));
     case undefined:
       throw r.invalid('healthChecker', 'is required');
     default:
@@ -66,28 +111,52 @@ function readProbe(r: MessageReader<HealthCheck>, clusterName: string): HttpProb
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 'PATCH'] as const;
 const methodTable = { METHOD_UNSPECIFIED: 'GET', ...Object.fromEntries(methods.map((m) => [m, m])) } as const;
 
+/** A Host or :authority, which goes into a request as it is. */
+export const isHostValue = (text: string): boolean => /^[!-~]+$/.test(text);
+
+function readHost(
+  r: MessageReader<HttpCheck> | MessageReader<GrpcCheck>,
+  name: 'host' | 'authority',
+  clusterName: string,
+): string {
+  const host = (r as MessageReader<{ host: string; authority: string } & HttpCheck>).take(name) || clusterName;
+  if (!isHostValue(host)) throw r.invalid(name, 'must be one word of visible ASCII');
+  return host;
+}
+
+function readGrpc(r: MessageReader<GrpcCheck>, clusterName: string): GrpcProbeSpec {
+  return {
+    kind: 'grpc',
+    service: r.take('serviceName'),
+    authority: readHost(r, 'authority', clusterName),
+    headers: r.each('initialMetadata', readAddedHeader),
+  };
+}
+
+function readAddedHeader(r: MessageReader<HeaderValueOption>): ProbeHeaders[number] {
+  r.oneOf('appendAction', { APPEND_IF_EXISTS_OR_ADD: null });
+  r.take('keepEmptyValue');
+  return r.required('header', (h): readonly [string, string] => {
+    const { constant } = compileFormat(h.take('value'));
+    if (constant === null) throw h.unsupported('value', 'operators are not implemented in health checks');
+    if (/[\r\n\0]/.test(constant)) throw h.invalid('value', 'must be one line');
+    return [h.take('key').toLowerCase(), constant];
+  });
+}
+
 function readHttp(r: MessageReader<HttpCheck>, clusterName: string): HttpProbeSpec {
-  r.oneOf('codecClientType', { HTTP1: null });
+  const codec = r.oneOf('codecClientType', { HTTP1: 'http1', HTTP2: 'http2' } as const);
   const path = r.take('path');
   if (!/^\/[!-~]*$/.test(path)) throw r.invalid('path', 'must begin with / and hold no spaces or control characters');
-  const host = r.take('host') || clusterName;
-  if (!/^[!-~]+$/.test(host)) throw r.invalid('host', 'must be one word of visible ASCII');
+  const host = readHost(r, 'host', clusterName);
   const expected = r.each('expectedStatuses', readRange);
   return {
     kind: 'http',
+    codec,
     method: r.oneOf('method', methodTable as Readonly<Record<string, string>>),
     path,
     host,
-    headers: r.each('requestHeadersToAdd', (a) => {
-      a.oneOf('appendAction', { APPEND_IF_EXISTS_OR_ADD: null });
-      a.take('keepEmptyValue');
-      return a.required('header', (h): readonly [string, string] => {
-        const { constant } = compileFormat(h.take('value'));
-        if (constant === null) throw h.unsupported('value', 'operators are not implemented in health checks');
-        if (/[\r\n\0]/.test(constant)) throw h.invalid('value', 'must be one line');
-        return [h.take('key').toLowerCase(), constant];
-      });
-    }),
+    headers: r.each('requestHeadersToAdd', readAddedHeader),
     expected: expected.length > 0 ? expected : [{ start: 200, end: 201 }],
     retriable: r.each('retriableStatuses', readRange),
   };

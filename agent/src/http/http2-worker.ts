@@ -1,6 +1,7 @@
 /** What all HTTP/2 connections of one worker share: the codec's host, and the ends of streams that are not in use. */
 import { type Http2Counters, type Http2Stat, http2StatKinds, privateCounters } from '../http2/counters.ts';
-import { Http2Host } from '../http2/host.ts';
+import type { Http2Host } from '../http2/host.ts';
+import { http2HostOf } from '../http2/host-of.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import type { Http2DownstreamStream } from './http2-downstream-stream.ts';
 import type { Http2UpstreamStream } from './http2-upstream-stream.ts';
@@ -31,8 +32,7 @@ export class Http2Worker {
   upstreams: FreeList<Http2UpstreamStream> | null = null;
 
   constructor(runtime: WorkerRuntime) {
-    const { readBuffer, clock, timers, random } = runtime;
-    this.host = new Http2Host({ readBuffer, clock, timers, random, defer: (work) => runtime.defer(work) });
+    this.host = http2HostOf(runtime);
   }
 }
 

@@ -177,3 +177,18 @@ test('a worker writes while the main thread reads: every line whole and in order
 test("the worker's block fits in front of the others", (t) => {
   t.true(workerStatBase + workerStat.layout.slots.length < slotCount);
 });
+
+test('a line that is no record goes to its path like any other', async (t) => {
+  const dir = folder(t);
+  const [a, b] = [path.join(dir, 'a'), path.join(dir, 'b')];
+  const { drain, writer, slots } = make();
+  writer.writeLine(a, '{"x":1}\n');
+  writer.write([sink(a)], at('/1'));
+  writer.writeLine(b, 'b\n');
+  await drain.close();
+  t.is(fs.readFileSync(a, 'utf8'), '{"x":1}\n/1\n');
+  t.is(fs.readFileSync(b, 'utf8'), 'b\n');
+  t.is(slots[lines], 3);
+  writer.writeLine(a, 'x'.repeat(maxLineBytes + 1));
+  t.is(slots[dropped], 1);
+});

@@ -20,6 +20,8 @@ const shortValue = 128;
 export interface AccessLogWriter {
   /** One line for each sink. */
   write(sinks: readonly AccessLogSpec[], record: LogRecord): void;
+  /** A line of text, with its line end. */
+  writeLine(path: string, text: string): void;
 }
 
 interface Sink {
@@ -54,6 +56,17 @@ export function createAccessLogWriter(
     slots[workerStatBase + slot] = (slots[workerStatBase + slot] ?? 0) + 1;
   };
 
+  const putText = (tag: number, text: string): boolean => {
+    const piece = Piece.of(text);
+    const start = writer.reserve();
+    if (start < 0) return false;
+    line.begin(start, start + maxLineBytes, Number.MAX_SAFE_INTEGER);
+    line.raw(piece);
+    if (line.overflowed) return false;
+    writer.commit(line.at, tag);
+    return true;
+  };
+
   const put = (tag: number, write: LineWriter, record: LogRecord): boolean => {
     const start = writer.reserve();
     if (start < 0) return false;
@@ -69,20 +82,19 @@ export function createAccessLogWriter(
   };
 
   /** A path gets a tag when its announcement has found room. */
-  const tagOf = (path: string, record: LogRecord): number | null => {
+  const tagOf = (path: string): number | null => {
     const known = tags.get(path);
     if (known !== undefined) return known;
     const tag = tags.size + 1;
-    const announcement = Piece.of(`${tag} ${path}`);
-    if (!put(pathTag, (to) => to.raw(announcement), record)) return null;
+    if (!putText(pathTag, `${tag} ${path}`)) return null;
     tags.set(path, tag);
     return tag;
   };
 
-  const sinkOf = (spec: AccessLogSpec, record: LogRecord): Sink | null => {
+  const sinkOf = (spec: AccessLogSpec): Sink | null => {
     const known = sinks.get(spec);
     if (known !== undefined) return known;
-    const tag = tagOf(spec.path, record);
+    const tag = tagOf(spec.path);
     if (tag === null) return null;
     const keeps = spec.filter ? compileLogFilter(spec.filter, random) : null;
     const sink: Sink = { tag, write: compileLogLine(spec.format), keeps };
@@ -90,14 +102,20 @@ export function createAccessLogWriter(
     return sink;
   };
 
+  const told = (written: boolean): void =>
+    count(written ? workerStat.at.access_log_lines : workerStat.at.access_log_dropped);
+
   return {
+    writeLine(path, text) {
+      const tag = tagOf(path);
+      told(tag !== null && putText(tag, text));
+    },
     write(specs, record) {
       for (let i = 0; i < specs.length; i++) {
         const spec = specs[i];
-        const sink = spec === undefined ? null : sinkOf(spec, record);
+        const sink = spec === undefined ? null : sinkOf(spec);
         if (sink !== null && sink.keeps !== null && !sink.keeps(record)) continue;
-        const written = sink !== null && put(sink.tag, sink.write, record);
-        count(written ? workerStat.at.access_log_lines : workerStat.at.access_log_dropped);
+        told(sink !== null && put(sink.tag, sink.write, record));
       }
     },
   };

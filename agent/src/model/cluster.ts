@@ -1,6 +1,7 @@
 /** A cluster and its endpoints, compiled from Envoy's Cluster and ClusterLoadAssignment. */
 import type { HeadLimits } from '../http1/parse-head.ts';
 import type { Http2Options } from '../http2/options.ts';
+import type { EndpointCheckSpec, HealthCheckSpec } from './health-check.ts';
 import type { AddressSpec } from './listener.ts';
 import type { UpstreamTlsSpec } from './tls.ts';
 
@@ -138,42 +139,6 @@ export interface CircuitSpec {
   readonly retryBudget?: { readonly percent: number; readonly minRetries: number } | null;
 }
 
-/** Envoy's HealthCheck with its defaults filled in. */
-export interface HealthCheckSpec {
-  readonly probe: HttpProbeSpec | TcpProbeSpec;
-  readonly timeoutMs: number;
-  readonly intervalMs: number;
-  readonly unhealthyIntervalMs: number;
-  readonly noTrafficIntervalMs: number;
-  readonly noTrafficHealthyIntervalMs: number;
-  readonly unhealthyEdgeIntervalMs: number;
-  readonly healthyEdgeIntervalMs: number;
-  readonly initialJitterMs: number;
-  readonly intervalJitterMs: number;
-  readonly intervalJitterPercent: number;
-  readonly unhealthyThreshold: number;
-  readonly healthyThreshold: number;
-}
-
-export interface HttpProbeSpec {
-  readonly kind: 'http';
-  readonly method: string;
-  readonly path: string;
-  readonly host: string;
-  readonly headers: readonly (readonly [name: string, value: string])[];
-  /** Statuses in [start, end). */
-  readonly expected: readonly { readonly start: number; readonly end: number }[];
-  /** These count like silence, up to the threshold; any other takes the host out at once. */
-  readonly retriable: readonly { readonly start: number; readonly end: number }[];
-}
-
-/** Payloads as hexadecimal digits; nothing to receive means that the connection is enough. */
-export interface TcpProbeSpec {
-  readonly kind: 'tcp';
-  readonly send: string;
-  readonly receive: readonly string[];
-}
-
 /** Envoy's OutlierDetection with its defaults filled in. */
 export interface OutlierSpec {
   readonly consecutive5xx: number;
@@ -229,6 +194,8 @@ export interface EndpointSpec {
   readonly hashKey?: string;
   /** envoy.lb metadata, for subsets: each value, or each item of a list, as canonical JSON. */
   readonly metadata?: Readonly<Record<string, MetadataValueSpec>>;
+  /** How it is asked whether it is well, where it says so itself. */
+  readonly check?: EndpointCheckSpec;
   /** Of its locality; absent is none, which takes no traffic where localities are weighted. */
   readonly localityWeight?: number;
 }

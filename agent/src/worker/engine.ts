@@ -40,6 +40,8 @@ export interface EngineOptions {
   readonly slots: Float64Array;
   readonly log: AccessLogWriter;
   readonly random: () => number;
+  /** Tells what all workers see; absent for one that is alone. */
+  readonly isSpeaker?: boolean;
   /** How long connections of a removed chain or listener may go on. */
   readonly drainMs: number;
   readonly report: Report;
@@ -122,6 +124,10 @@ export class Engine implements WorkerRuntime {
 
   logAccess(sinks: readonly AccessLogSpec[], record: LogRecord): void {
     this.#options.log.write(sinks, record);
+  }
+
+  logEvent(path: string, line: string): void {
+    if (this.#options.isSpeaker !== false) this.#options.log.writeLine(path, line);
   }
 
   draining(direction: 'inbound' | 'outbound' | 'unspecified'): boolean {

@@ -60,6 +60,8 @@ export interface WorkerRuntime {
   defer(work: () => void): void;
   /** Puts one line in the log ring; a full ring drops and counts. */
   logAccess(sinks: readonly AccessLogSpec[], record: LogRecord): void;
+  /** A line about what every worker sees, told by one of them, to a path as of an access log. */
+  logEvent(path: string, line: string): void;
   /** Whether new requests on connections of this direction should be answered with Connection: close. */
   draining(direction: 'inbound' | 'outbound' | 'unspecified'): boolean;
 }

@@ -46,6 +46,7 @@ function main(start: WorkerStart): void {
     slots,
     log: createAccessLogWriter(start.ring, slots, Math.random, () => post({ type: 'log-pressure' })),
     random: seededRandom(start.seed),
+    isSpeaker: start.index === 0,
     drainMs: start.drainMs,
     census: new ConnectionCensus(new Int32Array(start.census), start.index),
     tallies: new ConnectionTallies(new Int32Array(start.tallies), start.index),

@@ -39,6 +39,7 @@ export function fixture(random: () => number = sequence()): Fixture {
     routes: unused,
     dial: unused,
     logAccess: unused,
+    logEvent: unused,
     defer: (work) => work(),
     draining: () => false,
   };

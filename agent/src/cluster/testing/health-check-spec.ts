@@ -1,8 +1,9 @@
 /** Health checks as values, with short thresholds. */
-import type { HealthCheckSpec, HttpProbeSpec } from '../../model/cluster.ts';
+import type { HealthCheckSpec, HttpProbeSpec } from '../../model/health-check.ts';
 
 export const httpProbe: HttpProbeSpec = {
   kind: 'http',
+  codec: 'http1',
   method: 'GET',
   path: '/healthz',
   host: 'app',

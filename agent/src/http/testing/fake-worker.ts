@@ -104,6 +104,8 @@ export class FakeWorker implements WorkerRuntime, StreamHost {
     this.logged.push(copyRecord(record));
   }
 
+  logEvent(): void {}
+
   draining(): boolean {
     return this.isDraining;
   }

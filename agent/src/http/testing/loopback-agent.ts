@@ -18,6 +18,7 @@ export interface LoopbackSetup {
 export class LoopbackAgent {
   readonly port: number;
   readonly logged: Logged[] = [];
+  readonly events: string[] = [];
   readonly faults: string[] = [];
   readonly engine: Engine;
   readonly #loop = new Loop();
@@ -27,7 +28,10 @@ export class LoopbackAgent {
   constructor(setup: LoopbackSetup) {
     this.engine = new Engine(this.#loop, {
       slots: this.#slots,
-      log: { write: (_sinks, record) => void this.logged.push(copyRecord(record)) },
+      log: {
+        write: (_sinks, record) => void this.logged.push(copyRecord(record)),
+        writeLine: (path, text) => void this.events.push(`${path} ${text}`),
+      },
       random: Math.random,
       drainMs: 1000,
       report: (_level, msg, fields) => void this.faults.push(`${msg} ${JSON.stringify(fields)}`),
