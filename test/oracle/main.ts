@@ -27,6 +27,7 @@ import { askHttp2 } from './http2.ts';
 import { Judge } from './judge.ts';
 import { Candidate, commandOf } from './proxy.ts';
 import { checkRefused } from './refusal.ts';
+import { compareRuntime } from './runtime.ts';
 import { compareTls } from './tls.ts';
 
 const all: readonly Group[] = [
@@ -100,6 +101,7 @@ async function main(): Promise<number> {
     if (isWanted('health')) await compareHealth(dir, judge);
     if (isWanted('dns')) await compareDns(dir, judge);
     if (isWanted('connections')) await compareConnections(dir, judge);
+    if (isWanted('runtime-files')) await compareRuntime(dir, judge);
     if (isWanted('tls')) await compareTls(dir, judge);
     if (filter === '') for (const r of refused) await checkRefused(r, dir, judge);
     return judge.report(filter === '');

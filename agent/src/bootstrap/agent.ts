@@ -26,6 +26,7 @@ import { LiveConfig } from '../xds/live-config.ts';
 import { drainConnections, type StopTiming } from './graceful-stop.ts';
 import { IdleMemory, processMemory } from './idle-memory.ts';
 import { mainStats } from './main-stats.ts';
+import { RuntimeTrees } from './runtime-trees.ts';
 import { SecretFiles } from './secret-files.ts';
 import { ServerState } from './server-state.ts';
 import { agentVersion } from './version.ts';
@@ -65,6 +66,7 @@ export class Agent {
   #dnsListeners: readonly DnsListenerSpec[] = [];
   #ads: AdsClient | null = null;
   #identity: MeshIdentity | null = null;
+  #runtimeTrees: RuntimeTrees | null = null;
   readonly #idleMemory: IdleMemory;
   #applying = 0;
   /** Complaints of the workers about the bootstrap's own resources, e.g. a taken address. */
@@ -157,6 +159,7 @@ export class Agent {
       lds: dynamic.lds,
       ownClusters: new Set(dynamic.adsCluster === null ? [] : [dynamic.adsCluster]),
       publish: (update) => void this.#publish(update),
+      onRuntime: () => this.#recompile(bootstrap),
       onChange: () => this.#onChange(),
     });
     this.#live = live;
@@ -165,8 +168,17 @@ export class Agent {
     const files = this.secretFiles.current();
     if (files.length > 0) live.setSecrets(files);
     live.loadStatic(bootstrap.clusters, bootstrap.listeners, bootstrap.secrets);
+    this.#watchRuntime(bootstrap);
     this.state.configured();
     this.#onChange();
+  }
+
+  #watchRuntime(bootstrap: CompiledBootstrap): void {
+    const { runtime } = bootstrap;
+    if (runtime.trees.length === 0) return;
+    const { log } = this.#setup;
+    const onChange = (): void => this.#recompile(bootstrap);
+    this.#runtimeTrees = new RuntimeTrees({ runtime, log, clock: this.#clock, onChange });
   }
 
   /** The bootstrap's listeners are open. @throws UserError when one is not */
@@ -240,6 +252,7 @@ export class Agent {
     this.state.stopping();
     this.#idleMemory.stop();
     this.secretFiles.stop();
+    this.#runtimeTrees?.stop();
     this.#ads?.stop();
     this.#dns?.stop();
     void this.#dnsProxies?.then((proxies) => proxies.stop());
@@ -312,9 +325,14 @@ export class Agent {
   /** False without an admin layer. */
   #modifyRuntime(bootstrap: CompiledBootstrap, changes: Iterable<readonly [string, string]>): boolean {
     if (!bootstrap.runtime.modify(changes)) return false;
+    this.#recompile(bootstrap);
+    return true;
+  }
+
+  /** The runtime has changed. */
+  #recompile(bootstrap: CompiledBootstrap): void {
     const { clusters, listeners } = bootstrap.recompile();
     this.live.recompile(clusters, listeners);
-    return true;
   }
 
   #statSources(live: LiveConfig, runtime: RuntimeValues): Parameters<typeof mainStats>[0] {

@@ -54,6 +54,7 @@ export function* mainStats(sources: MainStatSources): Iterable<MainStat> {
   yield gauge('runtime.num_layers', runtime.layerNames.length);
   yield gauge('runtime.admin_overrides_active', runtime.adminOverrides > 0 ? 1 : 0);
   yield { name: 'runtime.load_success', kind: 'counter', value: runtime.loads };
+  yield { name: 'runtime.load_error', kind: 'counter', value: runtime.failedLoads };
   yield { name: 'access_logs.main_dropped', kind: 'counter', value: sources.logDropped() };
   yield* sources.ads()?.values() ?? [];
   if (identity === null) return;

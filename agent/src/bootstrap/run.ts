@@ -9,6 +9,7 @@ import type { StopTiming } from './graceful-stop.ts';
 import { loadBootstrap } from './load-config.ts';
 import type { ServeOptions } from './options.ts';
 import { createProcessLog } from './process-log.ts';
+import { readRuntimeTree } from './runtime-trees.ts';
 
 const noStats = {
   listener: () => 0,
@@ -33,6 +34,7 @@ export async function validateConfig(options: ServeOptions): Promise<number> {
     stats: noStats,
     limitCell: () => 0,
     readFile: (path) => fs.readFileSync(path),
+    readTree: readRuntimeTree,
     watchSecret: (file) => void file.load(),
     hasIdentity: false,
   });
@@ -53,6 +55,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       stats: agent.registry,
       limitCell: agent.limitCell,
       readFile: (path) => fs.readFileSync(path),
+      readTree: readRuntimeTree,
       watchSecret: (file) => agent.secretFiles.watch(file),
       hasIdentity: false,
     });

@@ -130,9 +130,9 @@ const refused: readonly (readonly [string, Json, string])[] = [
     'overload_manager.refresh_interval: not implemented by this agent (field of envoy.config.overload.v3.OverloadManager)',
   ],
   [
-    'a runtime layer on disk',
+    'a runtime layer on disk without its link',
     { layered_runtime: { layers: [{ name: 'l', disk_layer: {} }] } },
-    'layered_runtime.layers[0].disk_layer: only static_layer and admin_layer are implemented',
+    'layered_runtime.layers[0].disk_layer.symlink_root: is required',
   ],
   [
     'state-of-the-world ADS',

@@ -17,7 +17,8 @@ import { readLocality } from './locality-balancing.ts';
 import { type MessageReader, readMessage } from './message-reader.ts';
 import { readOverload } from './overload.ts';
 import { type ClusterResource, clusterResource, type ListenerResource, listenerResource } from './resources.ts';
-import { RuntimeValues, readLayeredRuntime } from './runtime.ts';
+import { RuntimeValues } from './runtime.ts';
+import { type RuntimeSources, readLayeredRuntime } from './runtime-layers.ts';
 import { readSecret } from './tls-secret.ts';
 
 export type AdminAddress =
@@ -63,13 +64,18 @@ function readBootstrap(r: Reader, env: Omit<CompileEnvironment, 'staticSecrets'>
   const localCluster = r.inside('clusterManager', (m) => m.take('localClusterName')) ?? '';
   const dynamic = r.inside('dynamicResources', readDynamic) ?? { adsCluster: null, lds: false, cds: false };
   const staticSecrets = new Set(r.message.staticResources?.secrets.map((s) => s.name));
-  const runtime = r.inside('layeredRuntime', readLayeredRuntime) ?? new RuntimeValues();
+  const sources = { ...pickTree(env), cluster: node?.cluster ?? '' };
+  const runtime = r.inside('layeredRuntime', (l) => readLayeredRuntime(l, sources)) ?? new RuntimeValues();
   const own = node === undefined ? { localCluster } : { localCluster, node };
   const whole: CompileEnvironment = { ...env, staticSecrets, runtime, ...own };
   nameListeners(r.message);
   const resources = r.inside('staticResources', (s) => readStatic(s, whole));
   const { clusters = [], listeners = [], secrets = [] } = resources ?? {};
   checkReferences(dynamic, clusters, listeners);
+  const [discovered] = runtime.resources;
+  if (discovered !== undefined && dynamic.adsCluster === null) {
+    throw new FieldError(discovered.path, 'needs dynamic_resources.ads_config');
+  }
   if (localCluster !== '' && !clusters.some((c) => c.spec.name === localCluster)) {
     throw new FieldError('cluster_manager.local_cluster_name', `local cluster '${localCluster}' must be defined`);
   }
@@ -85,6 +91,10 @@ function readBootstrap(r: Reader, env: Omit<CompileEnvironment, 'staticSecrets'>
     own,
     recompile: recompiler(r.message, whole, runtime),
   };
+}
+
+function pickTree({ readTree }: Omit<CompileEnvironment, 'staticSecrets'>): Pick<RuntimeSources, 'readTree'> {
+  return readTree === undefined ? {} : { readTree };
 }
 
 function readNode(r: MessageReader<Node>): NonNullable<CompileEnvironment['node']> {

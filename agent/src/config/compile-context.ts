@@ -46,6 +46,8 @@ export interface CompileEnvironment {
   readonly limitCell: (name: string) => number;
   /** Whole content of a file that a data source names. */
   readonly readFile: (path: string) => Buffer;
+  /** A tree of files with runtime values, by their keys; null when it is not there. @throws UserError */
+  readonly readTree?: (path: string) => ReadonlyMap<string, string> | null;
   /** Whether this process has a mesh identity, i.e. answers for the secrets of the identity cluster. */
   readonly hasIdentity: boolean;
   /** This proxy in the bootstrap: its names for add_user_agent, its locality for zone-aware routing. */

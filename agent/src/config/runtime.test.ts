@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { CompiledBootstrap } from './bootstrap.ts';
-import { bootstrapOf, hcm, type Json, listenerWith } from './testing/compile.ts';
+import { adsSource, bootstrapOf, hcm, type Json, listenerWith } from './testing/compile.ts';
 
 const fraction = (key: string, percent: number): Json => ({
   runtime_key: key,
@@ -97,11 +97,6 @@ for (const [what, layers, message] of [
     [layer('a', { x: { numerator: 1, denominator: 'TEN' } })],
     `${at}[0].static_layer: Invalid runtime entry value for x`,
   ],
-  [
-    'discovery of runtime',
-    [{ name: 'a', rtds_layer: { name: 'x' } }],
-    `${at}[0].rtds_layer: only static_layer and admin_layer are implemented`,
-  ],
 ] as const) {
   test(`${what} is refused by path and name`, (t) => {
     t.is(t.throws(() => bootstrap(layers))?.message, message);
@@ -110,7 +105,7 @@ for (const [what, layers, message] of [
 
 test('a switch: true and false, their words, and numbers', (t) => {
   const { runtime } = bootstrap([
-    layer('a', { on: true, yes: 'Yes', one: 1, off: 'false', zero: 0, text: 'x', half: 0.5 }),
+    layer('a', { on: true, yes: ' True\n', one: 1, off: 'false', zero: 0, text: 'x', half: 0.5 }),
   ]);
   t.deepEqual(
     ['on', 'yes', 'one', 'off', 'zero'].map((key) => runtime.flag(key, key === 'off' || key === 'zero')),
@@ -118,4 +113,29 @@ test('a switch: true and false, their words, and numbers', (t) => {
   );
   for (const key of ['text', 'half', 'absent']) t.is(runtime.flag(key, true), true);
   t.is(runtime.flag('absent', false), false);
+});
+
+test('a fraction as text, as files and the admin interface have it', (t) => {
+  const { runtime } = bootstrap([{ name: 'adm', admin_layer: {} }]);
+  runtime.modify([
+    ['yaml', 'numerator: 5\ndenominator: TEN_THOUSAND'],
+    ['json', '{"numerator": 25}'],
+    ['broken', '{numerator: '],
+    ['other', 'numerator'],
+  ]);
+  t.is(runtime.share('yaml', 1), 0.0005);
+  t.is(runtime.share('json', 1), 0.25);
+  t.is(runtime.share('broken', 0.5), 0.5);
+  t.is(runtime.share('other', 0.5), 0.5);
+});
+
+test('a discovered layer needs a server, and a name', (t) => {
+  const rtds = (json: Json): Json => ({ layered_runtime: { layers: [{ name: 'a', rtds_layer: json }] } });
+  t.throws(() => bootstrapOf(rtds({ name: 'x', rtds_config: adsSource })), {
+    message: 'layered_runtime.layers[0].rtds_layer.rtds_config: needs dynamic_resources.ads_config',
+  });
+  t.throws(() => bootstrapOf(rtds({ rtds_config: adsSource })), { message: /rtds_layer\.name: is required/ });
+  t.throws(() => bootstrapOf(rtds({ name: 'x', rtds_config: { path_config_source: { path: '/x' } } })), {
+    message: /rtds_config\.path_config_source: only ads is implemented/,
+  });
 });

@@ -1,48 +1,100 @@
 /**
  * Runtime (layered_runtime): values by key that stand above what the configuration says where it names a key. They are
  * looked up while resources are compiled, so a request pays nothing; a change compiles everything anew.
- * Layers are static, or the one that /runtime_modify writes to; the last one that has a key wins.
+ * Layers are static, a tree of files, discovered (RTDS), or the one that /runtime_modify writes to; the last one that has
+ * a key wins.
  */
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
-import type { LayeredRuntime, RuntimeLayer } from '@chainmail/xds/proto/envoy/config/bootstrap/v3/bootstrap';
-import type { MessageReader } from './message-reader.ts';
+import { parseConfigText } from '@chainmail/xds/text';
 
-type Value = string | number | boolean | JsonObject;
+export type RuntimeValue = string | number | boolean | JsonObject;
+export type RuntimeLayerValues = ReadonlyMap<string, RuntimeValue>;
 
-interface Layer {
+export interface RuntimeLayerState {
   readonly name: string;
-  readonly values: Map<string, Value>;
+  /** null: it is not there, as a tree of files may be. */
+  values: RuntimeLayerValues | null;
+}
+
+/** A layer that is read from files. */
+export interface RuntimeTree {
+  readonly layer: string;
+  /** The symbolic link that is exchanged for another tree. */
+  readonly root: string;
+  /** Where in it the values are. */
+  readonly path: string;
+}
+
+/** A layer that discovery brings. */
+export interface RuntimeResource {
+  readonly layer: string;
+  readonly resource: string;
+  readonly path: string;
 }
 
 const denominators: Readonly<Record<string, number>> = { HUNDRED: 100, TEN_THOUSAND: 10_000, MILLION: 1_000_000 };
 
-export class RuntimeValues {
-  readonly #layers: readonly Layer[];
-  readonly #admin: Layer | null;
-  /** Loads so far, of all layers together. */
-  loads = 1;
+export interface RuntimeLayers {
+  readonly layers: readonly RuntimeLayerState[];
+  /** Values of the admin layer, which are among the layers; null without one. */
+  readonly admin: Map<string, string> | null;
+  readonly trees: readonly RuntimeTree[];
+  readonly resources: readonly RuntimeResource[];
+}
 
-  constructor(layers: readonly Layer[] = [], admin: Layer | null = null) {
+export class RuntimeValues {
+  readonly trees: readonly RuntimeTree[];
+  readonly resources: readonly RuntimeResource[];
+  readonly #layers: readonly RuntimeLayerState[];
+  readonly #admin: Map<string, string> | null;
+  /** Loads so far, of all layers together, and those that have failed. */
+  loads = 1;
+  failedLoads = 0;
+
+  constructor({ layers, admin, trees, resources }: RuntimeLayers = noLayers) {
     this.#layers = layers;
     this.#admin = admin;
+    this.trees = trees;
+    this.resources = resources;
   }
 
   get layerNames(): readonly string[] {
-    return this.#layers.map((l) => l.name);
+    return this.#present().map((l) => l.name);
   }
 
   get adminOverrides(): number {
-    return this.#admin?.values.size ?? 0;
+    return this.#admin?.size ?? 0;
   }
 
   keys(): ReadonlySet<string> {
-    return new Set(this.#layers.flatMap((l) => [...l.values.keys()]));
+    return new Set(this.#present().flatMap((l) => [...(l.values?.keys() ?? [])]));
   }
 
-  #find(key: string): Value | undefined {
+  #present(): readonly RuntimeLayerState[] {
+    return this.#layers.filter((l) => l.values !== null);
+  }
+
+  /** A tree was read; null: there is none. */
+  replaceTree(layer: string, values: RuntimeLayerValues | null): void {
+    this.#replace(layer, values);
+    this.loads++;
+  }
+
+  /** Discovery has brought a resource, for every layer that asks for it; an empty one when it was removed. */
+  replaceResource(resource: string, values: RuntimeLayerValues): void {
+    for (const { layer, resource: wanted } of this.resources) if (wanted === resource) this.#replace(layer, values);
+    this.loads++;
+  }
+
+  #replace(name: string, values: RuntimeLayerValues | null): void {
+    const layer = this.#layers.find((l) => l.name === name);
+    if (layer !== undefined) layer.values = values;
+  }
+
+  #find(key: string): RuntimeValue | undefined {
     if (key === '') return undefined;
     for (let i = this.#layers.length - 1; i >= 0; i--) {
-      const value = this.#layers[i]?.values.get(key);
+      const value = this.#layers[i]?.values?.get(key);
       if (value !== undefined) return value;
     }
     return undefined;
@@ -62,12 +114,12 @@ export class RuntimeValues {
     return Number.isInteger(value) && value >= 0 ? value : configured;
   }
 
-  /** A switch: true and false, also as text and in Envoy's other words, or a number that is 0 or not. */
+  /** A switch: true and false, also as text, or a number that is 0 or not. */
   flag(key: string, configured: boolean): boolean {
     const value = this.#find(key);
     if (typeof value === 'boolean') return value;
-    if (typeof value === 'string' && /^\s*(true|t|yes|y)\s*$/i.test(value)) return true;
-    if (typeof value === 'string' && /^\s*(false|f|no|n)\s*$/i.test(value)) return false;
+    if (typeof value === 'string' && /^\s*true\s*$/i.test(value)) return true;
+    if (typeof value === 'string' && /^\s*false\s*$/i.test(value)) return false;
     const number = this.whole(key, -1);
     return number < 0 ? configured : number !== 0;
   }
@@ -75,7 +127,8 @@ export class RuntimeValues {
   /** A share from 0 to 1: a fraction, or a whole number in percent. */
   share(key: string, configured: number): number {
     const value = this.#find(key);
-    if (typeof value === 'object') return Math.min(1, shareOf(value) ?? configured);
+    const fraction = fractionOf(value);
+    if (fraction !== null) return Math.min(1, shareOf(fraction) ?? configured);
     const percent = this.number(key, Number.NaN);
     return Number.isInteger(percent) && percent >= 0 ? Math.min(1, percent / 100) : configured;
   }
@@ -84,8 +137,8 @@ export class RuntimeValues {
   modify(changes: Iterable<readonly [key: string, value: string]>): boolean {
     if (this.#admin === null) return false;
     for (const [key, value] of changes) {
-      if (value === '') this.#admin.values.delete(key);
-      else this.#admin.values.set(key, value);
+      if (value === '') this.#admin.delete(key);
+      else this.#admin.set(key, value);
     }
     this.loads++;
     return true;
@@ -94,14 +147,28 @@ export class RuntimeValues {
   /** As /runtime shows it. */
   json(): unknown {
     const entries = [...this.keys()].sort().map((key) => {
-      const layers = this.#layers.map((l) => textOf(l.values.get(key)));
+      const layers = this.#present().map((l) => textOf(l.values?.get(key)));
       return [key, { layer_values: layers, final_value: textOf(this.#find(key)) }] as const;
     });
     return { layers: this.layerNames, entries: Object.fromEntries(entries) };
   }
 }
 
+const noLayers: RuntimeLayers = { layers: [], admin: null, trees: [], resources: [] };
+
 export const noRuntime: RuntimeValues = new RuntimeValues();
+
+/** A fraction as an object, or as its text, which files and the admin interface have. */
+function fractionOf(value: RuntimeValue | undefined): JsonObject | null {
+  if (typeof value === 'object') return value;
+  if (typeof value !== 'string' || !/numerator|denominator/.test(value)) return null;
+  try {
+    const parsed = parseConfigText(value, 'runtime') as JsonValue;
+    return isObject(parsed) ? parsed : null;
+  } catch {
+    return null;
+  }
+}
 
 function shareOf(value: JsonObject): number | null {
   const { numerator = 0, denominator = 'HUNDRED' } = value;
@@ -109,53 +176,27 @@ function shareOf(value: JsonObject): number | null {
   return typeof numerator === 'number' && numerator >= 0 && of !== undefined ? numerator / of : null;
 }
 
-function textOf(value: Value | undefined): string {
+function textOf(value: RuntimeValue | undefined): string {
   return value === undefined ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
-export function readLayeredRuntime(r: MessageReader<LayeredRuntime>): RuntimeValues {
-  let admin: Layer | null = null;
-  const names = new Set<string>();
-  const layers = r.each('layers', (l) => {
-    const name = l.take('name');
-    if (names.has(name)) throw l.invalid('name', `Duplicate layer name: ${name}`);
-    names.add(name);
-    const { layer, isAdmin } = readLayer(l, name);
-    if (!isAdmin) return layer;
-    if (admin !== null) throw l.invalid('adminLayer', 'Too many admin layers specified in LayeredRuntime');
-    admin = layer;
-    return layer;
-  });
-  return new RuntimeValues(layers, admin);
-}
-
-function readLayer(r: MessageReader<RuntimeLayer>, name: string): { readonly layer: Layer; readonly isAdmin: boolean } {
-  const specifier = r.take('layerSpecifier');
-  const values = new Map<string, Value>();
-  switch (specifier.case) {
-    case 'staticLayer':
-      flatten(r, specifier.value, '', values);
-      return { layer: { name, values }, isAdmin: false };
-    case 'adminLayer':
-      return { layer: { name, values }, isAdmin: true };
-    default:
-      throw r.unsupported(specifier.case ?? 'layerSpecifier', 'only static_layer and admin_layer are implemented');
-  }
-}
-
 /** `a: { b: 1 }` is the key `a.b`; an object with a numerator or denominator is one value. */
-function flatten(r: MessageReader<RuntimeLayer>, object: JsonObject, prefix: string, into: Map<string, Value>): void {
-  for (const [name, value] of Object.entries(object)) {
-    const key = prefix === '' ? name : `${prefix}.${name}`;
-    if (!isObject(value)) {
-      if (value === null || Array.isArray(value))
-        throw r.invalid('staticLayer', `Invalid runtime entry value for ${key}`);
-      into.set(key, value as Value);
-    } else if ('numerator' in value || 'denominator' in value) {
-      if (shareOf(value) === null) throw r.invalid('staticLayer', `Invalid runtime entry value for ${key}`);
-      into.set(key, value);
-    } else flatten(r, value, key, into);
-  }
+export function flattenRuntime(object: JsonObject, invalid: (reason: string) => Error): RuntimeLayerValues {
+  const into = new Map<string, RuntimeValue>();
+  const walk = (level: JsonObject, prefix: string): void => {
+    for (const [name, value] of Object.entries(level)) {
+      const key = prefix === '' ? name : `${prefix}.${name}`;
+      if (!isObject(value)) {
+        if (value === null || Array.isArray(value)) throw invalid(`Invalid runtime entry value for ${key}`);
+        into.set(key, value as RuntimeValue);
+      } else if ('numerator' in value || 'denominator' in value) {
+        if (shareOf(value) === null) throw invalid(`Invalid runtime entry value for ${key}`);
+        into.set(key, value);
+      } else walk(value, key);
+    }
+  };
+  walk(object, '');
+  return into;
 }
 
 function isObject(value: JsonValue): value is JsonObject {

@@ -16,7 +16,7 @@ import { type ResourceKind, resourceTypes } from './resource-types.ts';
 function setUp() {
   const clock = new ManualClock();
   const streams: { events: AdsStreamEvents; sent: DeltaDiscoveryRequest[]; ended: boolean }[] = [];
-  const wanted = { eds: new Set<string>(), rds: new Set<string>() };
+  const wanted = { eds: new Set<string>(), rds: new Set<string>(), rtds: new Set<string>() };
   const refuse = new Map<string, string>();
   const gaveUp: ResourceKind[] = [];
   const client = new AdsClient({
@@ -143,4 +143,22 @@ test('a server that does not answer is given up on for the start, not for good',
   clock.advance(15_000);
   t.deepEqual(gaveUp, ['cds', 'lds']);
   client.stop();
+});
+
+test('the runtime is asked for before all else, and not waited for beyond its time', (t) => {
+  const { client, streams, wanted, clock, gaveUp } = setUp();
+  wanted.rtds.add('layer');
+  client.start();
+  const [stream] = streams;
+  if (stream === undefined) return t.fail();
+  t.deepEqual(kinds(stream.sent), ['rtds', 'cds']);
+  t.deepEqual(stream.sent[0]?.resourceNamesSubscribe, ['layer']);
+  t.is(stream.sent[0]?.node?.id, 'n');
+  clock.advance(15_000);
+  t.true(gaveUp.includes('rtds'));
+  stream.events.onResponse(response('rtds', ['layer'], '7'));
+  t.is(stream.sent.at(-1)?.responseNonce, '7');
+  stream.events.onClosed('gone');
+  clock.advance(10_000);
+  t.deepEqual(streams[1]?.sent[0]?.initialResourceVersions, { layer: '7' });
 });

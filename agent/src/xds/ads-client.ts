@@ -1,5 +1,5 @@
 /**
- * The incremental ADS client: one stream for clusters, endpoints, listeners and routes. It subscribes to what the
+ * The incremental ADS client: one stream for clusters, endpoints, listeners, routes and runtime layers. It subscribes to what the
  * configuration refers to, acknowledges what took effect, refuses what did not with the reason, and comes back with
  * the versions it holds. Invariant: nothing that happens to the stream changes the configuration.
  */
@@ -13,7 +13,7 @@ import type {
 import { registry } from '@chainmail/xds/registry';
 import { AdsStats } from './ads-stats.ts';
 import type { ApplyResult, DiscoveredResource } from './live-config.ts';
-import { kindOf, type ResourceKind, resourceTypes } from './resource-types.ts';
+import { kindOf, type NamedKind, type ResourceKind, resourceTypes } from './resource-types.ts';
 
 export interface AdsStream {
   send(request: DeltaDiscoveryRequest): void;
@@ -31,7 +31,7 @@ export type OpenAdsStream = (events: AdsStreamEvents) => AdsStream;
 /** What of LiveConfig the client drives. */
 export interface AdsTarget {
   apply(kind: ResourceKind, resources: readonly DiscoveredResource[], removed: readonly string[]): ApplyResult;
-  wanted(kind: 'eds' | 'rds'): ReadonlySet<string>;
+  wanted(kind: NamedKind): ReadonlySet<string>;
   giveUpWaiting(kind: ResourceKind): void;
 }
 
@@ -55,6 +55,19 @@ const invalidArgument = 3;
 /** A NACK's text ends here: it travels in a message and stands in a status. */
 const maxReasonLength = 4096;
 
+interface Subscribed extends Record<NamedKind, ReadonlySet<string>> {
+  cds: boolean;
+  lds: boolean;
+}
+
+const nothingSubscribed = (): Subscribed => ({
+  cds: false,
+  lds: false,
+  eds: new Set(),
+  rds: new Set(),
+  rtds: new Set(),
+});
+
 export class AdsClient {
   readonly stats: AdsStats;
   readonly #options: AdsClientOptions;
@@ -65,9 +78,10 @@ export class AdsClient {
     eds: new Map(),
     lds: new Map(),
     rds: new Map(),
+    rtds: new Map(),
   };
   /** What this stream has subscribed to; a wildcard for CDS and LDS. */
-  #subscribed = { cds: false, lds: false, eds: new Set<string>(), rds: new Set<string>() };
+  #subscribed = nothingSubscribed();
   #stream: AdsStream | null = null;
   #nodeSent = false;
   #timer: Timer | null = null;
@@ -84,6 +98,9 @@ export class AdsClient {
 
   start(): void {
     const { cds, clock, target } = this.#options;
+    if (target.wanted('rtds').size > 0) {
+      this.#waits.push(clock.after(firstAnswerMs, () => target.giveUpWaiting('rtds')));
+    }
     if (cds) {
       this.#waits.push(
         clock.after(firstAnswerMs, () => {
@@ -106,7 +123,7 @@ export class AdsClient {
   #connect(): void {
     if (this.#stopped) return;
     this.stats.attempts++;
-    this.#subscribed = { cds: false, lds: false, eds: new Set(), rds: new Set() };
+    this.#subscribed = nothingSubscribed();
     this.#nodeSent = false;
     // Events of a stream that was given up are not ours any more.
     let live = true;
@@ -133,10 +150,14 @@ export class AdsClient {
     this.#timer = this.#options.clock.after(retryInMs, () => this.#connect());
   }
 
-  /** Brings the subscriptions of the stream to what is wanted now. CDS comes before LDS: routes need their clusters. */
+  /**
+   * Brings the subscriptions of the stream to what is wanted now. CDS comes before LDS, because routes need their
+   * clusters, and the runtime before all, because it has a say in what everything else means.
+   */
   #subscribe(): void {
     if (this.#stream === null) return;
     const { cds, lds } = this.#options;
+    this.#subscribeNames('rtds');
     if (cds && !this.#subscribed.cds) this.#subscribeAll('cds');
     this.#subscribeNames('eds');
     if (lds && this.#clustersKnown && !this.#subscribed.lds) this.#subscribeAll('lds');
@@ -148,7 +169,7 @@ export class AdsClient {
     this.#send(kind, { initialResourceVersions: Object.fromEntries(this.#versions[kind]) });
   }
 
-  #subscribeNames(kind: 'eds' | 'rds'): void {
+  #subscribeNames(kind: NamedKind): void {
     const wanted = this.#options.target.wanted(kind);
     const had = this.#subscribed[kind];
     const versions = this.#versions[kind];

@@ -16,6 +16,7 @@ const prefixes: Readonly<Record<ResourceKind, string>> = {
   lds: 'listener_manager.lds.',
   eds: 'control_plane.eds.',
   rds: 'control_plane.rds.',
+  rtds: 'runtime.',
 };
 
 export class AdsStats {
@@ -23,7 +24,13 @@ export class AdsStats {
   identifier = '';
   lastCloseReason = '';
   readonly #clock: Clock;
-  readonly #types: Record<ResourceKind, TypeCount> = { cds: none(), eds: none(), lds: none(), rds: none() };
+  readonly #types: Record<ResourceKind, TypeCount> = {
+    cds: none(),
+    eds: none(),
+    lds: none(),
+    rds: none(),
+    rtds: none(),
+  };
   #connected = false;
 
   constructor(clock: Clock) {

@@ -4,7 +4,16 @@ import { ManualClock } from '@chainmail/runtime';
 import { parseEnvoyJson, typeNameOf } from '@chainmail/xds';
 import { registry } from '@chainmail/xds/registry';
 import test from 'ava';
-import { address, adsSource, environment, hcm, type Json, listenerWith, tcpProxy } from '../config/testing/compile.ts';
+import {
+  address,
+  adsSource,
+  bootstrapOf,
+  environment,
+  hcm,
+  type Json,
+  listenerWith,
+  tcpProxy,
+} from '../config/testing/compile.ts';
 import type { ConfigUpdate } from '../model/update.ts';
 import { blocksInUse } from './blocks-in-use.ts';
 import { type DiscoveredResource, LiveConfig } from './live-config.ts';
@@ -196,4 +205,58 @@ test('statistics of routes, by RDS and inside a listener, stay as long as the ro
   live.apply('lds', [], ['l', 'i']);
   const left = blocksInUse(live);
   for (const base of [...blocks('r'), ...blocks('inline')]) t.false(left.has(base));
+});
+
+test('a discovered layer of the runtime: awaited, applied to what is there, refused whole, and gone when removed', (t) => {
+  const clock = new ManualClock();
+  const updates: ConfigUpdate[] = [];
+  const { runtime } = bootstrapOf({
+    layered_runtime: {
+      layers: [
+        { name: 'base', static_layer: { 'circuit_breakers.a.default.max_requests': 5 } },
+        { name: 'found', rtds_layer: { name: 'rt', rtds_config: adsSource } },
+      ],
+    },
+    dynamic_resources: {
+      ads_config: {
+        api_type: 'DELTA_GRPC',
+        transport_api_version: 'V3',
+        grpc_services: [{ envoy_grpc: { cluster_name: 'xds' } }],
+      },
+    },
+    static_resources: { clusters: [{ name: 'xds' }] },
+  });
+  const live: LiveConfig = new LiveConfig({
+    env: environment({ runtime }),
+    clock,
+    cds: true,
+    lds: true,
+    ownClusters: new Set(),
+    publish: (update) => updates.push(update),
+    onRuntime: () => live.recompile([], []),
+  });
+  const limit = (): number | undefined => live.held.clusters.get('a')?.circuit.maxRequests;
+  const layer = (maxRequests: unknown): Json => ({
+    name: 'rt',
+    layer: { circuit_breakers: { a: { default: { max_requests: maxRequests } } } },
+  });
+  t.deepEqual([...live.wanted('rtds')], ['rt']);
+  live.apply('cds', [resource('cds', 'a', { name: 'a', circuit_breakers: { thresholds: [{}] } })], []);
+  live.apply('lds', [resource('lds', 'l', tcpListener('l'))], []);
+  t.is(limit(), 5);
+  t.is(live.held.listeners.size, 0, 'listeners wait for the runtime');
+  t.deepEqual(live.apply('rtds', [resource('rtds', 'rt', layer(7))], []).errors, []);
+  t.is(limit(), 7);
+  t.is(live.held.listeners.size, 1);
+  t.true(live.isInitialised);
+  t.deepEqual(live.apply('rtds', [resource('rtds', 'rt', layer([1]))], []).errors, [
+    'rt: layer: Invalid runtime entry value for circuit_breakers.a.default.max_requests',
+  ]);
+  t.is(limit(), 7, 'what was there stays');
+  t.deepEqual(live.apply('rtds', [resource('rtds', 'other', { name: 'other' })], []).errors, [
+    'other: no rtds_layer asks for it',
+  ]);
+  t.deepEqual(runtime.layerNames, ['base', 'found']);
+  live.apply('rtds', [], ['rt']);
+  t.is(limit(), 5);
 });

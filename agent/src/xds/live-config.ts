@@ -10,6 +10,7 @@ import type { Cluster } from '@chainmail/xds/proto/envoy/config/cluster/v3/clust
 import type { ClusterLoadAssignment } from '@chainmail/xds/proto/envoy/config/endpoint/v3/endpoint';
 import type { Listener } from '@chainmail/xds/proto/envoy/config/listener/v3/listener';
 import type { RouteConfiguration } from '@chainmail/xds/proto/envoy/config/route/v3/route';
+import type { Runtime } from '@chainmail/xds/proto/envoy/service/runtime/v3/rtds';
 import type { CompileEnvironment } from '../config/compile-context.ts';
 import { compileAssignment } from '../config/endpoints.ts';
 import {
@@ -19,6 +20,7 @@ import {
   listenerResource,
   routeResource,
 } from '../config/resources.ts';
+import { compileRuntime } from '../config/runtime-layers.ts';
 import type { EndpointSpec, EndpointsSpec } from '../model/cluster.ts';
 import type { DnsListenerSpec } from '../model/dns.ts';
 import type { RouteConfigSpec } from '../model/http.ts';
@@ -26,7 +28,7 @@ import type { SecretSpec } from '../model/tls.ts';
 import type { ConfigUpdate } from '../model/update.ts';
 import { acceptResource } from './accept.ts';
 import { type Desired, Publication } from './publication.ts';
-import { type ResourceKind, resourceTypes } from './resource-types.ts';
+import { type NamedKind, type ResourceKind, resourceTypes } from './resource-types.ts';
 import { type Entry, Slot } from './slot.ts';
 
 export interface LiveConfigOptions {
@@ -38,6 +40,8 @@ export interface LiveConfigOptions {
   /** Clusters only the main thread itself talks to; workers do not get them. */
   readonly ownClusters: ReadonlySet<string>;
   readonly publish: (update: ConfigUpdate) => void;
+  /** Discovery has changed a layer of the runtime: to be answered with recompile(). */
+  readonly onRuntime?: () => void;
   /** After every change, also one that is not ready to be published. */
   readonly onChange?: () => void;
 }
@@ -77,6 +81,7 @@ export class LiveConfig {
     this.#options = options;
     if (options.cds) this.#awaited.add('cds');
     if (options.lds) this.#awaited.add('lds');
+    if (this.wanted('rtds').size > 0) this.#awaited.add('rtds');
   }
 
   /** What the workers hold. */
@@ -155,9 +160,11 @@ export class LiveConfig {
   }
 
   /** Names to subscribe to, from all generations of clusters and listeners. */
-  wanted(kind: 'eds' | 'rds'): ReadonlySet<string> {
+  wanted(kind: NamedKind): ReadonlySet<string> {
     const names = new Set<string>();
-    if (kind === 'eds') {
+    if (kind === 'rtds') {
+      for (const { resource } of this.#options.env.runtime?.resources ?? []) names.add(resource);
+    } else if (kind === 'eds') {
       for (const { compiled } of entriesOf(this.clusters)) {
         if (compiled.source.kind === 'eds') names.add(compiled.source.serviceName);
       }
@@ -180,6 +187,7 @@ export class LiveConfig {
     }
     for (const name of removed) this.#remove(kind, name);
     this.#awaited.delete(kind);
+    if (kind === 'rtds' && accepted.size + removed.length > 0) this.#options.onRuntime?.();
     this.#forgetUnwanted();
     this.#publish();
     return { accepted, errors };
@@ -226,6 +234,14 @@ export class LiveConfig {
         this.routes.set(name, this.#entry(result.compiled, result.raw, found.version));
         return null;
       }
+      case 'rtds': {
+        if (!this.wanted('rtds').has(name)) return `${name}: no rtds_layer asks for it`;
+        const compile = (m: Runtime): ReturnType<typeof compileRuntime> => compileRuntime(m, '');
+        const result = acceptResource(kind, name, resource, compile, (r) => r.name);
+        if (!result.ok) return result.reason;
+        env.runtime?.replaceResource(name, result.compiled.values);
+        return null;
+      }
     }
   }
 
@@ -257,6 +273,10 @@ export class LiveConfig {
       if (slot === undefined || slot.isStatic) return;
       slot.cancel();
       slots.delete(name);
+      return;
+    }
+    if (kind === 'rtds') {
+      this.#options.env.runtime?.replaceResource(name, new Map());
       return;
     }
     // Endpoints and routes that were there stay while somebody needs them: their owner decides, as in Envoy.
@@ -297,7 +317,7 @@ export class LiveConfig {
       if (slot.warming !== null && (slot.waitedEnough || this.#isClusterReady(slot.warming))) slot.activate();
     }
     const noClusterMissing = [...this.clusters.values()].every((slot) => slot.active !== null);
-    this.#listenersMayStart ||= noClusterMissing && !this.#awaited.has('cds');
+    this.#listenersMayStart ||= noClusterMissing && !this.#awaited.has('cds') && !this.#awaited.has('rtds');
     if (this.#listenersMayStart) {
       for (const slot of this.listeners.values()) {
         if (slot.warming !== null && (slot.waitedEnough || this.#isListenerReady(slot.warming))) slot.activate();
