@@ -51,7 +51,12 @@ function listener(name: string, port: number): Json {
     { name: 'limit', typed_config: limit },
     { name: 'terminal', typed_config: terminal(name) },
   ];
-  return { name, address: address(port), filter_chains: [{ filters }] };
+  return {
+    name,
+    address: address(port),
+    max_connections_to_accept_per_socket_event: 1,
+    filter_chains: [{ filters }],
+  };
 }
 
 function configuration(admin: number, upstream: number, ports: readonly number[]): JsonObject {

@@ -47,7 +47,6 @@ export const ignoredFields: Readonly<Record<string, Reasons>> = {
     metadata: informational,
     reuse_port: 'deprecated in favour of enable_reuse_port',
     bypass_overload_manager: 'of the overload manager there is only the connection limit, which has its own switch',
-    max_connections_to_accept_per_socket_event: 'the work of a turn of the loop is bounded in its own way',
   },
   'envoy.config.listener.v3.ListenerFilter': { name: extensionName },
   'envoy.data.dns.v3.DnsTable': { known_suffixes: 'deprecated: the table says what is known' },

@@ -83,6 +83,12 @@ test('an HTTP connection manager with its defaults', (t) => {
   );
 });
 
+test('how many connections a turn accepts', (t) => {
+  t.is(listenerOf(listenerWith([tcpProxy()])).spec.acceptsPerTurn, 0);
+  const json = listenerWith([tcpProxy()], {}, { max_connections_to_accept_per_socket_event: 7 });
+  t.is(listenerOf(json).spec.acceptsPerTurn, 7);
+});
+
 test('the limit of answers belongs to clusters', (t) => {
   t.throws(() => listenerOf(listenerWith([hcm({ common_http_protocol_options: { max_response_headers_kb: 9 } })])), {
     message: /common_http_protocol_options\.max_response_headers_kb: cannot be set on http_connection_manager/,

@@ -85,6 +85,7 @@ function readListener(r: MessageReader<Listener>, context: CompileContext): List
     bufferLimitBytes: r.take('perConnectionBufferLimitBytes') ?? defaultBufferLimitBytes,
     ignoreGlobalLimit: r.take('ignoreGlobalConnLimit'),
     backlog: r.take('tcpBacklogSize') ?? defaultBacklog,
+    acceptsPerTurn: r.take('maxConnectionsToAcceptPerSocketEvent') ?? 0,
     chains,
     defaultChain,
   };

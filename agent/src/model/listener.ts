@@ -37,6 +37,8 @@ export interface ListenerSpec {
   /** Its connections are never refused for the limit over all listeners; they do count. */
   readonly ignoreGlobalLimit?: boolean;
   readonly backlog: number;
+  /** max_connections_to_accept_per_socket_event: what one turn of the loop accepts; absent or 0 is our own number. */
+  readonly acceptsPerTurn?: number;
   readonly chains: readonly FilterChainSpec[];
   readonly defaultChain: FilterChainSpec | null;
 }

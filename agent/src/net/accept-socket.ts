@@ -7,11 +7,16 @@ import { acceptedFrom, acceptTcp, listenTcp, localAddress, type SocketAddress } 
 import type { TimerHandle } from '../worker/runtime.ts';
 import type { EventTarget, Loop } from './loop.ts';
 
-const acceptsPerTurn = 64;
+/** What one socket may take of a turn where nothing else is configured. */
+const usualPerTurn = 64;
 const breakMs = 100;
 
 export interface AcceptOwner {
+  /** Connections that one turn may accept; 0 is the usual number. */
+  readonly acceptsPerTurn: number;
   onAccepted(fd: number, remote: SocketAddress, socket: AcceptSocket): void;
+  /** A turn is over that has accepted so many. */
+  onTurn(accepted: number): void;
   /** Descriptors or memory have run out; accepting goes on after a break. */
   onExhausted(reason: string): void;
 }
@@ -39,17 +44,26 @@ export class AcceptSocket implements EventTarget {
   }
 
   onEvents(): void {
-    for (let i = 0; i < acceptsPerTurn && this.#listening; i++) {
+    const accepted = this.#accept(this.#owner.acceptsPerTurn || usualPerTurn);
+    if (accepted > 0) this.#owner.onTurn(accepted);
+  }
+
+  /** How many there were; the loop comes back by itself when some are left. */
+  #accept(limit: number): number {
+    let accepted = 0;
+    for (let i = 0; i < limit && this.#listening; i++) {
       const fd = acceptTcp(this.#handle);
       if (fd >= 0) {
+        accepted++;
         this.#owner.onAccepted(fd, acceptedFrom(), this);
         continue;
       }
       const code = libc.errno();
       const { EMFILE, ENFILE, ENOMEM, ENOBUFS } = libc.errnos;
       if (code === EMFILE || code === ENFILE || code === ENOMEM || code === ENOBUFS) this.#takeBreak(code);
-      if (code !== libc.errnos.ECONNABORTED && code !== libc.errnos.EINTR) return;
+      if (code !== libc.errnos.ECONNABORTED && code !== libc.errnos.EINTR) break;
     }
+    return accepted;
   }
 
   #takeBreak(code: number): void {

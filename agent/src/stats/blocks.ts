@@ -12,7 +12,9 @@ import {
   httpBlockSlots,
   httpHistogram,
   httpStat,
+  listenerBlockSlots,
   listenerFilterStat,
+  listenerHistogram,
   listenerStat,
   proxyProtoStat,
   rbacStat,
@@ -69,11 +71,17 @@ const simple = (layout: BlockLayout, names: BlockSort['names']): BlockSort => ({
 });
 
 export const blockSorts: Readonly<Record<BlockKind, BlockSort>> = {
-  listener: simple(listenerStat.layout, (name) => ({
-    prefix: `listener.${name}.`,
-    family: 'listener_',
-    labels: [{ name: 'envoy_listener_address', value: name }],
-  })),
+  listener: {
+    slots: listenerBlockSlots,
+    layout: listenerStat.layout,
+    codes: null,
+    histograms: Object.entries(listenerHistogram),
+    names: (name) => ({
+      prefix: `listener.${name}.`,
+      family: 'listener_',
+      labels: [{ name: 'envoy_listener_address', value: name }],
+    }),
+  },
   http: {
     slots: httpBlockSlots,
     layout: httpStat.layout,

@@ -319,6 +319,8 @@ export function observe(slots: Float64Array, base: number, value: number): void 
 }
 
 /** Slots a block of each sort takes, with its histograms and codes. Blocks are handed out by stats/registry.ts. */
+export const listenerHistogram = { connections_accepted_per_socket_event: listenerStat.layout.slots.length } as const;
+export const listenerBlockSlots = listenerStat.layout.slots.length + histogramSlots;
 export const httpHistogram = { downstream_rq_time: httpStat.layout.slots.length } as const;
 export const httpBlockSlots = httpStat.layout.slots.length + histogramSlots;
 export const clusterCodes = clusterStat.layout.slots.length;

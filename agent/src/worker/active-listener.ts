@@ -20,7 +20,7 @@ import type { Loop } from '../net/loop.ts';
 import { ProxyHeaderReader, type ProxyOutcome } from '../net/proxy-header-reader.ts';
 import { SocketStream } from '../net/socket-stream.ts';
 import { TlsEnd } from '../net/tls-end.ts';
-import { listenerFilterStat, listenerStat, proxyProtoStat } from '../stats/layout.ts';
+import { listenerFilterStat, listenerHistogram, listenerStat, observe, proxyProtoStat } from '../stats/layout.ts';
 import * as libc from '../sys/libc.ts';
 import { localAddress, originalDestination, type SocketAddress } from '../sys/tcp.ts';
 import type { PreparedUpstream, ServerFirstProbe } from '../tcp/server-first.ts';
@@ -134,6 +134,15 @@ export class ActiveListener implements AcceptOwner, InspectionOwner {
 
   closeAll(): void {
     for (const chain of this.#chains.values()) chain.closeAll();
+  }
+
+  get acceptsPerTurn(): number {
+    return this.#spec.acceptsPerTurn ?? 0;
+  }
+
+  onTurn(accepted: number): void {
+    const at = this.#spec.stats + listenerHistogram.connections_accepted_per_socket_event;
+    observe(this.#deps.slots, at, accepted);
   }
 
   onAccepted(fd: number, remote: SocketAddress, socket: AcceptSocket): void {

@@ -5,7 +5,7 @@ import { ConnectionTallies, TallyCells, tallyCells } from './connection-tallies.
 import { Client, echo, Rig, serve, until } from './test-rig.ts';
 import { chain, cluster, endpoints, listener, meshTls, slotsAt, TestCa } from './testing.ts';
 
-const stats = 600;
+const stats = 900;
 const limit = (more: Partial<ConnectionLimitSpec> = {}): ConnectionLimitSpec => ({
   statPrefix: 'limit',
   stats,

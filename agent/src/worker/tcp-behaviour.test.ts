@@ -1,7 +1,7 @@
 import type net from 'node:net';
 import test from 'ava';
 import type { FilterChainMatchSpec, FilterChainSpec } from '../model/listener.ts';
-import { rbacStat } from '../stats/layout.ts';
+import { listenerHistogram, rbacStat } from '../stats/layout.ts';
 import { Client, echo, Rig, serve, until } from './test-rig.ts';
 import { anyMatch, chain, cluster, endpoints, listener, slotsAt, tcpProxy } from './testing.ts';
 
@@ -252,4 +252,23 @@ test('a connection that was not redirected is closed', async (t) => {
   t.is(rig.stat('downstream_cx_total'), 0);
   rig.stop();
   server.close();
+});
+
+test('a turn accepts no more than is configured, also when that changes, and says how many it were', async (t) => {
+  const { rig, stop } = await rigTo(echo);
+  const at = slotsAt.listener + listenerHistogram.connections_accepted_per_socket_event;
+  const turns = (): readonly number[] => [...rig.slots.slice(at, at + 2)];
+  const connect = async (count: number): Promise<void> => {
+    const before = rig.stat('downstream_cx_total');
+    for (let i = 0; i < count; i++) new Client(rig.port);
+    await until('all are accepted', () => rig.stat('downstream_cx_total') === before + count);
+  };
+  await connect(3);
+  const [usual = 0, sum = 0] = turns();
+  t.is(sum, 3);
+  t.true(usual >= 1 && usual <= 3);
+  rig.apply({ listeners: [listener([chain('a', 'app')], { acceptsPerTurn: 1 })] });
+  await connect(5);
+  t.deepEqual(turns(), [usual + 5, 8], 'each in a turn of its own');
+  stop();
 });

@@ -25,7 +25,7 @@ export const anyMatch: FilterChainMatchSpec = {
 
 /** Where the blocks of the tests' listeners, proxies and clusters begin. */
 export const slotsAt = {
-  listener: 100,
+  listener: 500,
   tcp: 200,
   rbac: 300,
   proxyProto: 400,

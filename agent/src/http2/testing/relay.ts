@@ -117,6 +117,8 @@ const served: Http2ConnectionEvents = {
 };
 
 new AcceptSocket(loop, { ip: '127.0.0.1', port: listenPort }, 1024, {
+  acceptsPerTurn: 0,
+  onTurn() {},
   onAccepted(fd) {
     const stream = new SocketStream(loop, fd, silent, plainInfo, null, false);
     new Http2Connection(host, stream, 'server', options, counters, served).start();
