@@ -1,7 +1,10 @@
 /** What is asked of both proxies: groups of cases, each group a connection manager of its own on one listener. */
 
 /** What the upstream does with a request: sends bytes, or ends the connection in some way. */
-export type Answer = string | { readonly ending: 'fin' | 'reset' | 'hang'; readonly first?: string };
+/** code: of the RST_STREAM, where the upstream speaks HTTP/2. */
+export type Answer =
+  | string
+  | { readonly ending: 'fin' | 'reset' | 'hang'; readonly first?: string; readonly code?: number };
 
 /** Names the case in what a proxy passes on. */
 export const caseHeader = 'x-case';

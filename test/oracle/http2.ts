@@ -149,7 +149,7 @@ export class Http2Upstream {
     const answers = this.#cases.get(key)?.answers ?? [plain];
     const answer: Answer = answers[before.length] ?? answers.at(-1) ?? plain;
     if (typeof answer === 'string') this.#send(stream, answer);
-    else if (answer.ending === 'reset') stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
+    else if (answer.ending === 'reset') stream.close(answer.code ?? http2.constants.NGHTTP2_INTERNAL_ERROR);
     else if (answer.ending === 'fin') stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
   }
 

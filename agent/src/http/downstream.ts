@@ -12,6 +12,8 @@ export type ExchangeEnd =
   | 'answered'
   /** The answer has begun and will not be completed: the client has to notice. */
   | 'aborted'
+  /** The request is none: its stream ends without an answer. */
+  | 'refused'
   /** There is nobody left to answer. */
   | 'gone';
 

@@ -5,7 +5,8 @@
  */
 
 import type { Head } from '../http1/head.ts';
-import { rejectionOf } from '../http1/rejection.ts';
+import { rejected, rejectionOf } from '../http1/rejection.ts';
+import { countStat } from '../http2/counters.ts';
 import type { GrpcStatsSpec } from '../model/http.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import type { Framing } from './body-framing.ts';
@@ -142,10 +143,18 @@ export class Exchange extends ExchangeRecord {
     applyEdits(edits, this.responseHead, this);
   }
 
-  /** Answers a message that the codec refused. */
+  /** Answers a message that the codec refused; a stream of HTTP/2 that Envoy's codec resets has no answer. */
   reject(code: number): void {
     const rejection = rejectionOf(code);
-    const { manager } = this;
+    const { manager, downstream } = this;
+    if (code === rejected.underscore && downstream.protocol === 'http2') {
+      countStat(manager.http2Counters, 'requests_rejected_with_underscores_in_headers', 1);
+      manager.count(manager.at.downstream_rq_rx_reset);
+      this.flag('DPE');
+      this.details = 'http2.unexpected_underscore';
+      this.#end('refused');
+      return;
+    }
     if (rejection.protocolError) manager.count(manager.at.downstream_cx_protocol_error);
     if (rejection.details === 'path_normalization_failed') {
       manager.count(manager.at.downstream_rq_failed_path_normalization);

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import type { Head } from '../http1/head.ts';
 import { method, token } from '../http1/known-headers.ts';
 import { connectUpgrade } from './upgrade-of.ts';
+import type { UpstreamUser } from './upstream-request.ts';
 
 /** RFC 6455 section 1.3. */
 const webSocketGuid = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
@@ -29,6 +30,10 @@ export function asUpgrade(head: Head, random: () => number): string {
 function nonce(random: () => number): string {
   return Buffer.from(Array.from({ length: 16 }, () => Math.floor(random() * 256))).toString('base64');
 }
+
+/** An upgrade, which only an upstream takes that says so; a CONNECT is one without a protocol. */
+export const isExtendedConnect = (user: UpstreamUser): boolean =>
+  user.wantsUpgrade && user.requestMethod !== method.CONNECT;
 
 /** Runs send while an upgrade is an extended CONNECT, which its head stays only as long as that. */
 export function sendAsConnect(head: Head, send: () => void): void {

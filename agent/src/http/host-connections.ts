@@ -12,6 +12,8 @@ import type { UpstreamUser } from './upstream-request.ts';
 
 const { at } = clusterStat;
 
+export const anyUser = (_user: UpstreamUser): boolean => true;
+
 export abstract class HostConnections {
   readonly cluster: Cluster;
   readonly host: Host;
@@ -48,9 +50,9 @@ export abstract class HostConnections {
     this.count(at.upstream_rq_pending_active, -1);
   }
 
-  /** Takes the first request that wants this name, or undefined. */
-  protected takePending(sni: string): UpstreamUser | undefined {
-    const index = this.pending.length === 0 ? -1 : this.pending.findIndex((u) => u.sni === sni);
+  /** Takes the first request that wants this name and that may be taken, or undefined. */
+  protected takePending(sni: string, mayTake = anyUser): UpstreamUser | undefined {
+    const index = this.pending.length === 0 ? -1 : this.pending.findIndex((u) => u.sni === sni && mayTake(u));
     const user = this.pending[index];
     if (user !== undefined) this.unpend(index);
     return user;

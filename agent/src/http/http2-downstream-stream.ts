@@ -132,7 +132,7 @@ export class Http2DownstreamStream implements Downstream, Http2StreamEvents {
     this.#connection = null;
     if (stream !== null) {
       stream.events = ignoringEvents;
-      if (end === 'aborted') stream.reset(errorCode.internalError);
+      if (end === 'aborted' || end === 'refused') stream.reset(errorCode.internalError);
       else if (end === 'answered' && !this.requestComplete) stream.reset(errorCode.noError);
     }
     connection.streamDone(this, stream, exchange);

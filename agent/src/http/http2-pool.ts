@@ -8,7 +8,8 @@ import { defaultHttp2Options, type Http2Options } from '../http2/options.ts';
 import type { CloseReason, Stream } from '../net/stream.ts';
 import { clusterStat } from '../stats/layout.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
-import { HostConnections } from './host-connections.ts';
+import { isExtendedConnect } from './extended-connect.ts';
+import { anyUser, HostConnections } from './host-connections.ts';
 import { Http2Dial } from './http2-dial.ts';
 import { Http2Upstream } from './http2-upstream.ts';
 import { countersAt } from './http2-worker.ts';
@@ -18,6 +19,8 @@ const { at } = clusterStat;
 
 /** What a connection that is not up yet is expected to carry: peers that allow fewer say so in their first frame. */
 const expectedStreams = 100;
+
+const isNoExtendedConnect = (user: UpstreamUser): boolean => !isExtendedConnect(user);
 
 /** Where connections go that turn out to speak something else. */
 export interface Negotiation {
@@ -47,7 +50,7 @@ export class Http2Pool extends HostConnections implements RequestPool {
   }
 
   acquire(user: UpstreamUser): Acquired {
-    const connection = this.#withRoom(user.sni);
+    const connection = this.#withRoom(user);
     if (connection !== null) {
       connection.serve(user);
       return 'ready';
@@ -57,9 +60,11 @@ export class Http2Pool extends HostConnections implements RequestPool {
     return 'pending';
   }
 
-  #withRoom(sni: string): Http2Upstream | null {
+  #withRoom(user: UpstreamUser): Http2Upstream | null {
+    const waits = isExtendedConnect(user);
     for (const connection of this.#connections) {
-      if (connection.sni === sni && connection.capacity > 0) return connection;
+      if (connection.sni !== user.sni || connection.capacity === 0) continue;
+      if (!waits || connection.isSettled) return connection;
     }
     return null;
   }
@@ -70,6 +75,7 @@ export class Http2Pool extends HostConnections implements RequestPool {
     let uncarried = 0;
     for (const user of this.pending) if (user.sni === sni) uncarried++;
     for (const dial of this.#dials) if (dial.sni === sni) uncarried -= streams;
+    for (const c of this.#connections) if (c.sni === sni && !c.isSettled) uncarried -= c.capacity;
     if (uncarried <= 0) return;
     const { dials, admitted } = this.mayDial();
     if (!dials) return;
@@ -123,7 +129,7 @@ export class Http2Pool extends HostConnections implements RequestPool {
   /** A stream is free: requests that wait get it. */
   hasRoom(connection: Http2Upstream): void {
     while (this.pending.length > 0 && connection.capacity > 0) {
-      const user = this.takePending(connection.sni);
+      const user = this.takePending(connection.sni, connection.isSettled ? anyUser : isNoExtendedConnect);
       if (user === undefined) return;
       connection.serve(user);
     }
@@ -138,7 +144,18 @@ export class Http2Pool extends HostConnections implements RequestPool {
     const index = this.#connections.indexOf(connection);
     if (index >= 0) this.#connections.splice(index, 1);
     this.forget(connection.admitted);
+    if (!connection.isSettled) this.#failUpgrades(connection.sni);
     this.worn();
+  }
+
+  /** What waited for the SETTINGS of a connection that has ended without: it would wait for ever. */
+  #failUpgrades(sni: string): void {
+    for (const user of this.pending.slice()) {
+      const index = this.pending.indexOf(user);
+      if (index >= 0 && user.sni === sni && isExtendedConnect(user)) {
+        this.failPending(index, 'connection-termination', '');
+      }
+    }
   }
 
   drain(): void {

@@ -3,8 +3,12 @@ import http from 'node:http';
 import { Duplex } from 'node:stream';
 import test from 'ava';
 import fc from 'fast-check';
+import type { Http2Stat } from '../http2/counters.ts';
+import { errorCode } from '../http2/frame.ts';
+import { http2Stat } from '../stats/layout.ts';
 import { FakeWorker } from './testing/fake-worker.ts';
 import { block, data, frame, headers, RawPeer, request } from './testing/raw-http2.ts';
+import { testStats } from './testing/specs.ts';
 
 type Fields = readonly (readonly [string, string])[];
 
@@ -250,4 +254,38 @@ test('crafted requests: what reaches the upstream is what was authorised, read b
     ),
     { numRuns: 1500 },
   );
+});
+
+test('underscores in names: the stream is reset as by Envoy, or the header dropped', (t) => {
+  const counted = testStats.slots - http2Stat.layout.slots.length;
+  const asked = (action: 'reject' | 'drop') => {
+    const w = new FakeWorker({ manager: { rejectUnderscoreHeaders: action, http2Stats: counted } });
+    const client = new RawPeer(w.client(), false);
+    client.hello();
+    client.send(
+      headers(
+        1,
+        get('/', [
+          ['x_a', '1'],
+          ['x-b', '2'],
+        ]),
+        false,
+      ),
+      data(1, 'body', true),
+      headers(3, get('/')),
+    );
+    return { w, frames: client.take(), stat: (name: Http2Stat) => w.slots[counted + http2Stat.at[name]] };
+  };
+  const refused = asked('reject');
+  const resets = refused.frames.filter((f) => f.type === 'rstStream');
+  t.deepEqual(
+    resets.map((f) => [f.stream, f.payload.readUInt32BE(0)]),
+    [[1, errorCode.internalError]],
+  );
+  t.like(refused.w.logged[0], { status: 0, flags: 'DPE', details: 'http2.unexpected_underscore' });
+  t.is(refused.w.dialled.length, 1, 'the other stream goes on');
+  t.is(refused.stat('requests_rejected_with_underscores_in_headers'), 1);
+  const dropped = asked('drop');
+  t.regex(dropped.w.dialled[0]?.stream.output ?? '', /host: a\r\nx-b: 2\r\n/);
+  t.is(dropped.stat('dropped_headers_with_underscores'), 1);
 });

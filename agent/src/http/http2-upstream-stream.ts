@@ -13,7 +13,7 @@ import type { ConnectionInfo } from '../net/stream.ts';
 import { clusterStat } from '../stats/layout.ts';
 import type { Framing } from './body-framing.ts';
 import { dropForbiddenTrailers } from './body-reader.ts';
-import { asSwitching, sendAsConnect } from './extended-connect.ts';
+import { asSwitching, isExtendedConnect, sendAsConnect } from './extended-connect.ts';
 import type { Http2Upstream } from './http2-upstream.ts';
 import type { UpstreamFailure } from './upstream-failure.ts';
 import type { UpstreamRequest, UpstreamUser } from './upstream-request.ts';
@@ -69,7 +69,7 @@ export class Http2UpstreamStream implements UpstreamRequest, Http2StreamEvents {
     const user = this.#user;
     if (connection === null || user === null) return;
     if (user.wantsUpgrade) {
-      this.#openTunnel(connection, head);
+      this.#openTunnel(connection, user, head);
       return;
     }
     const ends = last && end === start && trailers === null;
@@ -78,9 +78,20 @@ export class Http2UpstreamStream implements UpstreamRequest, Http2StreamEvents {
     if (!ends && (last || end > start)) this.sendData(from, start, end, last, trailers);
   }
 
-  /** Apart from sendHead, which shall not pay for the closure. */
-  #openTunnel(connection: Http2Upstream, head: Head): void {
+  /** Apart from sendHead, which shall not pay for the closures. */
+  #openTunnel(connection: Http2Upstream, user: UpstreamUser, head: Head): void {
+    if (isExtendedConnect(user) && !connection.allowsConnect) {
+      // Whoever sends is told of the end when it has sent.
+      connection.pool.runtime.defer(() => this.#refuse(user));
+      return;
+    }
     sendAsConnect(head, () => this.#open(connection, head, false));
+  }
+
+  #refuse(user: UpstreamUser): void {
+    if (this.#user !== user) return;
+    this.#end();
+    user.onReset('protocol-error', 'the upstream does not allow extended CONNECT');
   }
 
   #open(connection: Http2Upstream, head: Head, last: boolean): void {
@@ -173,7 +184,9 @@ export class Http2UpstreamStream implements UpstreamRequest, Http2StreamEvents {
     if (user === null || connection === null) return;
     const failure = failureOf(code, cause);
     if (cause === 'connection') connection.countCut();
-    else connection.pool.count(failure === 'protocol-error' ? at.upstream_rq_tx_reset : at.upstream_rq_rx_reset);
+    else if (cause === 'local' && failure === 'protocol-error') connection.pool.count(at.upstream_rq_tx_reset);
+    // As in Envoy, where a reset of the peer's that says what was wrong is not counted as one.
+    else if (cause !== 'remote' || failure === 'remote-reset') connection.pool.count(at.upstream_rq_rx_reset);
     this.#end();
     user.onReset(failure, '');
   }
@@ -183,12 +196,18 @@ export class Http2UpstreamStream implements UpstreamRequest, Http2StreamEvents {
   }
 }
 
+/** What the peer says of a stream that it has reset, as Envoy tells it. */
+const remoteFailures: Readonly<Record<number, UpstreamFailure>> = {
+  [errorCode.protocolError]: 'protocol-error',
+  [errorCode.connectError]: 'connect-error',
+};
+
 function failureOf(code: number, cause: ResetCause): UpstreamFailure {
   switch (cause) {
     case 'refused':
       return 'refused-stream';
     case 'remote':
-      return 'remote-reset';
+      return remoteFailures[code] ?? 'remote-reset';
     case 'local':
       // A head beyond our limits; Envoy calls that a reset by the peer.
       return code === errorCode.internalError ? 'remote-reset' : 'protocol-error';

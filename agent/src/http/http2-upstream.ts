@@ -52,6 +52,16 @@ export class Http2Upstream implements Http2ConnectionEvents {
     return this.#http2.capacity;
   }
 
+  /** Whether the peer has said what it allows. */
+  get isSettled(): boolean {
+    return this.#http2.gotSettings;
+  }
+
+  /** Whether the peer takes extended CONNECT. */
+  get allowsConnect(): boolean {
+    return this.#http2.peerAllowsConnect;
+  }
+
   get reused(): boolean {
     return this.#served > 1;
   }
@@ -125,6 +135,10 @@ export class Http2Upstream implements Http2ConnectionEvents {
 
   onCapacity(): void {
     this.pool.hasRoom(this);
+  }
+
+  onSettings(): void {
+    if (this.pool.isWaiting) this.#offerLater();
   }
 
   onGoaway(): void {

@@ -7,6 +7,7 @@ import { type Head, pathMark } from '../http1/head.ts';
 import { method, token } from '../http1/known-headers.ts';
 import { isWord } from '../http1/parse-head.ts';
 import { rejected } from '../http1/rejection.ts';
+import { countStat } from '../http2/counters.ts';
 import { settleClientAddress } from './client-address.ts';
 import { settleClientCertificate } from './client-certificate.ts';
 import type { ClientOrigin } from './client-origin.ts';
@@ -39,7 +40,7 @@ export function settleRequest(request: Request, manager: Manager, upgrade: boole
   const { head } = request;
   const { spec } = manager;
   if (!dropHopByHop(head, upgrade)) return badConnection;
-  if (spec.rejectUnderscoreHeaders !== 'allow' && !settleUnderscores(head, spec.rejectUnderscoreHeaders)) {
+  if (spec.rejectUnderscoreHeaders !== 'allow' && !settleUnderscores(request, spec.rejectUnderscoreHeaders, manager)) {
     return underscore;
   }
   const path = settlePath(request, manager);
@@ -64,11 +65,16 @@ export function settleRequest(request: Request, manager: Manager, upgrade: boole
 }
 
 /** Some servers take `_` and `-` in names for the same. False when the request is to be refused for one. */
-function settleUnderscores(head: Head, action: 'reject' | 'drop'): boolean {
+function settleUnderscores(
+  { head, protocol }: Request,
+  action: 'reject' | 'drop',
+  { http2Counters }: Manager,
+): boolean {
   for (let i = 0; i < head.count; i++) {
     if (head.isRemoved(i) || !head.name(i).includes('_')) continue;
     if (action === 'reject') return false;
     head.removeAt(i);
+    if (protocol === 'HTTP/2') countStat(http2Counters, 'dropped_headers_with_underscores', 1);
   }
   return true;
 }

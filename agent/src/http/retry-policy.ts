@@ -56,6 +56,7 @@ const failureConditions: Readonly<Record<UpstreamFailure, readonly RetryConditio
   'connection-termination': ['5xx', 'gateway-error', 'reset'],
   'remote-reset': ['5xx', 'gateway-error', 'reset'],
   'refused-stream': ['5xx', 'gateway-error', 'reset', 'refused-stream'],
+  'connect-error': ['5xx', 'gateway-error', 'reset'],
   'protocol-error': ['5xx', 'gateway-error', 'reset'],
   'per-try-timeout': ['5xx', 'gateway-error', 'reset'],
   // Sending more to a cluster that is over its limits makes it worse.

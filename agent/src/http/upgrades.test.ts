@@ -1,6 +1,9 @@
 import test from 'ava';
+import { errorCode } from '../http2/frame.ts';
 import { readCapacity } from '../net/stream.ts';
+import type { FakeStream } from './testing/fake-stream.ts';
 import { FakeWorker } from './testing/fake-worker.ts';
+import { data, headers, RawPeer, reset } from './testing/raw-http2.ts';
 import { prefixRoute, routeAction, routeConfig } from './testing/specs.ts';
 
 const ask = (more = '', path = '/ws'): string =>
@@ -153,4 +156,85 @@ test('a 101 that nobody asked for is a protocol error', (t) => {
   client.feed('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
   w.upstream().feed(switching);
   t.regex(client.take(), /^HTTP\/1\.1 502 Bad Gateway/);
+});
+
+const asksUpgrade = 'GET /ws HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n';
+const enableConnect = [[8, 1]] as const;
+
+function overHttp2(): { readonly w: FakeWorker; readonly client: FakeStream } {
+  const w = new FakeWorker({ cluster: { protocol: 'http2' }, manager: { upgrades: ['websocket'] } });
+  const client = w.client();
+  client.feed(asksUpgrade);
+  return { w, client };
+}
+
+const heads = (up: RawPeer): number => up.messages().filter((f) => f.type === 'headers').length;
+
+test('an upgrade waits until the upstream has said that it takes extended CONNECT; other requests do not', (t) => {
+  const { w, client } = overHttp2();
+  w.client().feed('GET /plain HTTP/1.1\r\nHost: a\r\n\r\n');
+  const up = new RawPeer(w.upstream(), true);
+  t.is(heads(up), 1);
+  t.is(w.dialled.length, 1);
+  t.is(w.clusterStat('upstream_rq_pending_active'), 1);
+  up.hello(enableConnect);
+  t.is(heads(up), 1);
+  t.is(w.clusterStat('upstream_rq_pending_active'), 0);
+  up.send(headers(3, [[':status', '200']], false), data(3, 'hi'));
+  t.regex(client.take(), /^HTTP\/1\.1 101 [\s\S]*\r\n\r\nhi$/);
+});
+
+test('an upstream that does not take extended CONNECT is not sent any', (t) => {
+  const { w, client } = overHttp2();
+  const up = new RawPeer(w.upstream(), true);
+  up.hello();
+  t.is(heads(up), 0);
+  t.regex(client.take(), /^HTTP\/1\.1 502 [\s\S]*reset reason: protocol error$/);
+  t.like(w.lastLog, { flags: 'UPE' });
+  t.regex(w.lastLog?.details ?? '', /the_upstream_does_not_allow_extended_CONNECT/);
+  t.is(w.clusterStat('upstream_rq_active'), 0);
+});
+
+test('an upstream that ends before it has said anything fails the upgrade, and is not dialled over and over', (t) => {
+  const { w, client } = overHttp2();
+  w.upstream().fail('remote-close');
+  t.regex(client.take(), /^HTTP\/1\.1 503 [\s\S]*reset reason: connection termination$/);
+  t.is(w.dialled.length, 1);
+  t.is(w.clusterStat('upstream_rq_pending_active'), 0);
+  t.is(w.clusterStat('upstream_cx_active'), 0);
+});
+
+test('several upgrades wait for one connection', (t) => {
+  const { w } = overHttp2();
+  for (let i = 0; i < 3; i++) w.client().feed(asksUpgrade);
+  t.is(w.dialled.length, 1);
+  const up = new RawPeer(w.upstream(), true);
+  up.hello(enableConnect);
+  t.is(heads(up), 4);
+  w.client().feed(asksUpgrade);
+  t.is(heads(up), 1, 'later ones need not wait');
+});
+
+test('a client that goes while its upgrade waits leaves nothing behind', (t) => {
+  const { w, client } = overHttp2();
+  client.fail('remote-close');
+  t.is(w.clusterStat('upstream_rq_pending_active'), 0);
+  const up = new RawPeer(w.upstream(), true);
+  up.hello(enableConnect);
+  t.is(heads(up), 0);
+});
+
+test('what an upstream says of a stream that it resets, in the words of Envoy', (t) => {
+  const answered = (code: number): string => {
+    const w = new FakeWorker({ cluster: { protocol: 'http2' } });
+    const client = w.client();
+    client.feed('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    const up = new RawPeer(w.upstream(), true);
+    up.hello();
+    up.send(reset(1, code));
+    return /^HTTP\/1\.1 (\d+) [\s\S]*(reset reason: .*)$/.exec(client.take())?.slice(1).join(' ') ?? '';
+  };
+  t.is(answered(errorCode.internalError), '503 reset reason: remote reset');
+  t.is(answered(errorCode.protocolError), '502 reset reason: protocol error');
+  t.is(answered(errorCode.connectError), '503 reset reason: remote error with CONNECT request');
 });

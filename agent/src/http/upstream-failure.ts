@@ -10,6 +10,7 @@ export type UpstreamFailure =
   /** The stream was cut, the connection goes on. */
   | 'remote-reset'
   | 'refused-stream'
+  | 'connect-error'
   | 'overflow'
   | 'per-try-timeout';
 
@@ -47,6 +48,12 @@ export const upstreamFailures: Readonly<Record<UpstreamFailure, FailureFacts>> =
     flag: 'UR',
     status: 503,
     reason: 'remote refused stream reset',
+    outcome: { kind: 'local', cause: 'reset' },
+  },
+  'connect-error': {
+    flag: 'UR',
+    status: 503,
+    reason: 'remote error with CONNECT request',
     outcome: { kind: 'local', cause: 'reset' },
   },
   overflow: { flag: 'UO', status: 503, reason: 'overflow', outcome: null },

@@ -29,6 +29,8 @@ export interface Http2ConnectionEvents {
   onConnected(connection: Http2Connection): void;
   /** Servers: a request; set stream.events before returning. `head` is host.head: see takeHead. */
   onStream(stream: Http2Stream, head: Head, last: boolean): void;
+  /** The peer's first SETTINGS have come: from now on it is known what it allows. */
+  onSettings?(connection: Http2Connection): void;
   /** Clients: streams can be opened again after open() gave null. */
   onCapacity(connection: Http2Connection): void;
   /** The peer will take no stream above the id; those have been reset as refused already. */
@@ -104,6 +106,11 @@ export class Http2Connection implements StreamHandler, SenderOwner, Settled {
   /** No stream begins any more and no frame is read. */
   get closed(): boolean {
     return this.#ending.closed;
+  }
+
+  /** The peer's first SETTINGS have come. */
+  get gotSettings(): boolean {
+    return this.#control.gotSettings;
   }
 
   /** The peer allows extended CONNECT (RFC 8441). */

@@ -148,13 +148,16 @@ export class ControlFrames implements KeepaliveOwner {
       return 0;
     }
     if ((end - start) % settingBytes !== 0) return errorCode.frameSizeError;
-    if (!this.gotSettings) this.#streams.peerMax = Number.POSITIVE_INFINITY;
+    const first = !this.gotSettings;
+    if (first) this.#streams.peerMax = Number.POSITIVE_INFINITY;
     this.gotSettings = true;
     for (let p = start; p < end; p += settingBytes) {
       const error = this.#applySetting(settingId(b, p), settingValue(b, p));
       if (error !== 0) return error;
     }
-    return this.#limits.acknowledge(frameType.settings, nothing, 0, 0);
+    const error = this.#limits.acknowledge(frameType.settings, nothing, 0, 0);
+    if (first && error === 0) this.#connection.events.onSettings?.(this.#connection);
+    return error;
   }
 
   #onSettingsAcknowledged(): void {

@@ -67,7 +67,28 @@ const rbac: JsonObject = {
 
 const grpc = 'content-type: application/grpc\n';
 
+const underscored: readonly Case[] = [
+  { name: 'an underscore', send: ask('/', 'x_a: 1\n') },
+  { name: 'an underscore in a value', send: ask('/', 'x-a: a_b\n') },
+  { name: 'an underscore and a body', send: post('some body', 'x_a: 1\n') },
+];
+
+/** Nothing is sent again by itself. */
+const post1 = 'POST / HTTP/1.1\nHost: a.example\nContent-Length: 5\n@\nhello';
+
 export const http2Groups: readonly Group[] = [
+  {
+    name: 'h2reject',
+    client: 'http2',
+    manager: { common_http_protocol_options: { headers_with_underscores_action: 'REJECT_REQUEST' } },
+    cases: underscored,
+  },
+  {
+    name: 'h2drop',
+    client: 'http2',
+    manager: { common_http_protocol_options: { headers_with_underscores_action: 'DROP_HEADER' } },
+    cases: underscored,
+  },
   {
     name: 'h2toh1',
     client: 'http2',
@@ -129,6 +150,9 @@ export const http2Groups: readonly Group[] = [
         send: get('/', grpc),
         answers: ['HTTP/1.1 200 OK\ncontent-type: application/grpc\ngrpc-status: 5\n\n'],
       },
+      ...[0, 1, 2, 3, 7, 8, 10, 11].map(
+        (code): Case => ({ name: `reset with code ${code}`, send: post1, answers: [{ ending: 'reset', code }] }),
+      ),
     ],
   },
   {
