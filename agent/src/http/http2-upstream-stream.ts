@@ -184,9 +184,9 @@ export class Http2UpstreamStream implements UpstreamRequest, Http2StreamEvents {
     if (user === null || connection === null) return;
     const failure = failureOf(code, cause);
     if (cause === 'connection') connection.countCut();
-    else if (cause === 'local' && failure === 'protocol-error') connection.pool.count(at.upstream_rq_tx_reset);
-    // As in Envoy, where a reset of the peer's that says what was wrong is not counted as one.
-    else if (cause !== 'remote' || failure === 'remote-reset') connection.pool.count(at.upstream_rq_rx_reset);
+    // As in Envoy, whoever said that the message was wrong; a refusal counts as neither.
+    else if (failure === 'protocol-error') connection.pool.count(at.upstream_rq_tx_reset);
+    else if (failure === 'remote-reset') connection.pool.count(at.upstream_rq_rx_reset);
     this.#end();
     user.onReset(failure, '');
   }
