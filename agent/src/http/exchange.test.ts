@@ -384,7 +384,12 @@ test('rewrites: prefix, host, added and removed headers of all levels', (t) => {
     ...noMutations,
     requestAdd: [
       { name: 'X-Static', value: 'one', action: 'append', keepEmpty: false },
-      { name: 'X-Peer', value: 'from %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%', action: 'append', keepEmpty: false },
+      {
+        name: 'X-Peer',
+        value: 'from %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %REQ(:PATH)% %REQ(:AUTHORITY)%',
+        action: 'append',
+        keepEmpty: false,
+      },
       { name: 'user-agent', value: 'agent', action: 'overwrite', keepEmpty: false },
     ],
     requestRemove: ['x-secret'],
@@ -398,8 +403,10 @@ test('rewrites: prefix, host, added and removed headers of all levels', (t) => {
   t.is(
     w.upstream().take(),
     `GET /v20?q HTTP/1.1\r\nhost: real.host\r\nx-forwarded-proto: http\r\nx-request-id: ${id}\r\n` +
-      'x-envoy-expected-rq-timeout-ms: 15000\r\nx-envoy-original-path: /v10?q\r\nx-envoy-original-host: shop\r\n' +
-      'x-forwarded-host: shop\r\nuser-agent: agent\r\nx-static: one\r\nx-peer: from 10.0.0.9\r\n\r\n',
+      'x-envoy-expected-rq-timeout-ms: 15000\r\nuser-agent: agent\r\nx-static: one\r\n' +
+      'x-peer: from 10.0.0.9 /v10?q shop\r\nx-envoy-original-host: shop\r\nx-forwarded-host: shop\r\n' +
+      'x-envoy-original-path: /v10?q\r\n\r\n',
+    'configured headers tell of the request before it is rewritten, as in Envoy',
   );
   w.upstream().feed('HTTP/1.1 201 Created\r\nX-Internal: i\r\ncontent-length: 0\r\n\r\n');
   const answer = client.take();

@@ -6,33 +6,39 @@ import { type CompiledRoute, expectedTimeoutMs } from './compiled-route.ts';
 import type { Exchange } from './exchange.ts';
 import { applyEdits } from './header-mutations.ts';
 
-/** Once for each request; what depends on the attempt is set again by the two functions below. */
+/**
+ * Once for each request; what depends on the attempt is set again by the two functions below. Configured headers come
+ * before the rewrites, so that they tell of the request as the client has made it.
+ */
 export function prepareUpstreamHead(x: Exchange, route: CompiledRoute, action: RouteActionSpec): void {
   const { requestHead: head, view, manager } = x;
   const envoyHeaders = !manager.spec.suppressEnvoyHeaders;
   if (x.redirects !== null) renewExpectedTimeout(x, route);
   else if (envoyHeaders && route.expectedTimeout !== null) head.addStatic(route.expectedTimeout);
-  if (route.rewritesPath && head.method !== method.CONNECT) {
-    const before = view.path;
-    const after = rewritePath(route.matched, view);
-    x.rewrittenFrom = before;
-    if (after !== before) {
-      head.setTarget(after);
-      view.forget();
-    }
-    if (envoyHeaders) head.set('x-envoy-original-path', before);
+  if (countsAttempts(route)) head.set('x-envoy-attempt-count', '1');
+  if (route.requestEdits !== null) {
+    applyEdits(route.requestEdits, head, x);
+    view.forget();
   }
   if (route.clusterHost !== null) {
     head.set('host', route.clusterHost);
     view.forget();
   }
   if (route.rewritesHost && !action.autoHostRewrite) setUpstreamHost(x, route, action, '');
-  if (countsAttempts(route)) head.set('x-envoy-attempt-count', '1');
-  if (route.requestEdits !== null) {
-    applyEdits(route.requestEdits, head, x);
+  if (route.rewritesPath && head.method !== method.CONNECT) setUpstreamPath(x, route, envoyHeaders);
+  if (head.method === method.CONNECT) head.setTarget(view.authority);
+}
+
+function setUpstreamPath(x: Exchange, route: CompiledRoute, envoyHeaders: boolean): void {
+  const { requestHead: head, view } = x;
+  const before = view.path;
+  const after = rewritePath(route.matched, view);
+  x.rewrittenFrom = before;
+  if (after !== before) {
+    head.setTarget(after);
     view.forget();
   }
-  if (head.method === method.CONNECT) head.setTarget(view.authority);
+  if (envoyHeaders) head.set('x-envoy-original-path', before);
 }
 
 /** The request has been sent before, by another route. */
