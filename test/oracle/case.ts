@@ -52,6 +52,8 @@ export interface Group {
   readonly routeConfig?: JsonObject;
   /** Fields of the group's cluster. */
   readonly cluster?: JsonObject;
+  /** Requests at the upstream come over several connections at once: their order is chance. */
+  readonly unordered?: true;
   /** Its hosts, by the names they have for auto_host_rewrite, with their envoy.lb metadata; one without, unless given. */
   readonly hosts?: readonly GroupHost[];
   readonly cases: readonly Case[];

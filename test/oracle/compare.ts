@@ -25,12 +25,13 @@ function text(m: Message): string {
 
 const short = (s: string): string => (s.length > 3000 ? `${s.slice(0, 3000)}... (${s.length})` : s);
 
-export function findings(outcome: Outcome, seen: readonly Message[]): Findings {
+export function findings(outcome: Outcome, seen: readonly Message[], unordered = false): Findings {
+  const upstream = seen.map(text);
   return {
     response: short(
       [...outcome.responses.map(text), ...(outcome.rest === '' ? [] : [`rest: ${outcome.rest}`])].join('\n--\n'),
     ),
-    upstream: short(seen.map(text).join('\n--\n')),
+    upstream: short((unordered ? upstream.sort() : upstream).join('\n--\n')),
     connection: outcome.connection === 'reset' ? 'closed' : outcome.connection,
   };
 }

@@ -248,7 +248,7 @@ const statistics: readonly Difference[] = [
     documented: '`downstream_rq_rx_reset` counts clients that went away',
   },
   {
-    cases: /^cluster\.up_(full|priority\w+)\.upstream_rq_(pending_overflow|pending_total|total)$/,
+    cases: /^cluster\.up_(full|priority\w+|mirrorbroken)\.upstream_rq_(pending_overflow|pending_total|total)$/,
     parts: ['statistics'],
     agent: number,
     documented: '`upstream_rq_pending_overflow` counts every overflow',

@@ -14,6 +14,7 @@ import { headerGroups } from './cases/headers.ts';
 import { http2Groups } from './cases/http2.ts';
 import { inputGroups } from './cases/input.ts';
 import { limitGroups } from './cases/limits.ts';
+import { mirrorGroups } from './cases/mirrors.ts';
 import { refused } from './cases/refused.ts';
 import { retryGroups } from './cases/retries.ts';
 import { routingGroups } from './cases/routing.ts';
@@ -41,9 +42,13 @@ const all: readonly Group[] = [
   ...tunnelGroups,
   ...http2Groups,
   ...limitGroups,
+  ...mirrorGroups,
 ];
 const [filter = ''] = process.argv.slice(2);
 const groups = filter === '' ? all : all.filter((g) => filter.split(',').includes(g.name));
+
+/** More would make their own load, and cases about time would be about that. */
+const groupsAtOnce = 40;
 
 /** Cases of a group side by side, so that waiting for a close costs its time once. */
 async function run(proxy: Candidate, group: Group): Promise<ReadonlyMap<string, Findings>> {
@@ -51,15 +56,17 @@ async function run(proxy: Candidate, group: Group): Promise<ReadonlyMap<string, 
     const key = `${group.name}/${test.name}`;
     const send = group.client === 'http2' ? askHttp2 : ask;
     const outcome = await send(proxy.port(group.name), test, key);
-    return [key, findings(outcome, proxy.upstream.seen(key))];
+    return [key, findings(outcome, proxy.upstream.seen(key), group.unordered)];
   };
   return new Map(await Promise.all(group.cases.map(one)));
 }
 
 async function runAll(proxy: Candidate): Promise<ReadonlyMap<string, Findings>> {
   const found = new Map<string, Findings>();
-  const results = await Promise.all(groups.map((g) => run(proxy, g)));
-  for (const result of results) for (const [key, value] of result) found.set(key, value);
+  for (let i = 0; i < groups.length; i += groupsAtOnce) {
+    const results = await Promise.all(groups.slice(i, i + groupsAtOnce).map((g) => run(proxy, g)));
+    for (const result of results) for (const [key, value] of result) found.set(key, value);
+  }
   return found;
 }
 

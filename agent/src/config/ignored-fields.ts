@@ -76,6 +76,7 @@ export const ignoredFields: Readonly<Record<string, Reasons>> = {
     metadata: informational,
     decorator: 'names spans; there is no tracer',
   },
+  'envoy.config.route.v3.RouteAction.RequestMirrorPolicy': { trace_sampled: 'there is no tracer' },
   'envoy.config.route.v3.WeightedCluster': {
     total_weight: 'deprecated: the sum of the weights counts',
   },

@@ -21,6 +21,7 @@ import { readHeaderMutations } from './header-mutations.ts';
 import { readInternalRedirects } from './internal-redirects.ts';
 import type { MessageReader } from './message-reader.ts';
 import { readMetadataMatch, subsetOf } from './metadata.ts';
+import { readMirrors } from './mirrors.ts';
 import { readProxyVersion } from './proxy-version.ts';
 import { readRetryPolicy } from './retry.ts';
 import { readRewrite } from './rewrite.ts';
@@ -60,6 +61,7 @@ export function readRouteAction(
     streamDuration: readStreamDuration(r),
     hashPolicy: r.each('hashPolicy', readHashPolicy),
     ...readUpgrades(r),
+    ...readMirrors(r, checkClusters, context),
   };
 }
 

@@ -167,9 +167,14 @@ test('redirects, direct responses, header matches and mutations', (t) => {
 const at = 'virtual_hosts[0].routes[0]';
 const refused: readonly (readonly [string, Json, string])[] = [
   [
-    'mirroring',
-    vhost({ route: { cluster: 'a', request_mirror_policies: [{ cluster: 'b' }] } }),
-    `${at}.route.request_mirror_policies: not implemented by this agent (field of envoy.config.route.v3.RouteAction)`,
+    'a mirror without a cluster',
+    vhost({ route: { cluster: 'a', request_mirror_policies: [{}] } }),
+    `${at}.route.request_mirror_policies[0]: Exactly one of cluster or cluster_header in request mirror policy need to be specified`,
+  ],
+  [
+    'a mirror with two clusters',
+    vhost({ route: { cluster: 'a', request_mirror_policies: [{ cluster: 'b', cluster_header: 'c' }] } }),
+    `${at}.route.request_mirror_policies[0]: Only one of cluster or cluster_header in request mirror policy can be specified`,
   ],
   [
     'a hash of filter state',
@@ -227,6 +232,24 @@ for (const [what, json, message] of refused) {
     t.is(t.throws(() => routesOf(json))?.message, message);
   });
 }
+
+test('mirrors of a route, a virtual host and the configuration', (t) => {
+  const policy = { cluster: 'm', runtime_fraction: { default_value: { numerator: 50 } }, trace_sampled: true };
+  const spec = routesOf({
+    ...vhost(
+      { route: { cluster: 'a', request_mirror_policies: [policy] } },
+      { request_mirror_policies: [{ cluster_header: 'X-To', disable_shadow_host_suffix_append: true }] },
+    ),
+    request_mirror_policies: [{ cluster: 'c' }],
+  });
+  t.like(spec.virtualHosts[0]?.routes[0]?.action, {
+    mirrors: [{ cluster: 'm', clusterHeader: '', fraction: 0.5, hostSuffix: true }],
+  });
+  t.deepEqual(spec.virtualHosts[0]?.mirrors, [
+    { cluster: '', clusterHeader: 'x-to', fraction: null, hostSuffix: false },
+  ]);
+  t.is(spec.mirrors?.[0]?.cluster, 'c');
+});
 
 test('CONNECT: a route of its own, passed on or ended here', (t) => {
   const connect = (upgrade: Json): Json =>

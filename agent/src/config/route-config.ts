@@ -13,6 +13,7 @@ import type { CompileContext } from './compile-context.ts';
 import { readFilterOverrides } from './filter-overrides.ts';
 import { readHeaderMutations } from './header-mutations.ts';
 import type { MessageReader } from './message-reader.ts';
+import { readMirrors } from './mirrors.ts';
 import { readRetryPolicy } from './retry.ts';
 import {
   defaultDirectBodyBytes,
@@ -54,6 +55,7 @@ export function readRouteConfig(
     headers: readHeaderMutations(r),
     ignorePortInHost: r.take('ignorePortInHostMatching'),
     mostSpecificWins: r.take('mostSpecificHeaderMutationsWins'),
+    ...readMirrors(r, checkClusters, context),
     filters: readFilterOverrides(r),
   };
 }
@@ -96,6 +98,7 @@ function readVirtualHost(r: MessageReader<VirtualHost>, level: Level): VirtualHo
     },
     filters: readFilterOverrides(r),
     ...bufferLimit(r.take('perRequestBufferLimitBytes')),
+    ...readMirrors(r, level.checkClusters, level.context),
   };
 }
 

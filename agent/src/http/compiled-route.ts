@@ -1,7 +1,7 @@
 /** What the router needs of a matched route, worked out once for each route and kept as long as the route lives. */
 
 import { type StaticHeader, staticHeader } from '../http1/head.ts';
-import type { HeaderMutationsSpec, RetrySpec, RouteActionSpec } from '../model/http.ts';
+import type { HeaderMutationsSpec, MirrorSpec, RetrySpec, RouteActionSpec } from '../model/http.ts';
 import type { MatchedRoute } from '../route/route-table.ts';
 import { compileOverrides, type RbacOverrides } from './filter-overrides.ts';
 import { compileEdits, type FormatCompiler, type HeaderEdits } from './header-mutations.ts';
@@ -25,6 +25,8 @@ export interface CompiledRoute {
   readonly overrides: RbacOverrides | null;
   readonly hash: RequestHash | null;
   readonly bufferLimitBytes: number | null;
+  /** Of the nearest level that has any; null for none. */
+  readonly mirrors: readonly MirrorSpec[] | null;
 }
 
 export class RouteCompiler {
@@ -66,6 +68,7 @@ function compile(matched: MatchedRoute, compileFormat: FormatCompiler): Compiled
     expectedTimeout: expectedTimeoutOf(action, retry),
     byCluster: clustersOf(matched, action, compileFormat),
     hash: compileRequestHash(action.hashPolicy ?? []),
+    mirrors: action.mirrors ?? matched.virtualHost.mirrors ?? matched.config.mirrors ?? null,
     ...rewrites(action),
   };
 }
@@ -76,6 +79,7 @@ const unforwarded = {
   expectedTimeout: null,
   byCluster: null,
   hash: null,
+  mirrors: null,
   rewritesPath: false,
   rewritesHost: false,
 } as const;

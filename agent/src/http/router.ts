@@ -8,7 +8,7 @@ import type { Cluster, Host, Outcome, PickContext } from '../cluster/cluster.ts'
 import type { Head } from '../http1/head.ts';
 import { method } from '../http1/known-headers.ts';
 import type { MetadataMatchSpec } from '../model/cluster.ts';
-import type { InternalRedirectSpec, RouteActionSpec } from '../model/http.ts';
+import type { InternalRedirectSpec, MirrorSpec, RouteActionSpec } from '../model/http.ts';
 import type { AddressSpec } from '../model/listener.ts';
 import { readHeadroom } from '../net/stream.ts';
 import type { MatchedRoute } from '../route/route-table.ts';
@@ -25,12 +25,14 @@ import type { Exchange } from './exchange.ts';
 import { replyToFailure } from './failure-reply.ts';
 import { grpcStatusOf, statusWorth } from './grpc-status.ts';
 import { takeRedirect } from './internal-redirect.ts';
+import { startShadows } from './mirror.ts';
 import { poolOf } from './pool-of.ts';
 import { takeRelayedFailure } from './relayed-failure.ts';
 import { RequestSender } from './request-sender.ts';
 import { dropHopByHop, settleResponse } from './response-headers.ts';
 import { type RetryDecision, RetryState } from './retry-state.ts';
 import { serveRedirected } from './serve.ts';
+import type { Shadow } from './shadow.ts';
 import { UpstreamFacts } from './upstream-facts.ts';
 import { failureDetails, type UpstreamFailure, upstreamFailures } from './upstream-failure.ts';
 import { prepareUpstreamHead, renewAttemptHeaders, setUpstreamHost } from './upstream-head.ts';
@@ -50,6 +52,8 @@ export class Router implements UpstreamUser, PickContext {
   #pool: RequestPool | null = null;
   #upstream: UpstreamRequest | null = null;
   readonly #retry = new RetryState();
+  /** Copies of a request that is still coming; null without. */
+  #shadows: readonly Shadow[] | null = null;
   tried: Host[] = [];
   destination: AddressSpec | null = null;
   hash: bigint | null = null;
@@ -77,6 +81,7 @@ export class Router implements UpstreamUser, PickContext {
     this.#attempt.reset();
     this.#pool = null;
     this.#upstream = null;
+    this.#shadows = null;
     this.#sender.reset();
     this.#retry.reset();
     this.facts.reset();
@@ -149,6 +154,7 @@ export class Router implements UpstreamUser, PickContext {
     const limitBytes = route.bufferLimitBytes ?? cluster.spec.bufferLimitBytes;
     const replay = this.#retry.wantsReplay || action.internalRedirect !== undefined;
     this.#sender.begin(framing, start, end, replay, limitBytes);
+    if (route.mirrors !== null && !this.wantsUpgrade) this.#mirror(route.mirrors, action, framing, start, end, last);
     this.#try(false);
     this.#sender.endLive();
   }
@@ -159,6 +165,36 @@ export class Router implements UpstreamUser, PickContext {
     const found = virtualCluster === null ? null : virtualCluster(x.view);
     if (found !== null) x.virtualCluster = found.name;
     if (found !== null || spec.stats !== undefined) this.#attempt.countAlso(found?.stats ?? 0, spec.stats ?? 0);
+  }
+
+  #mirror(
+    mirrors: readonly MirrorSpec[],
+    { timeoutMs }: RouteActionSpec,
+    framing: Framing,
+    start: number,
+    end: number,
+    last: boolean,
+  ): void {
+    const x = this.#exchange;
+    const cluster = this.#cluster as Cluster;
+    const first = { from: this.#runtime.readBuffer, start, end, last, trailers: x.requestTrailers };
+    this.#shadows = startShadows(mirrors, x, { framing, hash: this.hash, timeoutMs }, first, () => {
+      const slot = cluster.stats + at.retry_or_shadow_abandoned;
+      this.#runtime.slots[slot] = (this.#runtime.slots[slot] ?? 0) + 1;
+    });
+    if (last) this.#shadows = null;
+  }
+
+  #feedShadows(shadows: readonly Shadow[], start: number, end: number, last: boolean): void {
+    const part = { from: this.#runtime.readBuffer, start, end, last, trailers: this.#exchange.requestTrailers };
+    for (const shadow of shadows) shadow.data(part);
+    if (last) this.#shadows = null;
+  }
+
+  /** The request ends before it was complete. */
+  #dropShadows(): void {
+    for (const shadow of this.#shadows ?? []) shadow.requestEnded();
+    this.#shadows = null;
   }
 
   #onRequestDone(): void {
@@ -227,6 +263,7 @@ export class Router implements UpstreamUser, PickContext {
   requestData(start: number, end: number, last: boolean): void {
     if (last) this.#onRequestDone();
     this.#exchange.countRequestMessages(start, end);
+    if (this.#shadows !== null) this.#feedShadows(this.#shadows, start, end, last);
     if (!this.#sender.data(start, end, last) || !last) return;
     if (!this.isTunnel) this.#startTryTimeout();
     else if (this.#answerEnded) this.#finish();
@@ -358,6 +395,7 @@ export class Router implements UpstreamUser, PickContext {
   #finish(): void {
     const x = this.#exchange;
     const upstream = this.#upstream;
+    if (this.#shadows !== null) this.#dropShadows();
     if (this.isTunnel) this.#attempt.recordStatus(x.status);
     else this.#attempt.recordAnswer(x.settleGrpcStatus());
     this.#endAttempt();
@@ -488,6 +526,7 @@ export class Router implements UpstreamUser, PickContext {
 
   /** The exchange needs no answer any more: the attempt and the wait for one are given up. */
   abandon(): void {
+    if (this.#shadows !== null) this.#dropShadows();
     const upstream = this.#upstream;
     this.#upstream = null;
     this.#pool?.cancel(this);

@@ -137,6 +137,8 @@ export interface RouteConfigSpec {
   readonly ignorePortInHost: boolean;
   /** The route's mutations come last, so that they win. */
   readonly mostSpecificWins?: boolean;
+  /** Of virtual hosts and routes that have none of their own. */
+  readonly mirrors?: readonly MirrorSpec[];
   readonly filters?: FilterOverridesSpec;
 }
 
@@ -159,6 +161,8 @@ export interface VirtualHostSpec {
   readonly filters?: FilterOverridesSpec;
   /** Bytes of a body kept for another attempt. */
   readonly bufferLimitBytes?: number;
+  /** Of routes that have none of their own. */
+  readonly mirrors?: readonly MirrorSpec[];
   /** The first whose matchers all fit; the last one takes every request. Absent without statistics of that kind. */
   readonly virtualClusters?: readonly VirtualClusterSpec[];
 }
@@ -257,6 +261,19 @@ export interface RouteActionSpec {
   readonly hostRewritePathRegex?: RewriteSpec | null;
   readonly streamDuration?: StreamDurationSpec | null;
   readonly hashPolicy?: readonly HashPolicySpec[];
+  /** Empty or absent: those of the virtual host, else of the route configuration. */
+  readonly mirrors?: readonly MirrorSpec[];
+}
+
+/** Envoy's RequestMirrorPolicy: a copy of the request goes to another cluster, and its answer nowhere. */
+export interface MirrorSpec {
+  readonly cluster: string;
+  /** Request header that names the cluster instead, or ''. */
+  readonly clusterHeader: string;
+  /** Share of the requests; null is all. */
+  readonly fraction: number | null;
+  /** The copy's host ends in -shadow. */
+  readonly hostSuffix: boolean;
 }
 
 export interface InternalRedirectSpec {

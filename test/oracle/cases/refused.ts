@@ -21,9 +21,9 @@ const host = (
 
 export const refused: readonly Refused[] = [
   {
-    name: 'mirrored',
-    virtualHosts: [host('mirrored', {}, { request_mirror_policies: [{ cluster: upstreamOf('mirrored') }] })],
-    path: `${hcm}.route_config.virtual_hosts[0].routes[0].route.request_mirror_policies`,
+    name: 'hedged',
+    virtualHosts: [host('hedged', {}, { hedge_policy: { hedge_on_per_try_timeout: true } })],
+    path: `${hcm}.route_config.virtual_hosts[0].routes[0].route.hedge_policy`,
   },
   {
     name: 'buffered',

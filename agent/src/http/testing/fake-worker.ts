@@ -7,7 +7,7 @@ import type { AccessLogSpec } from '../../model/log.ts';
 import { type ConnectionInfo, readCapacity, readHeadroom, readTailroom, type StreamHandler } from '../../net/stream.ts';
 import { compileRouteTable } from '../../route/compile.ts';
 import type { RouteTable } from '../../route/route-table.ts';
-import { clusterStat, httpStat, rbacStat } from '../../stats/layout.ts';
+import { clusterBlockSlots, clusterStat, httpStat, rbacStat } from '../../stats/layout.ts';
 import type { DialOptions, TimerHandle, WorkerRuntime } from '../../worker/runtime.ts';
 import { createHttpConnectionManager, type HttpConnectionManager } from '../connection-manager.ts';
 import type { LogRecord } from '../request-view.ts';
@@ -52,6 +52,7 @@ export class FakeWorker implements WorkerRuntime, StreamHost {
   /** Dialled connections come up by themselves. */
   autoConnect = true;
   readonly #cluster: Cluster;
+  readonly #others = new Map<string, Cluster>();
   readonly #routes: RouteTable;
   readonly #manager: HttpConnectionManager;
   readonly #deferred: (() => void)[] = [];
@@ -79,7 +80,15 @@ export class FakeWorker implements WorkerRuntime, StreamHost {
   }
 
   cluster(name: string): Cluster | undefined {
-    return name === 'app' ? this.#cluster : undefined;
+    return name === 'app' ? this.#cluster : this.#others.get(name);
+  }
+
+  /** One more cluster; its numbers are clusterStat(name, n) for the nth. */
+  addCluster(name: string, ...endpoints: readonly EndpointSpec[]): void {
+    const stats = testStats.cluster + (this.#others.size + 1) * clusterBlockSlots;
+    const cluster = createCluster(clusterSpec({ name, stats }), this);
+    cluster.setEndpoints({ cluster: name, endpoints });
+    this.#others.set(name, cluster);
   }
 
   setEndpoints(endpoints: readonly EndpointSpec[]): void {
@@ -165,8 +174,8 @@ export class FakeWorker implements WorkerRuntime, StreamHost {
     return this.slots[testStats.http + httpStat.at[name]] ?? 0;
   }
 
-  clusterStat(name: keyof typeof clusterStat.at): number {
-    return this.slots[testStats.cluster + clusterStat.at[name]] ?? 0;
+  clusterStat(name: keyof typeof clusterStat.at, cluster = 0): number {
+    return this.slots[testStats.cluster + cluster * clusterBlockSlots + clusterStat.at[name]] ?? 0;
   }
 
   rbac(name: keyof typeof rbacStat.at): number {
