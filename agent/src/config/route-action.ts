@@ -58,6 +58,7 @@ export function readRouteAction(
     ...readHostRewrite(r),
     appendXForwardedHost: r.take('appendXForwardedHost'),
     ...readInternalRedirects(r),
+    ...readGrpcTimeout(r),
     streamDuration: readStreamDuration(r),
     hashPolicy: r.each('hashPolicy', readHashPolicy),
     ...readUpgrades(r),
@@ -215,7 +216,14 @@ export function readDirectResponse(
   return { kind: 'direct_response', status: r.take('status'), body: body.toString() };
 }
 
-/** The older pair of fields about grpc-timeout is refused where it is set. */
+/** The older pair of fields about grpc-timeout, which do not count beside max_stream_duration, as in Envoy. */
+function readGrpcTimeout(r: MessageReader<RouteAction>): Pick<RouteActionSpec, 'grpcTimeout'> {
+  const maxMs = r.durationMs('maxGrpcTimeout');
+  const offsetMs = r.durationMs('grpcTimeoutOffset') ?? 0;
+  const counts = maxMs !== undefined && r.message.maxStreamDuration === undefined;
+  return counts ? { grpcTimeout: { maxMs, offsetMs } } : {};
+}
+
 function readStreamDuration(r: MessageReader<RouteAction>): StreamDurationSpec | null {
   return (
     r.inside('maxStreamDuration', (d) => ({

@@ -352,3 +352,14 @@ test('virtual clusters and routes with a stat_prefix have statistics of their ow
   );
   t.is(asked[(host?.routes[0]?.stats ?? 0) - 1], 'v/route/all');
 });
+
+test('the older timeout of gRPC calls counts where it has a maximum, and not beside max_stream_duration', (t) => {
+  const of = (more: Json): unknown => {
+    const action = routesOf(vhost({ route: { cluster: 'a', ...more } })).virtualHosts[0]?.routes[0]?.action;
+    return action?.kind === 'route' ? action.grpcTimeout : action;
+  };
+  t.deepEqual(of({ max_grpc_timeout: '2s', grpc_timeout_offset: '0.1s' }), { maxMs: 2000, offsetMs: 100 });
+  t.deepEqual(of({ max_grpc_timeout: '0s' }), { maxMs: 0, offsetMs: 0 });
+  t.is(of({ grpc_timeout_offset: '0.1s' }), undefined);
+  t.is(of({ max_grpc_timeout: '2s', max_stream_duration: { max_stream_duration: '1s' } }), undefined);
+});

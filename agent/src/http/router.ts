@@ -25,6 +25,7 @@ import type { Exchange } from './exchange.ts';
 import { replyToFailure } from './failure-reply.ts';
 import { grpcStatusOf, statusWorth } from './grpc-status.ts';
 import { takeRedirect } from './internal-redirect.ts';
+import { asGrpcCall } from './legacy-grpc-timeout.ts';
 import { startShadows } from './mirror.ts';
 import { poolOf } from './pool-of.ts';
 import { takeRelayedFailure } from './relayed-failure.ts';
@@ -127,10 +128,13 @@ export class Router implements UpstreamUser, PickContext {
     last: boolean,
   ): void {
     const x = this.#exchange;
-    const wished = x.view.internal ? takeWishes(x.requestHead, matched, own) : null;
-    const action = wished?.action ?? own;
-    const index = chooseCluster(action, x.view, this.#runtime.random);
-    const route = wished?.route ?? matched.byCluster?.[index] ?? matched;
+    const index = chooseCluster(own, x.view, this.#runtime.random);
+    const chosen = matched.byCluster?.[index] ?? matched;
+    const timed = x.view.isGrpc ? asGrpcCall(x.requestHead, chosen, own) : null;
+    const base = timed?.route ?? chosen;
+    const wished = x.view.internal ? takeWishes(x.requestHead, base, timed?.action ?? own) : null;
+    const action = wished?.action ?? timed?.action ?? own;
+    const route = wished?.route ?? base;
     this.#route = route;
     this.#action = action;
     const cluster = findCluster(action, index, x.view, this.#runtime);

@@ -166,7 +166,7 @@ function act(x: Exchange, result: RouteResult, body: FirstBody): void {
 }
 
 function limitDuration(x: Exchange, spec: StreamDurationSpec): void {
-  x.deadlines.setLife(streamDurationMs(x.requestHead, spec, x.manager.spec.maxStreamDurationMs ?? 0));
+  x.deadlines.setLife(streamDurationMs(x.view, spec, x.manager.spec.maxStreamDurationMs ?? 0));
 }
 
 function redirect(x: Exchange, status: number, location: string, route: CompiledRoute | null): void {

@@ -5,6 +5,7 @@ import { rewriteHost, rewritePath } from '../route/rewrite.ts';
 import { type CompiledRoute, expectedTimeoutMs } from './compiled-route.ts';
 import type { Exchange } from './exchange.ts';
 import { applyEdits } from './header-mutations.ts';
+import { tellGrpcTimeout } from './stream-duration.ts';
 
 /**
  * Once for each request; what depends on the attempt is set again by the two functions below. Configured headers come
@@ -15,6 +16,10 @@ export function prepareUpstreamHead(x: Exchange, route: CompiledRoute, action: R
   const envoyHeaders = !manager.spec.suppressEnvoyHeaders;
   if (x.redirects !== null) renewExpectedTimeout(x, route);
   else if (envoyHeaders && route.expectedTimeout !== null) head.addStatic(route.expectedTimeout);
+  if (action.grpcTimeout !== undefined && view.isGrpc) {
+    const ms = expectedTimeoutMs(action.timeoutMs, route.retry);
+    if (ms > 0) tellGrpcTimeout(head, ms);
+  }
   if (countsAttempts(route)) head.set('x-envoy-attempt-count', '1');
   if (route.requestEdits !== null) {
     applyEdits(route.requestEdits, head, x);
@@ -74,7 +79,12 @@ export function setUpstreamHost(x: Exchange, route: CompiledRoute, action: Route
 export function renewAttemptHeaders(x: Exchange, route: CompiledRoute): void {
   const head = x.requestHead;
   if (countsAttempts(route)) head.set('x-envoy-attempt-count', String(x.router.attempts + 1));
-  if (route.expectedTimeout === null || !head.has(token['x-envoy-expected-rq-timeout-ms'])) return;
+  if (route.expectedTimeout === null) return;
   const left = expectedTimeoutMs(Math.ceil(x.deadlines.responseLeftMs), route.retry);
-  if (left > 0) head.set('x-envoy-expected-rq-timeout-ms', String(left));
+  if (left <= 0) return;
+  if (head.has(token['x-envoy-expected-rq-timeout-ms'])) {
+    head.set('x-envoy-expected-rq-timeout-ms', String(left));
+  }
+  const { action } = route.matched;
+  if (action.kind === 'route' && action.grpcTimeout !== undefined && x.view.isGrpc) tellGrpcTimeout(head, left);
 }

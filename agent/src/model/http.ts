@@ -260,6 +260,8 @@ export interface RouteActionSpec {
   /** Rare; absent is off. */
   readonly hostRewritePathRegex?: RewriteSpec | null;
   readonly streamDuration?: StreamDurationSpec | null;
+  /** A gRPC caller's own timeout counts, less the offset, up to the maximum; 0 is none. */
+  readonly grpcTimeout?: { readonly maxMs: number; readonly offsetMs: number };
   readonly hashPolicy?: readonly HashPolicySpec[];
   /** Empty or absent: those of the virtual host, else of the route configuration. */
   readonly mirrors?: readonly MirrorSpec[];

@@ -1,5 +1,14 @@
 /** gRPC calls: what is retried, how long they may take, answers in the proxy's own name, and their statistics. */
-import { type Answer, type Case, filterType, type Group, type Json, type JsonObject, upstreamOf } from '../case.ts';
+import {
+  type Answer,
+  type Case,
+  filterType,
+  type Group,
+  type Json,
+  type JsonObject,
+  plain,
+  upstreamOf,
+} from '../case.ts';
 
 const call = (path: string, headers = '', type = 'application/grpc'): string =>
   `POST ${path} HTTP/1.1\nHost: a.example\nContent-Type: ${type}\nTE: trailers\n${headers}Content-Length: 6\n@\n\0\0\0\0\x01x`;
@@ -49,6 +58,16 @@ const calls: Group = {
       timeout: '0s',
       max_stream_duration: { grpc_timeout_header_max: '0s', grpc_timeout_header_offset: '0.1s' },
     }),
+    via('grpc', '/legacy/capped', { timeout: '9s', max_grpc_timeout: '0.3s' }),
+    via('grpc', '/legacy/open', { timeout: '9s', max_grpc_timeout: '0s', grpc_timeout_offset: '0.1s' }),
+    via('grpc', '/legacy/try', {
+      max_grpc_timeout: '0s',
+      retry_policy: { retry_on: 'unavailable', per_try_timeout: '2s', ...quick },
+    }),
+    via('grpc', '/legacy/both', {
+      max_grpc_timeout: '0.3s',
+      max_stream_duration: { max_stream_duration: '0.2s', grpc_timeout_header_max: '0.2s' },
+    }),
     via('grpc', '/short', { timeout: '0.2s' }),
     { match: { prefix: '/direct' }, direct_response: { status: 429, body: { inline_string: 'a % of\tall' } } },
     { match: { prefix: '/moved' }, redirect: { host_redirect: 'b.example' } },
@@ -76,6 +95,19 @@ const calls: Group = {
     to('a timeout with too many digits', '/capped/M', [inTrailers(0)], 'grpc-timeout: 123456789m\n'),
     to('a timeout with an offset', '/offset/M', [hang], 'grpc-timeout: 300m\n'),
     to('the timeout of the route', '/short/M', [hang]),
+    ...['10S', '250m', '1n', '100x', '0S'].flatMap((timeout) =>
+      ['capped', 'open', 'try', 'both'].map((route) =>
+        to(`${route}: ${timeout} the older way`, `/legacy/${route}`, [inTrailers(0)], `grpc-timeout: ${timeout}\n`),
+      ),
+    ),
+    ...['capped', 'open', 'try'].map((route) =>
+      to(`${route}: no timeout, the older way`, `/legacy/${route}`, [inTrailers(0)]),
+    ),
+    to('capped and late, the older way', '/legacy/capped', [hang], 'grpc-timeout: 10S\n'),
+    to('its own timeout, the older way', '/legacy/open', [hang], 'grpc-timeout: 300m\n'),
+    to('hours, the older way', '/legacy/open', [inTrailers(0)], 'grpc-timeout: 99999999H\n'),
+    to('the older way is for gRPC only', '/legacy/capped', [plain], 'grpc-timeout: 1S\n', 'text/plain'),
+    to('a retry, the older way', '/legacy/try', [alone(14), inTrailers(0)], 'grpc-timeout: 9H\n'),
     { name: 'answered directly', send: bare('/direct/M') },
     { name: 'moved', send: bare('/moved/M') },
     to('a connection refused', '/dead/M', []),
@@ -106,4 +138,23 @@ const together: Group = {
   cases: [to('a call', '/a.B/Works', [inTrailers(0)]), to('one that fails', '/a.B/Fails', [alone(14)])],
 };
 
-export const grpcGroups: readonly Group[] = [calls, listed, together];
+const durations: Group = {
+  name: 'grpcduration',
+  manager: { ...manager, common_http_protocol_options: { max_stream_duration: '0.4s' } },
+  routes: [
+    via('grpcduration', '/own', { max_stream_duration: { max_stream_duration: '0.3s' } }),
+    via('grpcduration', '/none', { max_stream_duration: { max_stream_duration: '0s' } }),
+    via('grpcduration', '/header', { max_stream_duration: { grpc_timeout_header_max: '0s' } }),
+    via('grpcduration', '/', {}),
+  ],
+  cases: ['/listener', '/own', '/none', '/header'].flatMap((path) => [
+    ...['10S', '100x', '99999999H'].map((asked) =>
+      to(`${path}: ${asked}`, path, [inTrailers(0)], `grpc-timeout: ${asked}\n`),
+    ),
+    to(`${path}: nothing asked`, path, [inTrailers(0)]),
+    to(`${path}: late`, path, [hang], 'grpc-timeout: 350m\n'),
+    to(`${path}: no gRPC`, path, [plain], 'grpc-timeout: 10S\n', 'text/plain'),
+  ]),
+};
+
+export const grpcGroups: readonly Group[] = [calls, listed, together, durations];
