@@ -1,9 +1,11 @@
 /**
- * The client's side of one exchange on HTTP/2: one stream of a connection. Pooled.
+ * The client's side of one exchange on HTTP/2: one stream of a connection. Pooled. A request is served when its head has
+ * come and whatever of its body came right behind it, so that both go on together.
  * Invariant: from `exchangeDone` on it belongs to nobody; what the codec still has queued goes out without it.
  */
 import { Head } from '../http1/head.ts';
 import { errorCode } from '../http2/frame.ts';
+import type { HeldBack } from '../http2/host.ts';
 import { type Http2Stream, type Http2StreamEvents, ignoringEvents, type ResetCause } from '../http2/stream.ts';
 import type { Edge } from '../net/edge.ts';
 import type { ConnectionInfo } from '../net/stream.ts';
@@ -19,13 +21,15 @@ import { serve } from './serve.ts';
 /** Not read from: the head of a request without a body goes out from a buffer of its own. */
 const nowhere = 0;
 
-export class Http2DownstreamStream implements Downstream, Http2StreamEvents {
+export class Http2DownstreamStream implements Downstream, Http2StreamEvents, HeldBack {
   readonly protocol = 'http2';
   requestComplete = false;
   #connection: Http2Downstream | null = null;
   #stream: Http2Stream | null = null;
   #exchange: Exchange | null = null;
   #trailers: Head | null = null;
+  /** The request is not served yet. */
+  #held = false;
   /** Told to whoever serves the request; good for that call. */
   readonly #body: { framing: Framing; start: number; end: number; last: boolean } = {
     framing: 'none',
@@ -50,10 +54,25 @@ export class Http2DownstreamStream implements Downstream, Http2StreamEvents {
     if (last) exchange.requestDone();
     const head = exchange.requestHead;
     const upgrade = asUpgrade(head, manager.runtime.random);
+    this.#body.framing = head.contentLength >= 0 ? 'length' : last || upgrade !== '' ? 'none' : 'chunked';
+    this.#held = !last && upgrade === '';
+    if (this.#held) connection.host.holdBack(this);
+    else this.#serve(exchange, nowhere, nowhere, last, upgrade);
+  }
+
+  #serve(exchange: Exchange, start: number, end: number, last: boolean, upgrade: string): void {
+    this.#held = false;
     const body = this.#body;
-    body.framing = head.contentLength >= 0 ? 'length' : last || upgrade !== '' ? 'none' : 'chunked';
+    body.start = start;
+    body.end = end;
     body.last = last;
     serve(exchange, body, upgrade);
+  }
+
+  /** Nothing of the body came along. */
+  goOn(): void {
+    const exchange = this.#exchange;
+    if (this.#held && exchange !== null) this.#serve(exchange, nowhere, nowhere, false, '');
   }
 
   get info(): ConnectionInfo {
@@ -130,6 +149,7 @@ export class Http2DownstreamStream implements Downstream, Http2StreamEvents {
     this.#exchange = null;
     this.#stream = null;
     this.#connection = null;
+    this.#held = false;
     if (stream !== null) {
       stream.events = ignoringEvents;
       if (end === 'aborted' || end === 'refused') stream.reset(errorCode.internalError);
@@ -145,11 +165,17 @@ export class Http2DownstreamStream implements Downstream, Http2StreamEvents {
     if (exchange === null) return;
     exchange.bytesReceived += end - start;
     exchange.deadlines.touch();
+    // An end by itself stays one: there are gRPC servers that wait for it, whatever the head said.
+    if (start === end) this.goOn();
     if (last) this.#complete(exchange);
-    exchange.router.requestData(start, end, last);
+    if (this.#held) {
+      this.#owner().host.takeBack();
+      this.#serve(exchange, start, end, last, '');
+    } else exchange.router.requestData(start, end, last);
   }
 
   onTrailers(_stream: Http2Stream, _head: Head): void {
+    this.goOn();
     const exchange = this.#exchange;
     if (exchange === null) return;
     const { host } = this.#owner();

@@ -40,6 +40,11 @@ export interface DirectWriter {
   writeDirect(): void;
 }
 
+/** The user of a stream, who keeps a head for the case that its body comes right behind it in the same read. */
+export interface HeldBack {
+  goOn(): void;
+}
+
 export interface Http2HostOptions {
   /** readHeadroom + readCapacity + readTailroom bytes, as of net/stream.ts. */
   readonly readBuffer: Buffer;
@@ -70,6 +75,7 @@ export class Http2Host {
   readonly #chunks: OutChunk[] = [];
   readonly #streams: Http2Stream[] = [];
   readonly #released: Http2Stream[] = [];
+  #held: HeldBack | null = null;
   readonly #blocks: Buffer[] = [];
   #dirty: Settled[] = [];
   #spare: Settled[] = [];
@@ -99,6 +105,25 @@ export class Http2Host {
     this.direct = null;
     this.directSource = null;
     direct.writeDirect();
+  }
+
+  /** goOn() comes with the next head that is held back or the end of the read, unless it is taken back before. */
+  holdBack(held: HeldBack): void {
+    const before = this.#held;
+    this.#held = held;
+    before?.goOn();
+  }
+
+  /** What was held back last goes on by itself. */
+  takeBack(): void {
+    this.#held = null;
+  }
+
+  /** A read has been worked off. */
+  releaseHeld(): void {
+    const held = this.#held;
+    this.#held = null;
+    held?.goOn();
   }
 
   takeChunk(): OutChunk {

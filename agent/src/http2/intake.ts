@@ -81,6 +81,7 @@ export class Intake {
   #releaseBuffer(): void {
     const { host } = this.#connection;
     this.#receiver.flushJoined();
+    host.releaseHeld();
     host.source = null;
     host.flushDirect();
   }

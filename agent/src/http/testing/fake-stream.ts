@@ -57,6 +57,8 @@ export class FakeStream implements Stream {
   slow = false;
   /** Most that was ever queued. */
   maxQueued = 0;
+  /** How often something was written. */
+  writes = 0;
   readonly #host: StreamHost;
   #connected: boolean;
   #input: Buffer = Buffer.alloc(0);
@@ -143,6 +145,7 @@ export class FakeStream implements Stream {
   write(buffer: Uint8Array, start: number, end: number): boolean {
     if (this.dead || this.writeEnded) return false;
     if (start < 0 || end > buffer.length || end < start) throw new RangeError(`write of [${start}, ${end})`);
+    this.writes++;
     this.#queue.push(Buffer.from(buffer.subarray(start, end)));
     if (!this.slow && this.#connected) this.#flush();
     this.maxQueued = Math.max(this.maxQueued, this.queued);
