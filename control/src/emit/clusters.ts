@@ -16,6 +16,7 @@ import type { DirectCluster, ServiceCluster } from '../translate/outbound-model.
 import { inboundName, nowhere, otherInbound, passthrough } from '../translate/resource-names.ts';
 import { type CircuitSettings, type OutlierSettings, trafficSettings } from '../translate/traffic-settings.ts';
 import { duration, pack } from './any.ts';
+import { http2ProtocolOptions } from './http2.ts';
 import { fromAds, upstreamTls } from './tls.ts';
 
 type Init = Exclude<MessageInitShape<typeof ClusterSchema>, Cluster>;
@@ -31,12 +32,12 @@ type UpstreamProtocol = NonNullable<MessageInitShape<typeof HttpProtocolOptionsS
 
 const asDownstream: UpstreamProtocol = {
   case: 'useDownstreamProtocolConfig',
-  value: { httpProtocolOptions: {}, http2ProtocolOptions: {} },
+  value: { httpProtocolOptions: {}, http2ProtocolOptions },
 };
 /** By ALPN; endpoints without TLS are spoken to in HTTP/1.1. */
 const negotiated: UpstreamProtocol = {
   case: 'autoConfig',
-  value: { httpProtocolOptions: {}, http2ProtocolOptions: {} },
+  value: { httpProtocolOptions: {}, http2ProtocolOptions },
 };
 const http1: UpstreamProtocol = {
   case: 'explicitHttpConfig',
@@ -44,7 +45,7 @@ const http1: UpstreamProtocol = {
 };
 const http2: UpstreamProtocol = {
   case: 'explicitHttpConfig',
-  value: { protocolConfig: { case: 'http2ProtocolOptions', value: {} } },
+  value: { protocolConfig: { case: 'http2ProtocolOptions', value: http2ProtocolOptions } },
 };
 
 function upstreamProtocol({ protocol, multiplexed }: ServiceCluster): UpstreamProtocol {

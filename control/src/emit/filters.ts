@@ -17,6 +17,7 @@ import {
 import { TcpProxySchema } from '@chainmail/xds/proto/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy';
 import { accessLogs, type Direction } from './access-log.ts';
 import { duration, pack } from './any.ts';
+import { http2ProtocolOptions } from './http2.ts';
 
 type Filter = MessageInitShape<typeof FilterSchema>;
 type HttpFilter = MessageInitShape<typeof HttpFilterSchema>;
@@ -67,6 +68,7 @@ export function httpConnectionManager(chain: HttpChain): Filter {
       : EscapedSlashes.KEEP_UNCHANGED,
     streamIdleTimeout: duration(streamIdleMs),
     upgradeConfigs: [{ upgradeType: 'websocket' }],
+    http2ProtocolOptions,
   });
   return { name: 'envoy.filters.network.http_connection_manager', configType: { case: 'typedConfig', value } };
 }
