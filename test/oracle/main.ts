@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { compareAdmin } from './admin.ts';
 import { ask } from './ask.ts';
+import { compareBoundedLoads } from './bounded-loads.ts';
 import type { Case, Group } from './case.ts';
 import { balancingGroups } from './cases/balancing.ts';
 import { grpcGroups } from './cases/grpc.ts';
@@ -108,6 +109,7 @@ async function main(): Promise<number> {
     if (isWanted('health')) await compareHealth(dir, judge);
     if (isWanted('dns')) await compareDns(dir, judge);
     if (isWanted('connections')) await compareConnections(dir, judge);
+    if (isWanted('bounded-loads')) await compareBoundedLoads(dir, judge);
     if (isWanted('runtime-files')) await compareRuntime(dir, judge);
     if (isWanted('tls')) await compareTls(dir, judge);
     if (filter === '') for (const r of refused) await checkRefused(r, dir, judge);

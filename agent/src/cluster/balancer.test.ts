@@ -166,7 +166,7 @@ for (const lb of hashers) {
 }
 
 test('five equal hosts stand at 1025 points of the ring, as with Envoy', (t) => {
-  const ring = new RingHash(sequence(), { minSize: 1024, maxSize: 8_388_608, byHostname: false });
+  const ring = new RingHash(sequence(), { minSize: 1024, maxSize: 8_388_608, byHostname: false, place: xxHash64 });
   ring.setHosts(hosts(endpoints(5)));
   t.is(ring.size, 1025);
   ring.setHosts(hosts(endpoints(1)));
@@ -175,10 +175,24 @@ test('five equal hosts stand at 1025 points of the ring, as with Envoy', (t) => 
 
 test('a hash key of its own decides where a host stands', (t) => {
   const at = (hashKey: string): string => {
-    const ring = new RingHash(sequence(), { minSize: 64, maxSize: 64, byHostname: false });
+    const ring = new RingHash(sequence(), { minSize: 64, maxSize: 64, byHostname: false, place: xxHash64 });
     ring.setHosts(hosts([endpoint(1, { hashKey }), endpoint(2, { hashKey: 'b' })]));
     return Array.from({ length: 50 }, (_, i) => ring.pick({ hash: xxHash64(`${i}`), attempt: 0 })?.label).join();
   };
   t.is(at('a'), at('a'));
   t.not(at('a'), at('c'));
+});
+
+test('a ring and a table say how many entries they have, and how many the hosts have', (t) => {
+  const sizes: unknown[] = [];
+  const options = { choices: 2, random: sequence(), onBuilt: (of: unknown) => sizes.push(of) };
+  const ring = createBalancer({ ...options, lb: 'ring_hash' });
+  ring.setHosts(hosts(endpoints(4)));
+  ring.setHosts([]);
+  createBalancer({ ...options, lb: 'maglev' }).setHosts(hosts(weighted([1, 3])));
+  t.deepEqual(sizes, [
+    { size: 1024, min: 256, max: 256 },
+    { size: 0, min: 0, max: 0 },
+    { size: 65_537, min: 16_385, max: 49_152 },
+  ]);
 });

@@ -1,12 +1,16 @@
 /** The choice of one host among equals. A new balancer is one file, one line here, and one line in its contract suite. */
 import type { ClusterSpec, HashingSpec } from '../model/cluster.ts';
+import { BoundedLoad } from './bounded-load.ts';
+import type { HashSizes } from './consistent-hash.ts';
 import type { ClusterHost } from './host.ts';
 import { LeastRequest } from './least-request.ts';
 import { Maglev } from './maglev.ts';
+import { murmurHash2 } from './murmur-hash.ts';
 import { RandomChoice } from './random-choice.ts';
 import { RingHash } from './ring-hash.ts';
 import { RoundRobin } from './round-robin.ts';
 import type { SlowStart } from './slow-start.ts';
+import { xxHash64 } from './xx-hash.ts';
 
 export interface Balancer {
   /** A new list to choose from; never empty when pick is called. */
@@ -31,6 +35,10 @@ export interface BalancerOptions {
   readonly activeBias?: number;
   /** ring_hash and maglev; absent is Envoy's defaults. */
   readonly hashing?: HashingSpec | null;
+  /** ring_hash and maglev with bounded loads: requests in flight of the cluster. */
+  readonly active?: () => number;
+  /** ring_hash and maglev: told when the ring or table was made anew. */
+  readonly onBuilt?: (sizes: HashSizes) => void;
   /** round_robin and least_request; absent or null is off. */
   readonly slowStart?: SlowStart | null;
   /** [0, 1) */
@@ -46,6 +54,7 @@ const defaultHashing: HashingSpec = {
 
 export function createBalancer(options: BalancerOptions): Balancer {
   const { lb, choices, random, hashing, slowStart = null } = options;
+  const told = options.onBuilt === undefined ? {} : { onBuilt: options.onBuilt };
   switch (lb) {
     case 'round_robin':
     case 'cluster_provided':
@@ -55,10 +64,16 @@ export function createBalancer(options: BalancerOptions): Balancer {
     case 'random':
       return new RandomChoice(random);
     case 'ring_hash': {
-      const { minRingSize: minSize, maxRingSize: maxSize, byHostname } = hashing ?? defaultHashing;
-      return new RingHash(random, { minSize, maxSize, byHostname });
+      const { minRingSize: minSize, maxRingSize: maxSize, byHostname, ringHash } = hashing ?? defaultHashing;
+      const place = ringHash === 'murmur' ? murmurHash2 : xxHash64;
+      return bounded(new RingHash(random, { minSize, maxSize, byHostname, place, ...told }), options);
     }
     case 'maglev':
-      return new Maglev(random, hashing ?? defaultHashing);
+      return bounded(new Maglev(random, { ...(hashing ?? defaultHashing), ...told }), options);
   }
+}
+
+function bounded(balancer: Balancer, { hashing, active, random }: BalancerOptions): Balancer {
+  const factor = hashing?.balanceFactor ?? 0;
+  return factor === 0 || active === undefined ? balancer : new BoundedLoad(balancer, { factor, active, random });
 }

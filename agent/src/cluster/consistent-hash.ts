@@ -7,6 +7,24 @@ import type { ClusterHost } from './host.ts';
 export interface ConsistentHashOptions {
   /** Place hosts by their names instead of their addresses. */
   readonly byHostname: boolean;
+  /** Told when the ring or table was made anew. */
+  readonly onBuilt?: (sizes: HashSizes) => void;
+}
+
+/** Entries of a ring or table, and the fewest and most that a host has. */
+export interface HashSizes {
+  readonly size: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+/** owners: index of its host for each entry. */
+export function sizesOf(owners: Uint32Array, hosts: number): HashSizes {
+  if (hosts === 0) return { size: 0, min: 0, max: 0 };
+  const counts = new Uint32Array(hosts);
+  for (const owner of owners) counts[owner] = (counts[owner] ?? 0) + 1;
+  counts.sort();
+  return { size: owners.length, min: counts[0] ?? 0, max: counts.at(-1) ?? 0 };
 }
 
 /** The endpoint's own `hash_key` goes before anything else. */

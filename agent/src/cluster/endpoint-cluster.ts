@@ -8,6 +8,7 @@ import type { WorkerRuntime } from '../worker/runtime.ts';
 import { createBalancer } from './balancer.ts';
 import { BaseCluster } from './base-cluster.ts';
 import type { Host, LocalityView, Outcome, Pick, PickContext } from './cluster.ts';
+import type { HashSizes } from './consistent-hash.ts';
 import { type CheckedCluster, HealthChecker } from './health-check.ts';
 import { ClusterHost, hostKey, tlsOf } from './host.ts';
 import { configuredWeight, HostLists, isHealthy, type LocalityWeight } from './host-lists.ts';
@@ -140,8 +141,25 @@ export class EndpointCluster extends BaseCluster {
     const { lb, leastRequestChoices: choices, activeRequestBias: activeBias = 1, hashing = null } = this.spec;
     const { random, clock } = this.runtime;
     const slowStart = this.spec.slowStart ? new SlowStart(this.spec.slowStart, () => clock.nowMs) : null;
+    const active = (): number => this.runtime.slots[this.stats + clusterStat.at.upstream_rq_active] ?? 0;
+    const onBuilt = (sizes: HashSizes): void => this.#showSizes(sizes);
     const rules = { localityWeight, zones: this.#newZones(), failOnPanic: this.spec.failOnPanic === true };
-    return new HostLists(() => createBalancer({ lb, choices, activeBias, hashing, random, slowStart }), rules);
+    return new HostLists(
+      () => createBalancer({ lb, choices, activeBias, hashing, random, active, slowStart, onBuilt }),
+      rules,
+    );
+  }
+
+  #showSizes({ size, min, max }: HashSizes): void {
+    const { at } = clusterStat;
+    if (this.spec.lb === 'ring_hash') {
+      this.show(at['ring_hash_lb.size'], size);
+      this.show(at['ring_hash_lb.min_hashes_per_host'], min);
+      this.show(at['ring_hash_lb.max_hashes_per_host'], max);
+    } else {
+      this.show(at['maglev_lb.min_entries_per_host'], min);
+      this.show(at['maglev_lb.max_entries_per_host'], max);
+    }
   }
 
   #newZones(): ZoneRouting | null {

@@ -3,7 +3,7 @@
  * the host at its hash modulo the size. Spreads more evenly than a ring, and moves a few more requests on changes.
  */
 import type { Balancer, Choice } from './balancer.ts';
-import { anyPlace, type ConsistentHashOptions, placeOf, sharesOf } from './consistent-hash.ts';
+import { anyPlace, type ConsistentHashOptions, placeOf, sharesOf, sizesOf } from './consistent-hash.ts';
 import type { ClusterHost } from './host.ts';
 import { xxHash64 } from './xx-hash.ts';
 
@@ -40,6 +40,7 @@ export class Maglev implements Balancer {
     if (shape === this.#built) return;
     this.#built = shape;
     this.#table = hosts.length === 0 ? new Uint32Array(0) : this.#build();
+    this.#options.onBuilt?.(sizesOf(this.#table, hosts.length));
   }
 
   /** A further attempt looks at another place of the table. */

@@ -4,14 +4,15 @@
  * that a mixed fleet agrees about the host.
  */
 import type { Balancer, Choice } from './balancer.ts';
-import { anyPlace, type ConsistentHashOptions, placeOf, sharesOf } from './consistent-hash.ts';
+import { anyPlace, type ConsistentHashOptions, placeOf, sharesOf, sizesOf } from './consistent-hash.ts';
 import type { ClusterHost } from './host.ts';
-import { xxHash64 } from './xx-hash.ts';
 
 export interface RingOptions extends ConsistentHashOptions {
   /** Entries of the ring; Envoy's defaults are 1024 and 8 Mi. */
   readonly minSize: number;
   readonly maxSize: number;
+  /** Where on the ring a text stands. */
+  readonly place: (text: string) => bigint;
 }
 
 export class RingHash implements Balancer {
@@ -69,10 +70,11 @@ export class RingHash implements Balancer {
     for (const [owner, host] of this.#hosts.entries()) {
       target += scale * (shares[owner] ?? 0);
       const place = placeOf(host, this.#options);
-      for (let i = 0; entries.length < target; i++) entries.push([xxHash64(`${place}_${i}`), owner]);
+      for (let i = 0; entries.length < target; i++) entries.push([this.#options.place(`${place}_${i}`), owner]);
     }
     entries.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
     this.#points = BigUint64Array.from(entries, ([point]) => point);
     this.#owners = Uint32Array.from(entries, ([, owner]) => owner);
+    this.#options.onBuilt?.(sizesOf(this.#owners, this.#hosts.length));
   }
 }

@@ -21,7 +21,7 @@ import type {
 import { defaultResponseLimits, type HeadLimits } from '../http1/parse-head.ts';
 import { defaultHttp2Options, type Http2Options } from '../http2/options.ts';
 import type { ClusterSpec, HashingSpec, SlowStartSpec } from '../model/cluster.ts';
-import { readByHostname, readMaglev, readRing } from './consistent-hashing.ts';
+import { readCommonHashing, readMaglev, readRing, readRingCommon } from './consistent-hashing.ts';
 import { readRuntimeDouble } from './fraction.ts';
 import { type CommonHttpOptions, readCommonHttpOptions, readHttp1Options } from './http-options.ts';
 import { readHttp2Options } from './http2-options.ts';
@@ -137,7 +137,7 @@ export const offeredAlpn: Readonly<Record<ClusterSpec['protocol'], readonly stri
 
 interface Balancing
   extends Pick<ClusterSpec, 'lb' | 'leastRequestChoices' | 'hashing' | 'slowStart' | 'activeRequestBias'> {
-  /** Of a load-balancing extension; undefined where the cluster's own fields say. */
+  /** Of a load-balancing extension, which says it alone; undefined where the cluster's own fields do. */
   readonly locality?: LocalityChoice;
 }
 
@@ -270,15 +270,17 @@ const balancingExtensions: readonly Extension<Balancing>[] = [
   extension<RingHash, Balancing>('envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash', (h) => ({
     lb: 'ring_hash',
     leastRequestChoices: defaultChoices,
-    hashing: { ...readRing(h), byHostname: h.inside('consistentHashingLbConfig', readByHostname) ?? false },
+    hashing: { ...readRing(h), ...readRingCommon(h) },
+    locality: defaultLocalityChoice,
   })),
   extension<Maglev, Balancing>('envoy.extensions.load_balancing_policies.maglev.v3.Maglev', (m) => ({
     lb: 'maglev',
     leastRequestChoices: defaultChoices,
-    hashing: { ...readMaglev(m), byHostname: m.inside('consistentHashingLbConfig', readByHostname) ?? false },
+    hashing: { ...readMaglev(m), ...m.inside('consistentHashingLbConfig', readCommonHashing) },
+    locality: defaultLocalityChoice,
   })),
   extension<ClusterProvided, Balancing>(
     'envoy.extensions.load_balancing_policies.cluster_provided.v3.ClusterProvided',
-    () => ({ lb: 'cluster_provided', leastRequestChoices: defaultChoices }),
+    () => ({ lb: 'cluster_provided', leastRequestChoices: defaultChoices, locality: defaultLocalityChoice }),
   ),
 ];

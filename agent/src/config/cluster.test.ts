@@ -181,11 +181,6 @@ test('http2_protocol_options in our words', (t) => {
 
 const refused: readonly (readonly [string, Json, string])[] = [
   [
-    'a balancer that is not implemented',
-    { lb_policy: 'RING_HASH', ring_hash_lb_config: { hash_function: 'MURMUR_HASH_2' } },
-    'ring_hash_lb_config.hash_function: MURMUR_HASH_2 is not implemented (XX_HASH, DEFAULT_HASH are)',
-  ],
-  [
     'a health check that goes over HTTP/3',
     {
       health_checks: [
@@ -455,6 +450,49 @@ test('limits of the heads of answers, over both versions of HTTP', (t) => {
     { maxBytes: 8_388_608, maxHeaders: 7 },
     [8_388_608, 7],
   ]);
+});
+
+test('consistent hashing: function, names and bounded loads, of the cluster and of the extensions', (t) => {
+  const common = { consistent_hashing_lb_config: { use_hostname_for_hashing: true, hash_balance_factor: 150 } };
+  const hashing = (json: Json): unknown => clusterOf({ name: 'c', type: 'STRICT_DNS', ...json }).spec.hashing;
+  const usual = { minRingSize: 1024, maxRingSize: 8_388_608, tableSize: 65_537, byHostname: true, balanceFactor: 150 };
+  t.deepEqual(hashing({ lb_policy: 'MAGLEV', common_lb_config: common }), usual);
+  t.deepEqual(
+    hashing({
+      lb_policy: 'RING_HASH',
+      ring_hash_lb_config: { hash_function: 'MURMUR_HASH_2', minimum_ring_size: 5 },
+      common_lb_config: common,
+    }),
+    { ...usual, minRingSize: 5, ringHash: 'murmur' },
+  );
+  const extended = (name: string, config: Json): unknown =>
+    hashing({
+      common_lb_config: { consistent_hashing_lb_config: { hash_balance_factor: 999 } },
+      load_balancing_policy: {
+        policies: [
+          {
+            typed_extension_config: {
+              name: 'x',
+              typed_config: {
+                '@type': `type.googleapis.com/envoy.extensions.load_balancing_policies.${name}`,
+                ...config,
+              },
+            },
+          },
+        ],
+      },
+    });
+  t.like(extended('ring_hash.v3.RingHash', {}), { ringHash: 'xx', balanceFactor: 0, byHostname: false });
+  t.like(extended('ring_hash.v3.RingHash', { hash_balance_factor: 120 }), { balanceFactor: 120 });
+  t.like(extended('ring_hash.v3.RingHash', { hash_function: 'MURMUR_HASH_2', ...common }), {
+    ringHash: 'murmur',
+    balanceFactor: 150,
+    byHostname: true,
+  });
+  t.like(extended('maglev.v3.Maglev', common), { balanceFactor: 150, byHostname: true });
+  t.throws(() => hashing({ type: 'STATIC', common_lb_config: common }), {
+    message: /use_hostname_for_hashing: not for/,
+  });
 });
 
 test('zone-aware routing: by default where there is a local cluster, and what the runtime says over it', (t) => {

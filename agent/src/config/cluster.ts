@@ -17,6 +17,7 @@ import { readCircuitBreakers, readOutlierDetection } from './cluster-limits.ts';
 import { offeredAlpn, readBalancing, readProtocol } from './cluster-options.ts';
 import type { CompileContext } from './compile-context.ts';
 import { readAdsSource } from './config-source.ts';
+import { defaultHashing, readCommonHashing } from './consistent-hashing.ts';
 import { type NamedEndpoint, readAssignment } from './endpoints.ts';
 import { readHealthCheck } from './health-check.ts';
 import {
@@ -89,7 +90,7 @@ function readCluster(r: MessageReader<Cluster>, context: CompileContext): Compil
     stats: context.env.stats.cluster(r.take('altStatName') || name),
     type,
     ...balancing,
-    ...readCommonBalancing(r, { name, lb: balancing.lb }, locality, context),
+    ...readCommonBalancing(r, { ...balancing, name, type }, locality, context),
     subsets: r.inside('lbSubsetConfig', readSubsets) ?? null,
     connectTimeoutMs: r.durationMs('connectTimeout') ?? 5_000,
     bufferLimitBytes: r.take('perConnectionBufferLimitBytes') ?? 1024 * 1024,
@@ -181,29 +182,36 @@ function readFailureRate(r: MessageReader<Cluster_RefreshRate>): DnsSpec['failur
   return { baseMs, maxMs };
 }
 
-type CommonBalancing = Pick<ClusterSpec, 'panicThreshold' | 'localityWeighted' | 'zones' | 'failOnPanic'>;
+type CommonBalancing = Pick<ClusterSpec, 'panicThreshold' | 'localityWeighted' | 'zones' | 'failOnPanic' | 'hashing'>;
 
 const defaultPanicThreshold = 50;
 
-/** @param extended what a load-balancing extension says about localities, which then counts alone */
+/** @param extended what a load-balancing extension says about localities: it then counts alone, in all of this */
 function readCommonBalancing(
   r: MessageReader<Cluster>,
-  cluster: Pick<ClusterSpec, 'name' | 'lb'>,
+  cluster: Pick<ClusterSpec, 'name' | 'type' | 'lb' | 'hashing'>,
   extended: LocalityChoice | undefined,
   { env }: CompileContext,
 ): CommonBalancing {
   const common = r.inside('commonLbConfig', (c: MessageReader<Cluster_CommonLbConfig>) => {
     c.only('closeConnectionsOnHostSetChange', false);
-    c.inside('consistentHashingLbConfig', (h) => h.only('hashBalanceFactor'));
     return {
+      hashing: c.inside('consistentHashingLbConfig', (h) => {
+        if (h.message.useHostnameForHashing && cluster.type !== 'strict_dns') {
+          throw h.invalid('useHostnameForHashing', `not for a cluster of type ${cluster.type}`);
+        }
+        return readCommonHashing(h);
+      }),
       locality: readLocalityChoice(c),
       panicThreshold: c.inside('healthyPanicThreshold', (p) => p.take('value')) ?? defaultPanicThreshold,
     };
   });
+  const hashing = extended === undefined ? common?.hashing : undefined;
   const choice = extended ?? common?.locality ?? defaultLocalityChoice;
   const panicThreshold = common?.panicThreshold ?? defaultPanicThreshold;
   return {
     panicThreshold: r.runtime.number('upstream.healthy_panic_threshold', panicThreshold),
+    ...(hashing === undefined ? {} : { hashing: { ...(cluster.hashing ?? defaultHashing), ...hashing } }),
     ...localityBalancing(choice, cluster, env, r.runtime),
   };
 }

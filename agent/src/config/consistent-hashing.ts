@@ -1,5 +1,6 @@
 /** Sizes and keys of ring hash and Maglev, as the cluster's own fields or as load-balancing extensions. */
 import type {
+  Cluster_CommonLbConfig_ConsistentHashingLbConfig,
   Cluster_MaglevLbConfig,
   Cluster_RingHashLbConfig,
 } from '@chainmail/xds/proto/envoy/config/cluster/v3/cluster';
@@ -16,16 +17,18 @@ export const defaultHashing: HashingSpec = {
   byHostname: false,
 };
 
+const hashFunctions = { XX_HASH: 'xx', DEFAULT_HASH: 'xx', MURMUR_HASH_2: 'murmur' } as const;
+
 /** Both messages have these three fields; only the default of the extension's hash function has another name. */
 export function readRing(level: MessageReader<Cluster_RingHashLbConfig> | MessageReader<RingHash>): HashingSpec {
   const r = level as MessageReader<Cluster_RingHashLbConfig>;
-  r.oneOf('hashFunction', { XX_HASH: null, DEFAULT_HASH: null });
+  const ringHash = r.oneOf('hashFunction', hashFunctions);
   const minRingSize = Number(r.take('minimumRingSize') ?? defaultHashing.minRingSize);
   const maxRingSize = Number(r.take('maximumRingSize') ?? defaultHashing.maxRingSize);
   if (minRingSize > maxRingSize) {
     throw r.invalid('', `minimum_ring_size (${minRingSize}) > maximum_ring_size (${maxRingSize})`);
   }
-  return { ...defaultHashing, minRingSize, maxRingSize };
+  return { ...defaultHashing, minRingSize, maxRingSize, ringHash };
 }
 
 export function readMaglev(level: MessageReader<Cluster_MaglevLbConfig> | MessageReader<Maglev>): HashingSpec {
@@ -35,9 +38,20 @@ export function readMaglev(level: MessageReader<Cluster_MaglevLbConfig> | Messag
   return { ...defaultHashing, tableSize };
 }
 
-/** Bounded loads are refused, being set and not taken. */
-export function readByHostname(r: MessageReader<ConsistentHashingLbConfig>): boolean {
-  return r.take('useHostnameForHashing');
+export type CommonHashing = Pick<HashingSpec, 'byHostname' | 'balanceFactor'>;
+
+/** The cluster's own message and the extensions' have the same fields. */
+export function readCommonHashing(
+  level: MessageReader<ConsistentHashingLbConfig> | MessageReader<Cluster_CommonLbConfig_ConsistentHashingLbConfig>,
+): CommonHashing {
+  const r = level as MessageReader<ConsistentHashingLbConfig>;
+  return { byHostname: r.take('useHostnameForHashing'), balanceFactor: r.take('hashBalanceFactor') ?? 0 };
+}
+
+/** Before there was a message for both, the ring had these as fields of its own. */
+export function readRingCommon(r: MessageReader<RingHash>): CommonHashing {
+  const own = { byHostname: r.take('useHostnameForHashing'), balanceFactor: r.take('hashBalanceFactor') ?? 0 };
+  return r.inside('consistentHashingLbConfig', readCommonHashing) ?? own;
 }
 
 function isPrime(n: number): boolean {

@@ -63,6 +63,10 @@ export interface HashingSpec {
   readonly maxRingSize: number;
   readonly tableSize: number;
   readonly byHostname: boolean;
+  /** Which hash places hosts on the ring; absent is xxHash64. Requests are hashed by that alone. */
+  readonly ringHash?: 'xx' | 'murmur';
+  /** hash_balance_factor in percent; absent or 0: loads are not bounded. */
+  readonly balanceFactor?: number;
 }
 
 export interface TransportSocketMatchSpec {

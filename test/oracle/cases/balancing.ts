@@ -80,6 +80,26 @@ function zones(name: string, places: readonly string[], config: JsonObject = {},
   };
 }
 
+/** Hosts are placed by their keys, so that both proxies place them alike. */
+function hashed(name: string, policy: JsonObject): Group {
+  return {
+    name,
+    hosts: ['one', 'two', 'three', 'four'].map((key) => ({ name: key, metadata: { hash_key: key } })),
+    cluster: policy,
+    routes: [
+      {
+        match: { prefix: '/' },
+        route: {
+          cluster: upstreamOf(name),
+          auto_host_rewrite: true,
+          hash_policy: [{ header: { header_name: 'x-key' } }],
+        },
+      },
+    ],
+    cases: Array.from({ length: 12 }, (_, i) => ({ name: `key ${i}`, send: get('/', `x-key: key-${i}\n`) })),
+  };
+}
+
 const breakers = (name: string, thresholds: readonly JsonObject[]): Group => ({
   name,
   cluster: { circuit_breakers: { thresholds } },
@@ -117,6 +137,9 @@ export const balancingGroups: readonly Group[] = [
   zones('zonecross', ['there', 'yonder']),
   zones('zonepanic', ['HERE', 'THERE'], { fail_traffic_on_panic: true }),
   zones('zonelost', ['HERE', 'there', 'yonder'], {}, { healthy_panic_threshold: { value: 10 } }),
+  hashed('hashring', { lb_policy: 'RING_HASH' }),
+  hashed('hashmurmur', { lb_policy: 'RING_HASH', ring_hash_lb_config: { hash_function: 'MURMUR_HASH_2' } }),
+  hashed('hashmaglev', { lb_policy: 'MAGLEV' }),
   breakers('priorityhigh', [{ priority: 'HIGH', max_requests: 0 }]),
   breakers('prioritylow', [{ priority: 'DEFAULT', max_requests: 0 }]),
   breakers('prioritypending', [{ priority: 'HIGH', max_pending_requests: 0 }]),
