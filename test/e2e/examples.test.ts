@@ -66,6 +66,11 @@ function downstreamTls(leaf: Leaf, more: JsonObject = {}, context: JsonObject = 
   };
 }
 
+/** TLS to whoever answers, as in the TLS example. */
+const anyTls: JsonObject = {
+  transport_socket: { name: 'envoy.transport_sockets.tls', typed_config: { '@type': type.upstream } },
+};
+
 const upstreamTls = (sni: string, common: JsonObject = {}): JsonObject => ({
   transport_socket: {
     name: 'envoy.transport_sockets.tls',
@@ -80,12 +85,18 @@ interface Listener {
 const portsOf = (listeners: readonly Listener[]): readonly number[] =>
   listeners.map((l) => l.address.socket_address.port_value);
 
+/** Of a listener by a name that none has, as the examples have it. */
+const limits: JsonObject = {
+  envoy: { resource_limits: { listener: { example_listener_name: { connection_limit: 10_000 } } } },
+};
+
 async function proxy(
   t: ExecutionContext,
   listeners: readonly (JsonObject & Listener)[],
   clusters: Json,
+  more: JsonObject = {},
 ): Promise<AgentProcess> {
-  const started = new AgentProcess({ static_resources: { listeners, clusters } });
+  const started = new AgentProcess({ static_resources: { listeners, clusters }, ...more });
   t.teardown(() => started.stop());
   return started.started(portsOf(listeners));
 }
@@ -160,6 +171,7 @@ test('front proxy: two services by prefix through names, plain and with TLS', as
       },
     ],
     [cluster('service1', one, dns, 'localhost'), cluster('service2', two, dns, 'localhost')],
+    { layered_runtime: { layers: [{ name: 'static_layer_0', static_layer: limits }] } },
   );
   t.is((await get(plain, '/service/1')).body, 'one /service/1 http');
   t.is((await get(plain, '/service/2?x')).body, 'two /service/2?x http');
@@ -171,7 +183,7 @@ test('front proxy: two services by prefix through names, plain and with TLS', as
 });
 
 test('TLS: ended here, begun again to the upstream, or passed through', async (t) => {
-  const [ended = 0, again = 0, through = 0] = await freePorts(3);
+  const [ended = 0, again = 0, through = 0, begun = 0] = await freePorts(4);
   const leaf = authority.leaf('backend.example');
   const plain = await service(t, 'plain');
   const secure = await secureService(t, 'secure', leaf);
@@ -188,17 +200,20 @@ test('TLS: ended here, begun again to the upstream, or passed through', async (t
         filter_chains: [{ filters: [manager([route('/', 'secure')])], transport_socket: downstreamTls(leaf) }],
       },
       { address: address(through), filter_chains: [{ filters: [tcpProxy('secure-bytes')] }] },
+      { address: address(begun), filter_chains: [{ filters: [manager([route('/', 'unchecked')])] }] },
     ],
     [
       cluster('plain', plain),
       cluster('secure', secure, upstreamTls('backend.example', { validation_context: validation })),
       cluster('secure-bytes', secure),
+      cluster('unchecked', secure, anyTls),
     ],
   );
   const options = { servername: 'backend.example' };
   t.is((await get(ended, '/', options)).body, 'plain / https');
   t.is((await get(again, '/', options)).body, 'secure');
   t.is((await get(through, '/', options)).body, 'secure');
+  t.is((await get(begun, '/')).body, 'secure');
 });
 
 test('SNI: two names with certificates of their own, a third passed through, no other', async (t) => {
@@ -266,6 +281,42 @@ test('WebSocket: upgraded where it is configured, refused where it is not', asyn
   refused.resume();
 });
 
+test('WebSocket: on one route, with TLS at both ends, beside an answer of its own', async (t) => {
+  const [port = 0] = await freePorts(1);
+  const leaf = authority.leaf('ws.example');
+  const server = https.createServer({ cert: fs.readFileSync(leaf.certificate), key: fs.readFileSync(leaf.key) });
+  server.on('upgrade', (_req, socket) => {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n');
+    socket.pipe(socket);
+  });
+  const upgraded = {
+    match: { prefix: '/ws' },
+    route: { cluster: 'wss', upgrade_configs: { upgrade_type: 'websocket' } },
+  };
+  const direct = {
+    match: { prefix: '/' },
+    direct_response: { status: 200, body: { inline_string: 'no WebSocket\n' } },
+  };
+  await proxy(
+    t,
+    [
+      {
+        address: address(port),
+        filter_chains: [{ filters: [manager([upgraded, direct])], transport_socket: downstreamTls(leaf) }],
+      },
+    ],
+    [cluster('wss', await listening(t, server), anyTls)],
+  );
+  t.is((await get(port, '/', { servername: 'ws.example' })).body, 'no WebSocket\n');
+  const headers = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13' };
+  const ca = fs.readFileSync(authority.file);
+  const options = { host: '127.0.0.1', port, path: '/ws', agent: false, headers, ca, servername: 'ws.example' };
+  const [, socket] = (await once(https.get(options), 'upgrade')) as [http.IncomingMessage, net.Socket];
+  socket.write('echo');
+  t.is(String((await once(socket, 'data'))[0]), 'echo');
+  socket.destroy();
+});
+
 test('double proxy: TCP of a database over mutual TLS between two proxies, and for nobody else', async (t) => {
   const [front = 0, back = 0] = await freePorts(2);
   const database = await listening(
@@ -276,11 +327,9 @@ test('double proxy: TCP of a database over mutual TLS between two proxies, and f
     }),
   );
   const [client, server] = [authority.leaf('proxy-front.example'), authority.leaf('proxy-back.example')];
+  // The notation of the examples: names without their type, one certificate without a list.
   const peer = (dnsName: string): JsonObject => ({
-    validation_context: {
-      trusted_ca: { filename: authority.file },
-      match_typed_subject_alt_names: [{ san_type: 'DNS', matcher: { exact: dnsName } }],
-    },
+    validation_context: { trusted_ca: { filename: authority.file }, match_subject_alt_names: [{ exact: dnsName }] },
   });
   await proxy(
     t,
@@ -296,7 +345,14 @@ test('double proxy: TCP of a database over mutual TLS between two proxies, and f
         ],
       },
     ],
-    [cluster('database', database, { connect_timeout: '1s' })],
+    [
+      cluster(
+        'database',
+        database,
+        { connect_timeout: '1s', type: 'strict_dns', lb_policy: 'round_robin' },
+        'localhost',
+      ),
+    ],
   );
   const certificate = { certificate_chain: { filename: client.certificate }, private_key: { filename: client.key } };
   await proxy(
@@ -306,7 +362,7 @@ test('double proxy: TCP of a database over mutual TLS between two proxies, and f
       cluster(
         'back',
         back,
-        upstreamTls('proxy-back.example', { tls_certificates: [certificate], ...peer('proxy-back.example') }),
+        upstreamTls('proxy-back.example', { tls_certificates: certificate, ...peer('proxy-back.example') }),
       ),
     ],
   );

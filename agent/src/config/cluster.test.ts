@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { ClusterSpec } from '../model/cluster.ts';
-import { adsSource, clusterOf, environment, type Json, types } from './testing/compile.ts';
+import { adsSource, clusterOf, environment, type Json, meshSds, types } from './testing/compile.ts';
 
 const endpoint = (host: string, port = 80, more: Json = {}): Json => ({
   endpoint: { address: { socket_address: { address: host, port_value: port } } },
@@ -9,12 +9,6 @@ const endpoint = (host: string, port = 80, more: Json = {}): Json => ({
 const assignment = (...endpoints: readonly Json[]): Json => ({
   cluster_name: 'c',
   endpoints: [{ lb_endpoints: endpoints }],
-});
-const meshSds = (name: string): Json => ({
-  name,
-  sds_config: {
-    api_config_source: { api_type: 'GRPC', grpc_services: [{ envoy_grpc: { cluster_name: 'identity' } }] },
-  },
 });
 const meshTls = (id: string): Json => ({
   name: 'tls',

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { clusterOf, environment, type Json, types } from './testing/compile.ts';
+import { clusterOf, environment, type Json, meshSds, types } from './testing/compile.ts';
 
 const pem =
   '-----BEGIN CERTIFICATE-----\nMIIBdjCCAR2gAwIBAgIBATAKBggqhkjOPQQDAjAeMRwwGgYDVQQDDBNjaGFpbm1h\n-----END CERTIFICATE-----\n';
@@ -96,3 +96,21 @@ for (const [what, common, more, message] of refused) {
     t.is(t.throws(() => upstream(common, more))?.message, message);
   });
 }
+
+test('the older field of names means every type, and does not count beside the newer one', (t) => {
+  const names = (rules: Json): unknown =>
+    upstream({
+      combined_validation_context: {
+        default_validation_context: rules,
+        validation_context_sds_secret_config: meshSds('trust-bundle'),
+      },
+    }).spec.tls?.subjectAltNames;
+  const old = names({ match_subject_alt_names: { exact: 'a.example' } }) as readonly { readonly type: string }[];
+  t.deepEqual(old.map((n) => n.type).toSorted(), ['dns', 'email', 'ip', 'uri']);
+  t.like(old[0], { match: { kind: 'exact', value: 'a.example' } });
+  const both = names({
+    match_subject_alt_names: [{ exact: 'a.example' }],
+    match_typed_subject_alt_names: [{ san_type: 'DNS', matcher: { exact: 'b.example' } }],
+  });
+  t.like(both, [{ type: 'dns', match: { value: 'b.example' } }]);
+});

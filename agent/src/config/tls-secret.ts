@@ -56,7 +56,15 @@ export function readValidation(
   const crlPem = r.inside('crl', (d) => readDataSource(d, context))?.toString() ?? null;
   if (crlPem !== null && bundlePem === null) throw r.invalid('crl', 'Failed to load CRL without trusted CA');
   if (crlPem !== null && !crlPem.includes('-----BEGIN X509 CRL-----')) throw r.invalid('crl', 'holds no PEM CRL');
-  return { bundlePem, crlPem, subjectAltNames: r.each('matchTypedSubjectAltNames', readSan), peerRules: readRules(r) };
+  return { bundlePem, crlPem, subjectAltNames: readNames(r), peerRules: readRules(r) };
+}
+
+/** The older field, which knows no types of names, counts where the newer one is empty, as in Envoy. */
+function readNames(r: MessageReader<CertificateValidationContext>): readonly SubjectAltNameMatchSpec[] {
+  const typed = r.each('matchTypedSubjectAltNames', readSan);
+  const untyped = r.each('matchSubjectAltNames', readStringMatch);
+  if (typed.length > 0) return typed;
+  return untyped.flatMap((match) => Object.values(sanTypes).map((type) => ({ type, match })));
 }
 
 const chainChecks = { VERIFY_TRUST_CHAIN: false, ACCEPT_UNTRUSTED: true } as const;

@@ -81,9 +81,14 @@ const refused: readonly (readonly [string, object, string])[] = [
     'static_resources.clusters[0].per_connection_buffer_limit_bytes: expected a number from 0 to 4294967295, got -1',
   ],
   [
-    'an object for a list',
-    { static_resources: { clusters: {} } },
-    'static_resources.clusters: expected a list, got an object',
+    'an unknown field of the one item of a list',
+    { static_resources: { clusters: { nam: 'a' } } },
+    'static_resources.clusters.nam: unknown field',
+  ],
+  [
+    'a list for one item',
+    { admin: { address: [] } },
+    'admin.address: expected an object (envoy.config.core.v3.Address), got a list',
   ],
   [
     'two members of a oneof',
@@ -112,4 +117,13 @@ test('a text nested without end is refused, not followed', (t) => {
   t.throws(() => parseEnvoyJson(BootstrapSchema, bootstrapWithHcm({ http_filters: [{ typed_config: config }] })), {
     message: /nested deeper than 100/,
   });
+});
+
+test('one item need not be in a list', (t) => {
+  const cluster = { name: 'a', health_checks: { timeout: '1s' } };
+  const { staticResources } = parseEnvoyJson(BootstrapSchema, { static_resources: { clusters: cluster } });
+  t.deepEqual(
+    staticResources?.clusters.map((c) => [c.name, c.healthChecks.length]),
+    [['a', 1]],
+  );
 });

@@ -65,7 +65,8 @@ function refuseSecond(field: DescField, seen: Map<DescField | string, string>, a
 function fieldValue(field: DescField, value: unknown, path: string, depth: number): JsonValue {
   switch (field.fieldKind) {
     case 'list':
-      if (!Array.isArray(value)) throw new FieldError(path, `expected a list, got ${nameOf(value)}`);
+      // As protobuf's own parser takes it, and older configurations have it: one item need not be in a list.
+      if (!Array.isArray(value)) return [single(field, value, path, depth)];
       return value.map((item, i) => single(field, item, `${path}[${i}]`, depth));
     case 'map': {
       const entries = Object.entries(asObject(value, path, 'a map'));

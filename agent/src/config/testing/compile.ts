@@ -39,6 +39,14 @@ export const types = {
   proxyProtocol: any('filters.listener.proxy_protocol.v3.ProxyProtocol'),
 } as const;
 
+/** A secret of the mesh identity. */
+export const meshSds = (name: string): Json => ({
+  name,
+  sds_config: {
+    api_config_source: { api_type: 'GRPC', grpc_services: [{ envoy_grpc: { cluster_name: 'identity' } }] },
+  },
+});
+
 /** Blocks are numbered by their names, so that a test can tell them apart. */
 export function environment(more: Partial<CompileEnvironment> = {}): CompileEnvironment {
   const block = (kind: string) => (name: string) => [...`${kind}${name}`].reduce((n, c) => n + c.charCodeAt(0), 0);
