@@ -9,11 +9,12 @@ interface Esbuild {
   build(options: Readonly<Record<string, unknown>>): Promise<{ metafile: { inputs: Record<string, unknown> } }>;
 }
 
-test('the agent speaks gRPC on its own HTTP/2 engine: neither grpc-js nor node:http2 is in its bundle', async (t) => {
+/** The files that entries are made of, with what each imports. */
+async function inputsOf(entries: readonly string[]): Promise<[string, { imports: { path: string }[] }][]> {
   const esbuild = createRequire(path.join(root, 'package.json'))('esbuild') as Esbuild;
   const { metafile } = await esbuild.build({
     absWorkingDir: root,
-    entryPoints: ['agent/src/main.ts', 'agent/src/worker/worker-entry.ts'],
+    entryPoints: entries,
     outdir: 'unused',
     bundle: true,
     splitting: true,
@@ -23,7 +24,11 @@ test('the agent speaks gRPC on its own HTTP/2 engine: neither grpc-js nor node:h
     metafile: true,
     logLevel: 'silent',
   });
-  const inputs = Object.entries(metafile.inputs) as [string, { imports: { path: string }[] }][];
+  return Object.entries(metafile.inputs) as [string, { imports: { path: string }[] }][];
+}
+
+test('the agent speaks gRPC on its own HTTP/2 engine: neither grpc-js nor node:http2 is in its bundle', async (t) => {
+  const inputs = await inputsOf(['agent/src/main.ts', 'agent/src/worker/worker-entry.ts']);
   t.true(inputs.length > 200, 'the bundle was looked at');
   t.deepEqual(
     inputs.map(([file]) => file).filter((file) => file.includes('@grpc/')),
@@ -31,6 +36,20 @@ test('the agent speaks gRPC on its own HTTP/2 engine: neither grpc-js nor node:h
   );
   t.deepEqual(
     inputs.filter(([, { imports }]) => imports.some((i) => i.path === 'node:http2' || i.path === 'http2')),
+    [],
+  );
+});
+
+test('a worker loads no logger, no protobuf and no server of Node', async (t) => {
+  const inputs = await inputsOf(['agent/src/worker/worker-entry.ts']);
+  t.true(inputs.length > 100, 'the worker was looked at');
+  t.deepEqual(
+    inputs.map(([file]) => file).filter((file) => /\/(pino|@bufbuild|yaml)\//.test(file)),
+    [],
+  );
+  const servers = ['node:http', 'node:https', 'node:tls', 'node:dgram', 'node:child_process'];
+  t.deepEqual(
+    inputs.filter(([, { imports }]) => imports.some((i) => servers.includes(i.path))).map(([file]) => file),
     [],
   );
 });

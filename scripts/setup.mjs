@@ -161,8 +161,12 @@ async function generatedTypes() {
   stamp('xds', want);
 }
 
-/** Threads of an agent share two malloc arenas: one for each would keep 1 to 3 MB. */
-const bundled = (name, entry) => `export MALLOC_ARENA_MAX="\${MALLOC_ARENA_MAX:-2}"
+/**
+ * Threads of an agent share two malloc arenas: one for each would keep 1 to 3 MB. It trusts nobody but whom its
+ * configuration names: reading a store of certificates that it never asks would cost 2 MB.
+ */
+const bundled = (name, entry) => `unset NODE_EXTRA_CA_CERTS
+export MALLOC_ARENA_MAX="\${MALLOC_ARENA_MAX:-2}"
 exec "$here/node_modules/node-linux-$arch/bin/node" ${PROGRAMS[name].nodeFlags.join(' ')} "$here/scripts/launch.cjs" ${name} ${entry} "$@"
 `;
 const direct = (entry) => `exec "$here/node_modules/node-linux-$arch/bin/node" --no-warnings "$here/${entry}" "$@"

@@ -5,7 +5,7 @@
  */
 import type { Clock, Timer } from '@chainmail/runtime';
 import { holdsDescriptors, releaseDescriptors } from '@chainmail/xds';
-import { anonymousBytes, forgetColdCode, trimHeap } from '../sys/heap.ts';
+import { anonymousBytes, collectGarbage, forgetColdCode, trimHeap } from '../sys/heap.ts';
 
 const quietMs = 3_000;
 const lookEveryMs = 5_000;
@@ -19,7 +19,7 @@ export interface MemoryHold {
   /** Something asked for a descriptor since the last release: an acknowledgement or /config_dump, say. */
   holdsConfiguration(): boolean;
   releaseConfiguration(): void;
-  /** Collects garbage in the workers: some milliseconds of each. */
+  /** Collects garbage in all threads: some milliseconds of each. */
   collect(): void;
   trim(): void;
 }
@@ -73,9 +73,6 @@ export class IdleMemory {
   }
 }
 
-/** There when Node runs with --expose-gc, as the command does; V8 alone would wait for an allocation that never comes. */
-const collect = (globalThis as { gc?: (options: { type: string; flavor?: string }) => void }).gc;
-
 /** collectWorkers: has the workers collect what their start and the configuration left behind. */
 export function processMemory(collectWorkers: () => void): MemoryHold {
   return {
@@ -83,12 +80,13 @@ export function processMemory(collectWorkers: () => void): MemoryHold {
     holdsConfiguration: holdsDescriptors,
     releaseConfiguration() {
       releaseDescriptors();
-      collect?.({ type: 'major', flavor: 'last-resort' });
     },
-    collect: collectWorkers,
+    collect() {
+      collectWorkers();
+      collectGarbage();
+    },
     trim() {
       forgetColdCode();
-      collect?.({ type: 'minor' }); // what reading about ourselves took
       trimHeap();
     },
   };

@@ -10,6 +10,7 @@ import { parseInitCommand } from '../interception/options.ts';
 import type { Holes } from '../interception/proof-targets.ts';
 import type { SecretSpec } from '../model/tls.ts';
 import { renderStats } from '../stats/render.ts';
+import { preferMemory } from '../sys/heap.ts';
 import { Agent } from './agent.ts';
 import { commandLine } from './command-line.ts';
 import type { StopTiming } from './graceful-stop.ts';
@@ -61,6 +62,7 @@ export async function runSidecar(options: ServeOptions, env: NodeJS.ProcessEnv):
     void agent.discover(bootstrap).catch((error) => {
       if (!agent.state.isStopping) log.fatal({ reason: messageOf(error) }, 'no discovery');
     });
+    preferMemory();
     log.info({ concurrency, identity: identity.spiffeId }, 'started');
     return await untilStopped(agent, log, sidecarTiming(drainMs), closePages);
   } catch (error) {

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import { type Logger, messageOf, UserError } from '@chainmail/runtime';
 import type { CompiledBootstrap } from '../config/bootstrap.ts';
+import { preferMemory } from '../sys/heap.ts';
 import { type AdminEndpoint, Agent } from './agent.ts';
 import { commandLine } from './command-line.ts';
 import type { StopTiming } from './graceful-stop.ts';
@@ -63,6 +64,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     await agent.opened();
     writeAdminAddress(options, await agent.openAdmin(bootstrap, adminEndpoints(bootstrap)));
     await agent.discover(bootstrap);
+    preferMemory();
     log.info({ concurrency, listeners: bootstrap.listeners.length }, 'started');
   } catch (error) {
     await agent.close();

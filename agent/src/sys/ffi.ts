@@ -46,6 +46,12 @@ export function bindReentrant(name: string): (handle: bigint) => number {
   return library.getFunction(name, { arguments: ['uint64'], return: 'int32' }) as unknown as (handle: bigint) => number;
 }
 
+/** The same for a function of a handle and a number. */
+export function bindReentrant2(name: string): (handle: bigint, value: bigint) => number {
+  const shape = { arguments: ['uint64', 'uint64'] as const, return: 'int32' as const };
+  return library.getFunction(name, shape as never) as unknown as (handle: bigint, value: bigint) => number;
+}
+
 /** Makes a C function pointer of a JavaScript function; for reentrant functions called on this thread only. */
 export function callback(
   parameters: readonly ('pointer' | 'uint32')[],

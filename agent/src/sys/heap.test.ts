@@ -1,6 +1,8 @@
 import fs from 'node:fs';
+import v8 from 'node:v8';
+import vm from 'node:vm';
 import test from 'ava';
-import { cleanMappings, forgetColdCode, trimHeap } from './heap.ts';
+import { cleanMappings, collectGarbage, forgetColdCode, preferMemory, trimHeap } from './heap.ts';
 
 const node = '/opt/node bin/node';
 const maps = `00400000-00f5b000 r--p 00000000 08:01 131                               ${node}
@@ -81,4 +83,26 @@ test('code that is out of the page table comes back when it runs', (t) => {
   t.true(after < before - 8_192, `${before} -> ${after} KB`);
   t.is(JSON.parse('{"a":[1,2,3]}').a.length, 3);
   t.is([3, 1, 2].sort().join(), '1,2,3');
+});
+
+/** A turn of the event loop: until its end a weak reference that was read holds its object. */
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test('garbage is collected without a flag of Node', async (t) => {
+  const lost = new WeakRef({ text: 'x' });
+  await turn();
+  collectGarbage();
+  t.is(lost.deref(), undefined);
+});
+
+test('code that ran once is dropped', async (t) => {
+  const text = Array.from({ length: 2_000 }, (_, i) => `function once${i}(x) { return x + ${i}; } once${i}(1);`);
+  vm.runInThisContext(`(() => { ${text.join('')} })`)();
+  await turn();
+  preferMemory();
+  const before = v8.getHeapCodeStatistics().bytecode_and_metadata_size;
+  collectGarbage();
+  collectGarbage();
+  const dropped = before - v8.getHeapCodeStatistics().bytecode_and_metadata_size;
+  t.true(dropped > 2_000 * 32, `${dropped} bytes`);
 });

@@ -2,7 +2,7 @@
  * How many connections stand under each connection_limit filter, over all workers: a row of cells for each worker in
  * shared memory, which only it writes. Invariant: a dead worker's row is set to zero by whoever notices.
  */
-import { UserError } from '@chainmail/runtime';
+import { UserError } from '@chainmail/runtime/errors';
 
 /** Connection limits there may be at once; a page of memory for each worker. */
 export const tallyCells = 1024;

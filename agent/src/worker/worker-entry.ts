@@ -8,6 +8,7 @@ import { createAccessLogWriter } from '../log/access-log.ts';
 import type { ConfigUpdate, FromWorker, ToWorker } from '../model/update.ts';
 import { Loop } from '../net/loop.ts';
 import { workerStat, workerStatBase } from '../stats/layout.ts';
+import { collectGarbage } from '../sys/heap.ts';
 import * as libc from '../sys/libc.ts';
 import { selfTest } from '../sys/self-test.ts';
 import { takeWake } from '../sys/wake.ts';
@@ -34,7 +35,6 @@ export interface WorkerStart {
 }
 
 const edgeIntervalMs = 1000;
-const wholeHeap = { type: 'major', flavor: 'last-resort' };
 
 function main(start: WorkerStart): void {
   const { port, wakeFd } = start;
@@ -101,7 +101,7 @@ function obey(engine: Engine, message: ToWorker, post: (m: FromWorker) => void):
       post({ type: 'hosts', id: message.id, clusters: engine.hosts() });
       return true;
     case 'collect':
-      (globalThis as { gc?: (options: { type: string; flavor: string }) => void }).gc?.(wholeHeap);
+      collectGarbage();
       return true;
     case 'exit':
       return false;
