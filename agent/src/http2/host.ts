@@ -16,7 +16,7 @@ export const chunkBytes = 65_536;
 const chunkStride = chunkBytes + 576;
 const chunksPerArena = 32;
 const maxPooledStreams = 1024;
-const maxPooledBlocks = 64;
+const maxPooledBlocks = 512;
 export const blockBytes = 16_384;
 /** What is dirtied while settling is settled in the same turn this many times, then in the next. */
 const maxRounds = 4;
