@@ -92,6 +92,10 @@ export class NodeStream implements Stream {
     this.handler.onDrained(this);
   }
 
+  cork(): void {}
+
+  uncork(): void {}
+
   pauseRead(): void {
     this.readPaused = true;
     this.#socket.pause();

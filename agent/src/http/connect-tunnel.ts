@@ -31,6 +31,7 @@ const flushMs = 1000;
 
 export class ConnectTunnel implements RequestPool, UpstreamRequest, StreamHandler {
   readonly reused = false;
+  readonly joinsRequest = true;
   readonly trailers: null = null;
   answered = false;
   readonly #cluster: Cluster;
@@ -69,6 +70,10 @@ export class ConnectTunnel implements RequestPool, UpstreamRequest, StreamHandle
 
   get queued(): number {
     return this.#stream?.queued ?? 0;
+  }
+
+  waitForRoom(): boolean {
+    return false;
   }
 
   acquire(user: UpstreamUser): Acquired {

@@ -19,12 +19,24 @@ export type ExchangeEnd =
 
 export interface Downstream {
   readonly protocol: 'http1' | 'http2';
+  /**
+   * The answer's body is best given in pieces as large as it comes in. A protocol that frames it anew takes frames as
+   * they are instead: joining them would move their bytes for nothing.
+   */
+  readonly joinsAnswer: boolean;
   readonly info: ConnectionInfo;
   readonly edge: Edge | null;
   /** The request has been received to its end. */
   readonly requestComplete: boolean;
   /** Bytes of the answer that the client has not taken yet. When they are gone, the router hears onDownstreamDrained. */
   readonly queued: number;
+  /**
+   * Whether more of the answer would only be queued for now: it is better not read before the router hears
+   * onDownstreamDrained, which comes then.
+   */
+  waitForRoom(): boolean;
+  /** What comes of the request's body is handed on in pieces as large as it is read, or frame by frame. */
+  joinRequest(joins: boolean): void;
   /** No more of the request until resumeRequest; what is on its way may still come. */
   pauseRequest(): void;
   resumeRequest(): void;

@@ -38,6 +38,7 @@ const maxHeldBytes = 65_536;
 
 export class Http1Downstream implements StreamHandler, Downstream {
   readonly protocol = 'http1';
+  readonly joinsAnswer = true;
   readonly stream: Stream;
   readonly #manager: Manager;
   readonly #exchanges: ExchangePool;
@@ -95,9 +96,17 @@ export class Http1Downstream implements StreamHandler, Downstream {
     return this.stream.queued;
   }
 
+  /** What is queued has paused the upstream already. */
+  waitForRoom(): boolean {
+    return false;
+  }
+
   get requestComplete(): boolean {
     return this.#body.done;
   }
+
+  /** Body bytes come in no frames. */
+  joinRequest(): void {}
 
   pauseRequest(): void {
     this.stream.pauseRead();
@@ -155,6 +164,10 @@ export class Http1Downstream implements StreamHandler, Downstream {
 
   onReadable(stream: Stream): void {
     for (;;) {
+      if (this.#exchange?.router.waitsForUpstream() === true) {
+        stream.pauseRead();
+        return;
+      }
       const n = stream.read(readHeadroom, readCapacity);
       if (n <= 0) {
         if (n === readEof) this.#onEof();

@@ -42,6 +42,7 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
   reused = false;
   /** A byte of the answer to the current request has come. */
   answered = false;
+  readonly joinsRequest = true;
   readonly #body = new BodyReader();
   readonly #stash = new Stash();
   readonly #generation: number;
@@ -75,6 +76,11 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
 
   get queued(): number {
     return this.stream?.queued ?? 0;
+  }
+
+  /** What is queued has paused the client already. */
+  waitForRoom(): boolean {
+    return false;
   }
 
   get trailers(): Head | null {
@@ -151,6 +157,10 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
   onReadable(stream: Stream): void {
     const buffer = this.pool.runtime.readBuffer;
     for (;;) {
+      if (this.#headDone && this.#user?.waitsForDownstream() === true) {
+        stream.pauseRead();
+        return;
+      }
       const n = stream.read(readHeadroom, readCapacity);
       if (n <= 0) {
         if (n === readEof) this.#onEof();

@@ -465,3 +465,72 @@ test('data that waits is handed on before its stream is cut, and not after', (t)
   t.is(client.take(), 'aaabbb');
   t.truthy(client.closed);
 });
+
+test('data of consecutive frames reaches an HTTP/1.1 upstream in one write', (t) => {
+  const w = new FakeWorker();
+  const down = client(w);
+  down.send(headers(1, request('/up', 'POST', [['content-length', '8']]), false));
+  const up = w.upstream();
+  up.take();
+  const writes: number[] = [];
+  const write = up.write.bind(up);
+  up.write = (buffer, start, end) => {
+    writes.push(end - start);
+    return write(buffer, start, end);
+  };
+  down.send(data(1, 'aa'), data(1, 'bb'), data(1, 'cc'));
+  t.is(up.take(), 'aabbcc');
+  down.send(data(1, 'd'), data(1, 'e', true));
+  t.is(up.take(), 'de');
+  t.deepEqual(writes, [6, 2]);
+});
+
+test('while a connection takes nothing, what would go out on it is not read', (t) => {
+  const w = new FakeWorker();
+  const down = client(w, [[4, 10_000_000]]);
+  down.send(windowUpdate(0, 10_000_000), headers(1, request('/a')), headers(3, request('/b')));
+  const socket = down.stream;
+  const [a, b] = [w.upstream(0), w.upstream(1)];
+  const head = 'HTTP/1.1 200 OK\r\ncontent-length: 30000\r\n\r\n';
+  for (const up of [a, b]) up.feed(head);
+  socket.slow = true;
+  a.feed('a'.repeat(10_000));
+  b.feed('b'.repeat(30_000));
+  a.feed('a'.repeat(20_000));
+  t.is(a.bytesReceived, head.length + 10_000);
+  t.is(b.bytesReceived, head.length);
+  socket.unblock();
+  const got = down.messages().filter((f) => f.type === 'data');
+  const of = (id: number): string =>
+    got
+      .filter((f) => f.stream === id)
+      .map((f) => f.payload.toString())
+      .join('');
+  t.is(of(1), 'a'.repeat(30_000));
+  t.is(of(3), 'b'.repeat(30_000));
+});
+
+test('while a connection takes nothing, uploads that would go out on it are not read', (t) => {
+  const w = new FakeWorker({ cluster: { protocol: 'http2' } });
+  const [a, b] = [w.client(), w.client()];
+  const head = 'POST / HTTP/1.1\r\nHost: a\r\ncontent-length: 30000\r\n\r\n';
+  for (const c of [a, b]) c.feed(head);
+  const up = upstream(w, 0, [[4, 10_000_000]]);
+  up.send(windowUpdate(0, 10_000_000));
+  const socket = w.upstream();
+  socket.slow = true;
+  a.feed('a'.repeat(10_000));
+  b.feed('b'.repeat(30_000));
+  t.is(a.bytesReceived, head.length + 10_000);
+  t.is(b.bytesReceived, head.length);
+  socket.unblock();
+  a.feed('a'.repeat(20_000));
+  const got = up.messages().filter((f) => f.type === 'data');
+  const of = (id: number): string =>
+    got
+      .filter((f) => f.stream === id)
+      .map((f) => f.payload.toString())
+      .join('');
+  t.is(of(1), 'a'.repeat(30_000));
+  t.is(of(3), 'b'.repeat(30_000));
+});

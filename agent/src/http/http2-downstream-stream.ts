@@ -23,6 +23,7 @@ const nowhere = 0;
 
 export class Http2DownstreamStream implements Downstream, Http2StreamEvents, HeldBack {
   readonly protocol = 'http2';
+  readonly joinsAnswer = false;
   requestComplete = false;
   #connection: Http2Downstream | null = null;
   #stream: Http2Stream | null = null;
@@ -87,9 +88,17 @@ export class Http2DownstreamStream implements Downstream, Http2StreamEvents, Hel
     return this.#stream?.queued ?? 0;
   }
 
+  waitForRoom(): boolean {
+    return this.#stream?.waitForRoom() ?? false;
+  }
+
   #owner(): Http2Downstream {
     if (this.#connection === null) throw new Error('HTTP/2 stream: used after its end');
     return this.#connection;
+  }
+
+  joinRequest(joins: boolean): void {
+    if (this.#stream !== null) this.#stream.joinsData = joins;
   }
 
   pauseRequest(): void {

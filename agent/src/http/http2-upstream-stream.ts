@@ -28,6 +28,7 @@ const nowhere = 0;
 export class Http2UpstreamStream implements UpstreamRequest, Http2StreamEvents, HeldBack {
   reused = false;
   answered = false;
+  readonly joinsRequest = false;
   trailers: Head | null = null;
   #connection: Http2Upstream | null = null;
   #user: UpstreamUser | null = null;
@@ -60,6 +61,10 @@ export class Http2UpstreamStream implements UpstreamRequest, Http2StreamEvents, 
 
   get queued(): number {
     return this.#stream?.queued ?? 0;
+  }
+
+  waitForRoom(): boolean {
+    return this.#stream?.waitForRoom() ?? false;
   }
 
   sendHead(
@@ -103,8 +108,7 @@ export class Http2UpstreamStream implements UpstreamRequest, Http2StreamEvents, 
 
   #open(connection: Http2Upstream, head: Head, last: boolean): void {
     const stream = connection.open(head, last, this);
-    // An HTTP/1.1 client gets the answer's body in as few writes as it comes in reads.
-    stream.joinsData = head.version < 20;
+    stream.joinsData = this.#user?.joinsAnswer ?? false;
     this.#stream = stream;
   }
 

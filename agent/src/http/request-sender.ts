@@ -71,6 +71,7 @@ export class RequestSender {
   /** Sends the head, and what of the body has come. */
   sendTo(upstream: UpstreamRequest): void {
     this.#upstream = upstream;
+    this.#exchange.downstream.joinRequest(upstream.joinsRequest);
     const { requestHead, requestTrailers } = this.#exchange;
     const framing = this.#framing;
     if (this.#live) {
@@ -99,6 +100,12 @@ export class RequestSender {
     upstream.sendData(readBuffer, start, end, last, this.#exchange.requestTrailers);
     if (!last) this.#followBackPressure(upstream);
     return true;
+  }
+
+  /** The upstream would only queue more of the body: it resumes the client when that is over. */
+  waitsForUpstream(): boolean {
+    if (this.isDone || this.#upstream === null || !this.#mayFollow) return false;
+    return this.#upstream.waitForRoom();
   }
 
   /** Bytes behind a request for an upgrade are a tunnel's, and there is none before the upstream has agreed. */

@@ -277,6 +277,19 @@ export class Router implements UpstreamUser, PickContext {
     this.#sender.onUpstreamDrained();
   }
 
+  get joinsAnswer(): boolean {
+    return this.#exchange.downstream.joinsAnswer;
+  }
+
+  waitsForDownstream(): boolean {
+    return this.#exchange.downstream.waitForRoom();
+  }
+
+  /** Whether more of the request is better not read before the client is resumed. */
+  waitsForUpstream(): boolean {
+    return this.#sender.waitsForUpstream();
+  }
+
   /** The client takes bytes again. */
   onDownstreamDrained(): void {
     this.#upstream?.resumeAnswer();

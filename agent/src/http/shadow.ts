@@ -45,6 +45,7 @@ export class Shadow implements UpstreamUser, PickContext {
   responseHead = new Head();
   readonly downstreamProtocol: Downstream['protocol'];
   readonly wantsUpgrade = false;
+  readonly joinsAnswer = false;
   readonly tried: readonly Host[] = [];
   readonly destination: AddressSpec | null;
   readonly hash: bigint | null;
@@ -212,6 +213,11 @@ export class Shadow implements UpstreamUser, PickContext {
   }
 
   onUpstreamDrained(): void {}
+
+  /** The answer is thrown away. */
+  waitsForDownstream(): boolean {
+    return false;
+  }
 }
 
 const empty: BodyPart = { from: nothing, start: 0, end: 0, last: false, trailers: null };

@@ -17,8 +17,15 @@ export interface UpstreamRequest {
   readonly reused: boolean;
   /** A byte of the answer has come. */
   readonly answered: boolean;
+  /** The request's body is best given in pieces as large as it comes in; see Downstream.joinsAnswer. */
+  readonly joinsRequest: boolean;
   /** Bytes of the request that the upstream has not taken yet. When they are gone, the user hears onUpstreamDrained. */
   readonly queued: number;
+  /**
+   * Whether more of the request would only be queued for now: it is better not read before the user hears
+   * onUpstreamDrained, which comes then.
+   */
+  waitForRoom(): boolean;
   /** Trailer fields of an answer that is complete, or null. */
   readonly trailers: Head | null;
   /** Head and the body bytes [start, end) of a buffer, which may be the worker's read buffer. framing is the client's. */
@@ -52,6 +59,8 @@ export interface UpstreamUser {
   responseHead: Head;
   readonly requestMethod: number;
   readonly wantsUpgrade: boolean;
+  /** The client is best given the answer's body in pieces as large as it comes in. */
+  readonly joinsAnswer: boolean;
   onConnection(request: UpstreamRequest): void;
   onConnectFailed(failure: UpstreamFailure, detail: string): void;
   /** A 1xx other than 101 lies in responseHead. */
@@ -64,6 +73,8 @@ export interface UpstreamUser {
   /** Nothing more comes. */
   onReset(failure: UpstreamFailure, detail: string): void;
   onUpstreamDrained(): void;
+  /** Whether more of the answer is better not read before resumeAnswer. */
+  waitsForDownstream(): boolean;
 }
 
 export type Acquired =

@@ -205,6 +205,7 @@ export class Http2Connection implements StreamHandler, SenderOwner, Settled {
     if (this.#told) return;
     const ending = this.#ending;
     if (!ending.abandoned) this.#flush();
+    this.#sender.out.uncork();
     this.#limits.report();
     const streams = this.#streams;
     if (ending.closed) this.#end();
@@ -266,6 +267,11 @@ export class Http2Connection implements StreamHandler, SenderOwner, Settled {
   sendData(stream: Http2Stream, buffer: Uint8Array, start: number, end: number, last: boolean): void {
     if (this.closed || stream.localClosed || stream.endQueued) return;
     this.#sender.data(stream, buffer, start, end, last);
+  }
+
+  waitForRoom(stream: Http2Stream): boolean {
+    if (this.closed || stream.localClosed || stream.endQueued) return false;
+    return this.#sender.waitForRoom(stream);
   }
 
   sendTrailers(stream: Http2Stream, head: Head): void {

@@ -1,13 +1,14 @@
 /**
  * Frames to the socket: they are appended to a chunk, which is written when it is full or the turn ends. Consecutive
- * DATA of one stream becomes one frame, and END_STREAM is set in a frame that is still here. Large DATA that was just
- * received is not copied: its header goes in front of it in the read buffer, and frames that lie together go out in one
- * write, before anything else happens to that buffer (Http2Host.flushDirect).
+ * DATA of one stream becomes one frame, and END_STREAM is set in a frame that is still here. Large data that was just
+ * received is not copied. DATA frames get their header in front of them in the read buffer, and those that lie together
+ * go out in one write, before anything else happens to that buffer (Http2Host.flushDirect). A body that came without
+ * frames goes out at once, each frame with the size of a TLS record.
  * Invariant: a chunk is held only while there is something in it; frames are counted until the socket has taken them.
  */
 
 import { copyWords } from '../http1/words.ts';
-import type { Stream } from '../net/stream.ts';
+import { recordBytes, type Stream } from '../net/stream.ts';
 import { defaultFrameBytes, flag, frameHeaderBytes, frameType, writeFrameHeader, writeUint32 } from './frame.ts';
 import { chunkBytes, type DirectWriter, type Http2Host, type OutChunk } from './host.ts';
 
@@ -43,6 +44,11 @@ export class FrameWriter implements DirectWriter {
   /** The range of the read buffer that is still to be written. */
   #directStart = 0;
   #directEnd = 0;
+  /** The stream whose last frame has gone out with END_STREAM, until `endStream` asks for it. */
+  #endedId = 0;
+  /** What the header of a frame in place takes the room of. */
+  readonly #covered = Buffer.alloc(frameHeaderBytes);
+  #corked = false;
 
   constructor(host: Http2Host, socket: Stream) {
     this.#host = host;
@@ -97,6 +103,13 @@ export class FrameWriter implements DirectWriter {
     if (this.#socket.queued === 0) this.drained();
   }
 
+  /** The turn ends: nothing waits for more. */
+  uncork(): void {
+    if (!this.#corked) return;
+    this.#corked = false;
+    this.#socket.uncork();
+  }
+
   /** The socket has taken everything. */
   drained(): void {
     this.frames = 0;
@@ -141,16 +154,15 @@ export class FrameWriter implements DirectWriter {
     this.controlFrames++;
   }
 
-  /** Appends at most [start, end) as DATA: how much of it, 0 when the socket is blocked. */
-  data(streamId: number, b: Uint8Array, start: number, end: number): number {
+  /**
+   * Appends at most [start, end) as DATA: how much of it, 0 when the socket is blocked. With `last`, endStream follows
+   * if that was all.
+   */
+  data(streamId: number, b: Uint8Array, start: number, end: number, last: boolean): number {
     const host = this.#host;
-    if (
-      b === host.readBuffer &&
-      host.source !== null &&
-      end - start >= directBytes &&
-      end - start <= defaultFrameBytes
-    ) {
-      return this.#direct(streamId, start, end);
+    if (b === host.readBuffer && end - start >= directBytes) {
+      if (host.source !== null && end - start <= defaultFrameBytes) return this.#direct(streamId, start, end);
+      if (this.#socket.info.tlsVersion !== '') return this.#inPlace(streamId, start, end, last);
     }
     if (host.direct === this) host.flushDirect();
     let length = end - start;
@@ -202,6 +214,44 @@ export class FrameWriter implements DirectWriter {
     return end - start;
   }
 
+  /**
+   * [start, end) of the read buffer, all but a rest that is cheaper copied: frame by frame, each a record together with
+   * its header, which stands for the time of the write over the end of the frame before it.
+   */
+  #inPlace(streamId: number, start: number, end: number, last: boolean): number {
+    const host = this.#host;
+    host.flushDirect();
+    if (this.pendingBytes > mostPrepended) this.flush();
+    if (this.blocked) return 0;
+    if (!this.#corked) this.#socket.cork();
+    this.#corked = true;
+    let p = start;
+    let lead = frameHeaderBytes + this.#prepend(start - frameHeaderBytes);
+    while (end - p >= mostPrepended && !this.blocked) {
+      const length = Math.min(end - p, recordBytes - lead);
+      const ends = last && p + length === end;
+      if (ends) this.#endedId = streamId;
+      this.#writeInPlace(streamId, p, length, lead, ends);
+      p += length;
+      lead = frameHeaderBytes;
+    }
+    return p - start;
+  }
+
+  #writeInPlace(streamId: number, start: number, length: number, lead: number, ends: boolean): void {
+    const b = this.#host.readBuffer;
+    const covered = this.#covered;
+    const at = start - frameHeaderBytes;
+    for (let i = 0; i < frameHeaderBytes; i++) covered[i] = b[at + i] as number;
+    writeFrameHeader(b, at, length, frameType.data, ends ? flag.endStream : 0, streamId);
+    this.#openId = 0;
+    this.frames++;
+    this.dataFrames++;
+    this.#socket.write(b, start - lead, start + length);
+    for (let i = 0; i < frameHeaderBytes; i++) b[at + i] = covered[i] as number;
+    if (this.#socket.queued === 0) this.drained();
+  }
+
   /** Moves what waits in the chunk to the bytes in front of `end` of the read buffer; how much. */
   #prepend(end: number): number {
     const chunk = this.#chunk;
@@ -230,6 +280,10 @@ export class FrameWriter implements DirectWriter {
 
   /** Ends the stream: in its last DATA frame while that is here, otherwise with an empty one. */
   endStream(streamId: number): void {
+    if (this.#endedId === streamId) {
+      this.#endedId = 0;
+      return;
+    }
     if (this.#openId === streamId && this.#openIn !== null) {
       this.#openIn[this.#openAt + 4] = flag.endStream;
       this.#openId = 0;

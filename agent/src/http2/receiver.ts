@@ -232,8 +232,9 @@ export class Receiver implements FrameSink {
 
   onDataPart(start: number, end: number, last: boolean): number {
     const streams = this.#streams;
+    const joined = this.#joined;
     // A handler may write in front of what it is given.
-    if (this.#joined !== streams.receiving) this.flushJoined();
+    if (joined !== null && (joined !== streams.receiving || !joined.joinsData)) this.flushJoined();
     const stream = streams.receiving;
     if (stream === null || this.#ending.closed) return 0;
     const length = end - start;

@@ -1,7 +1,8 @@
 /**
  * What goes out on a connection: heads through HPACK, data as the windows and the socket allow, the rest queued for each
  * stream. A stream that may not send holds nobody up: those that may take turns of a few frames.
- * Invariant: a stream with something queued is in the ready list; its end and trailers go out behind its data.
+ * Invariant: a stream with something queued, or whose user waits for room, is in the ready list; its end and trailers go
+ * out behind its data.
  */
 import { Head } from '../http1/head.ts';
 import type { Stream } from '../net/stream.ts';
@@ -23,8 +24,8 @@ import type { Http2Options } from './options.ts';
 import type { Http2Stream } from './stream.ts';
 import type { StreamTable } from './stream-table.ts';
 
-/** Frames of one stream in a turn: together a read of the peer, which hands them on as one. */
-const turnFrames = 4;
+/** Blocks of one stream's queue in a turn: together a read of the peer, which hands them on as one. */
+const turnBlocks = 11;
 
 export type SentKind = 'request' | 'response' | 'trailers';
 
@@ -100,21 +101,21 @@ export class Sender {
 
   data(stream: Http2Stream, b: Uint8Array, start: number, end: number, last: boolean): void {
     let p = start;
-    if (!stream.ready) p = this.#putData(stream, b, start, end);
+    if (!stream.ready) p = this.#putData(stream, b, start, end, last);
     if (p < end) this.#enqueue(stream, b, p, end);
     if (!last) return;
     if (stream.ready) stream.endQueued = true;
     else this.#end(stream);
   }
 
-  /** Appends what the windows and the socket allow; where it stopped. */
-  #putData(stream: Http2Stream, b: Uint8Array, start: number, end: number): number {
+  /** Appends what the windows and the socket allow; where it stopped. last: the stream ends with it. */
+  #putData(stream: Http2Stream, b: Uint8Array, start: number, end: number, last: boolean): number {
     const { out } = this;
     let p = start;
     while (p < end) {
       const allowed = Math.min(this.initialWindow - stream.spent, this.#window, end - p);
       if (allowed <= 0) break;
-      const n = out.data(stream.id, b, p, p + allowed);
+      const n = out.data(stream.id, b, p, p + allowed, last && p + allowed === end);
       if (n === 0) break;
       stream.spent += n;
       this.#window -= n;
@@ -141,6 +142,19 @@ export class Sender {
     this.#owner.touch();
   }
 
+  /**
+   * Whether data would only be queued, and copied for it, because the socket takes none. Who hears so has a place in the
+   * row of those that wait: onDrained says when it is its turn. Not for the sake of windows: what comes next may be the
+   * end, which needs none, and without which the peer may open none.
+   */
+  waitForRoom(stream: Http2Stream): boolean {
+    if (stream.ready) return true;
+    if (!this.out.blocked) return false;
+    stream.ready = true;
+    this.#ready.push(stream);
+    return true;
+  }
+
   #count(bytes: number): void {
     const { slots, at } = this.#counters;
     slots[at.pending_send_bytes] = (slots[at.pending_send_bytes] as number) + bytes;
@@ -160,7 +174,7 @@ export class Sender {
   pump(): void {
     const { out } = this;
     let progress = true;
-    while (progress && this.#ready.length > 0 && this.#window > 0 && !out.blocked) {
+    while (progress && this.#ready.length > 0 && !out.blocked) {
       progress = false;
       const streams = this.#ready;
       this.#ready = this.#turn;
@@ -173,11 +187,14 @@ export class Sender {
   /** A few frames of the stream; whether anything went out. */
   #pumpOne(stream: Http2Stream): boolean {
     const { queue } = stream;
-    if (queue === null) return false;
+    if (queue === null || queue.length === 0) {
+      this.#drained(stream);
+      return true;
+    }
     const before = queue.length;
-    for (let i = 0; i < turnFrames && queue.length > 0; i++) {
+    for (let i = 0; i < turnBlocks && queue.length > 0; i++) {
       const { buffer, start, end } = queue.first();
-      const n = this.#putData(stream, buffer, start, end) - start;
+      const n = this.#putData(stream, buffer, start, end, false) - start;
       queue.consume(this.#host, n);
       this.#count(-n);
       if (n < end - start) break;
@@ -186,10 +203,14 @@ export class Sender {
       this.#ready.push(stream);
       return queue.length < before;
     }
+    this.#drained(stream);
+    return true;
+  }
+
+  #drained(stream: Http2Stream): void {
     stream.ready = false;
     if (stream.endQueued) this.#endQueued(stream);
     else stream.events.onDrained(stream);
-    return true;
   }
 
   #endQueued(stream: Http2Stream): void {

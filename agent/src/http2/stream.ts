@@ -91,6 +91,11 @@ export class Http2Stream {
     this.connection?.sendData(this, buffer, start, end, last);
   }
 
+  /** Whether data would only be queued for now; onDrained comes then when it is this stream's turn. */
+  waitForRoom(): boolean {
+    return this.connection?.waitForRoom(this) ?? false;
+  }
+
   /** Ends the stream with fields; goes out behind what is queued. */
   sendTrailers(head: Head): void {
     this.connection?.sendTrailers(this, head);

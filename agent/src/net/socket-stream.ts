@@ -17,11 +17,13 @@ import type { Member } from './roster.ts';
 import {
   type CloseReason,
   type ConnectionInfo,
+  plainReadCapacity,
   readAgain,
   readCapacity,
   readEof,
   readError,
   readHeadroom,
+  recordBytes,
   type Stream,
   type StreamHandler,
 } from './stream.ts';
@@ -33,9 +35,8 @@ const turnBudgetBytes = 65_536;
 const flushDeadlineMs = 1000;
 
 const { in: IN, out: OUT, err: ERR, hup: HUP, rdhup: RDHUP, edge: EDGE } = libc.epoll;
-/** What one TLS record carries at most (RFC 8446 section 5.1). */
-const recordBytes = 16_384;
 const wholeCapacity = BigInt(readCapacity);
+const wholePlainCapacity = BigInt(plainReadCapacity);
 const noSignal = 0x4000n; // MSG_NOSIGNAL
 const noSignalMore = 0x4000n | 0x8000n; // and MSG_MORE
 const plainEvents = IN | OUT | RDHUP | EDGE;
@@ -99,6 +100,7 @@ export class SocketStream implements Stream, EventTarget, Resumable, Member {
   #closing = false;
   #lingerMs = 0;
   #resuming = false;
+  #corked = false;
   #turn = 0;
   #spent = 0;
   #timer: TimerHandle | null = null;
@@ -305,8 +307,9 @@ export class SocketStream implements Stream, EventTarget, Resumable, Member {
     return n;
   }
 
-  #readPlain(at: bigint, capacity: number): number {
-    const n = libc.recv(this.#handle, at, capacity === readCapacity ? wholeCapacity : BigInt(capacity), 0n);
+  #readPlain(at: bigint, room: number): number {
+    const capacity = Math.min(room, plainReadCapacity);
+    const n = libc.recv(this.#handle, at, capacity === plainReadCapacity ? wholePlainCapacity : BigInt(capacity), 0n);
     if (n > 0) {
       // A short read has emptied the socket, and the next byte makes a new event, unless FIN was announced before.
       if (n < capacity && !this.#peerGone) this.#mayRead = false;
@@ -407,6 +410,18 @@ export class SocketStream implements Stream, EventTarget, Resumable, Member {
     return true;
   }
 
+  cork(): void {
+    if (!this.#open || this.#corked) return;
+    this.#corked = true;
+    setCork(this.#handle, true);
+  }
+
+  uncork(): void {
+    if (!this.#corked) return;
+    this.#corked = false;
+    if (this.#open) setCork(this.#handle, false);
+  }
+
   #addressIn(buffer: Uint8Array, start: number, end: number): bigint {
     if (start < 0 || end > buffer.length) throw new RangeError(`write of [${start}, ${end}) of ${buffer.length} bytes`);
     return this.#loop.addressOf(buffer) + BigInt(start);
@@ -442,7 +457,7 @@ export class SocketStream implements Stream, EventTarget, Resumable, Member {
 
   /** OpenSSL writes record by record: corked, they leave as one, which spares both ends a packet for each. */
   #sendTls(tls: TlsSession, address: bigint, length: number): number {
-    if (length <= recordBytes) return this.#sendRecords(tls, address, length);
+    if (length <= recordBytes || this.#corked) return this.#sendRecords(tls, address, length);
     setCork(this.#handle, true);
     const sent = this.#sendRecords(tls, address, length);
     if (this.#open && !this.#held) setCork(this.#handle, false);

@@ -15,8 +15,18 @@ export const readError = -2;
  * The headroom holds the largest head that may be configured (8192 KiB); pages that are never touched cost nothing.
  */
 export const readHeadroom = 8192 * 1024;
-/** Five full TLS records, or a body of 64 KiB with its head: the usual large answer is read and written once. */
-export const readCapacity = 81_920;
+/** What a TLS record carries at most (RFC 8446 section 5.1). */
+export const recordBytes = 16_384;
+/**
+ * Ten full TLS records: what a read brings of one body is written once, and bodies that share a connection come in
+ * pieces of this size.
+ */
+export const readCapacity = 163_840;
+/**
+ * What is read at most of a plain socket: as much as ten DATA frames of HTTP/2 carry that are a TLS record each, header
+ * and all, so that a body on its way to another agent leaves no rest for an eleventh.
+ */
+export const plainReadCapacity: number = 10 * (recordBytes - 9);
 export const readTailroom = 16_384;
 
 export type CloseReason =
@@ -95,6 +105,9 @@ export interface Stream {
   more(lastRead: number, capacity: number): boolean;
   /** Writes what the socket takes and queues a copy of the rest. False when the stream has failed (onClosed follows, never re-entrantly). */
   write(buffer: Uint8Array, start: number, end: number): boolean;
+  /** More writes follow in this turn: until uncork() only whole segments leave. */
+  cork(): void;
+  uncork(): void;
   /** No more callbacks for reading until resumeRead; stops reading from the socket, so the peer feels it. */
   pauseRead(): void;
   /** Reading goes on in this turn or the next, also if the data already lies in TLS. */

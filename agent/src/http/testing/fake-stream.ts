@@ -160,6 +160,10 @@ export class FakeStream implements Stream {
     this.#queue = [];
   }
 
+  cork(): void {}
+
+  uncork(): void {}
+
   pauseRead(): void {
     this.readPaused = true;
   }

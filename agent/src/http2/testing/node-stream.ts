@@ -105,6 +105,10 @@ export class NodeStream implements Stream {
     return true;
   }
 
+  cork(): void {}
+
+  uncork(): void {}
+
   pauseRead(): void {
     this.readPaused = true;
   }

@@ -23,7 +23,7 @@ const ignoring: StreamHandler = { onReadable() {}, onDrained() {}, onConnected()
 export class Side implements Stream {
   readonly host: Http2Host;
   handler: StreamHandler = ignoring;
-  readonly info = plainInfo;
+  info = plainInfo;
   failure = '';
   dead = false;
   readPaused = false;
@@ -36,6 +36,7 @@ export class Side implements Stream {
   closed: 'no' | 'close' | 'after-flush' = 'no';
   /** What the kernel takes before it blocks. */
   socketBytes = Number.POSITIVE_INFINITY;
+  corked = false;
   /** Most bytes that were ever queued above the kernel. */
   maxQueued = 0;
   /** Everything that was ever sent, when `record` is set. */
@@ -199,6 +200,14 @@ export class Side implements Stream {
 
   more(): boolean {
     return !this.dead && this.#input.length > 0;
+  }
+
+  cork(): void {
+    this.corked = true;
+  }
+
+  uncork(): void {
+    this.corked = false;
   }
 
   pauseRead(): void {
