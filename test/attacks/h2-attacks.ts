@@ -32,6 +32,18 @@ const fields = (count: number, size: number): Buffer => repeat(count, (i) => lit
 
 const goawaySent = ['http2.goaway_sent'] as const;
 
+/** A head of one field that goes into the table, size bytes large, and is named again so many times. */
+const bomb = (name: string, field: string, size: number, times: number): Attack => ({
+  name,
+  bytes: () => {
+    const entry = literal(field, 'y'.repeat(size), true);
+    const named = repeat(times, () => indexed(62));
+    return Buffer.concat([hello, headers(1, request('GET', '/x', entry, named)), headers(3, get)]);
+  },
+  counted: ['http2.header_overflow'],
+  goaway: null,
+});
+
 export const floods: readonly Attack[] = [
   {
     name: 'rapid reset',
@@ -120,44 +132,8 @@ export const floods: readonly Attack[] = [
     counted: ['http2.outbound_control_flood'],
     goaway: null,
   },
-  {
-    name: 'an HPACK bomb: one entry of the table, named 16,000 times',
-    bytes: () =>
-      Buffer.concat([
-        hello,
-        headers(
-          1,
-          request(
-            'GET',
-            '/x',
-            literal('x', 'y'.repeat(3000), true),
-            repeat(12_000, () => indexed(62)),
-          ),
-        ),
-        headers(3, get),
-      ]),
-    counted: ['http2.header_overflow'],
-    goaway: null,
-  },
-  {
-    name: 'a cookie bomb: crumbs of the table',
-    bytes: () =>
-      Buffer.concat([
-        hello,
-        headers(
-          1,
-          request(
-            'GET',
-            '/x',
-            literal('cookie', 'y'.repeat(1000), true),
-            repeat(15_000, () => indexed(62)),
-          ),
-        ),
-        headers(3, get),
-      ]),
-    counted: ['http2.header_overflow'],
-    goaway: null,
-  },
+  bomb('an HPACK bomb: one entry of the table, named 12,000 times', 'x', 3000, 12_000),
+  bomb('a cookie bomb: crumbs of the table', 'cookie', 1000, 15_000),
 ];
 
 /** Each breaks one rule once: the connection is over, and says why. */

@@ -88,119 +88,66 @@ function costOf(pick: (costs: Costs) => number): (measured: Measured) => Reading
 
 const mb = (pick: (cost: Cost) => number) => costOf((c) => pick(c.loaded) / 1024);
 
+const toPeer = (peer: string, max: number): Limit => ({ kind: 'ratio', peer, max });
+const toBest = (max: number): Limit => ({ kind: 'best', max });
+const ownAt = (max: number, unit: string): Limit => ({ kind: 'own', max, unit });
+const cpu = (name: string, row: string, ...limits: readonly Limit[]): Budget => ({ name, read: cpuOf(row), limits });
+
 export const budgets: readonly Budget[] = [
-  {
-    name: 'CPU, plain hop, rich',
-    read: cpuOf('plain hop, rich'),
-    limits: [
-      { kind: 'ratio', peer: 'nginx', max: 1 },
-      { kind: 'ratio', peer: 'envoy', max: 0.35 },
-    ],
-  },
-  {
-    name: 'CPU, two hops mTLS, rich',
-    read: cpuOf('two hops mTLS, rich'),
-    limits: [
-      { kind: 'ratio', peer: 'nginx', max: 0.8 },
-      { kind: 'ratio', peer: 'envoy-h2', max: 0.35 },
-    ],
-  },
-  {
-    name: 'CPU, plain hop, small',
-    read: cpuOf('plain hop, small'),
-    limits: [{ kind: 'ratio', peer: 'nginx', max: 1 }],
-  },
-  {
-    name: 'CPU, two hops mTLS, small',
-    read: cpuOf('two hops mTLS, small'),
-    limits: [{ kind: 'ratio', peer: 'nginx', max: 1 }],
-  },
-  {
-    name: 'CPU, plain hop, Connection: close',
-    read: cpuOf('plain hop, Connection: close'),
-    limits: [{ kind: 'ratio', peer: 'nginx', max: 1 }],
-  },
-  {
-    name: 'CPU, two hops mTLS, 64 KiB',
-    read: cpuOf('two hops mTLS, 64 KiB'),
-    limits: [{ kind: 'best', max: 0.9 }],
-  },
-  {
-    name: 'CPU, two hops mTLS, 1 MiB',
-    read: cpuOf('two hops mTLS, 1 MiB'),
-    limits: [{ kind: 'best', max: 0.9 }],
-  },
-  {
-    name: 'CPU, two hops mTLS, paced, rich',
-    read: cpuOf('two hops mTLS, paced, rich'),
-    limits: [{ kind: 'ratio', peer: 'envoy', max: 0.7 }],
-  },
+  cpu('CPU, plain hop, rich', 'plain hop, rich', toPeer('nginx', 1), toPeer('envoy', 0.35)),
+  cpu('CPU, two hops mTLS, rich', 'two hops mTLS, rich', toPeer('nginx', 0.8), toPeer('envoy-h2', 0.35)),
+  cpu('CPU, plain hop, small', 'plain hop, small', toPeer('nginx', 1)),
+  cpu('CPU, two hops mTLS, small', 'two hops mTLS, small', toPeer('nginx', 1)),
+  cpu('CPU, plain hop, Connection: close', 'plain hop, Connection: close', toPeer('nginx', 1)),
+  cpu('CPU, two hops mTLS, 64 KiB', 'two hops mTLS, 64 KiB', toBest(0.9)),
+  cpu('CPU, two hops mTLS, 1 MiB', 'two hops mTLS, 1 MiB', toBest(0.9)),
+  cpu('CPU, two hops mTLS, paced, rich', 'two hops mTLS, paced, rich', toPeer('envoy', 0.7)),
   {
     name: 'p50 added, paced, rich',
     read: addedOf('two hops mTLS, paced, rich', 'p50Ms'),
-    limits: [
-      { kind: 'own', max: 0.6, unit: 'ms' },
-      { kind: 'ratio', peer: 'envoy', max: 1 },
-    ],
+    limits: [ownAt(0.6, 'ms'), toPeer('envoy', 1)],
   },
   {
     name: 'p99 added, paced, rich',
     read: addedOf('two hops mTLS, paced, rich', 'p99Ms'),
-    limits: [
-      { kind: 'own', max: 1, unit: 'ms' },
-      { kind: 'ratio', peer: 'envoy', max: 1 },
-    ],
+    limits: [ownAt(1, 'ms'), toPeer('envoy', 1)],
   },
   {
     name: 'p99 beside 64 KiB bodies / alone',
     read: besideOf('two hops mTLS, paced, beside 64 KiB', 'two hops mTLS, paced'),
-    limits: [{ kind: 'own', max: 3, unit: 'x' }],
+    limits: [ownAt(3, 'x')],
   },
   {
     name: 'p99 beside 10 MiB bodies / alone',
     read: besideOf('two hops mTLS, paced, beside 10 MiB', 'two hops mTLS, paced'),
-    limits: [{ kind: 'own', max: 3, unit: 'x' }],
+    limits: [ownAt(3, 'x')],
   },
-  {
-    name: 'CPU, gRPC two hops, 8 x 32',
-    read: cpuOf('gRPC two hops mTLS, 8 x 32'),
-    limits: [{ kind: 'ratio', peer: 'nghttpx', max: 0.7 }],
-  },
-  {
-    name: 'CPU, gRPC two hops, 8 x 32, rich',
-    read: cpuOf('gRPC two hops mTLS, 8 x 32, rich'),
-    limits: [{ kind: 'ratio', peer: 'envoy', max: 0.15 }],
-  },
-  {
-    name: 'CPU, gRPC two hops, 64 x 1, rich',
-    read: cpuOf('gRPC two hops mTLS, 64 x 1, rich'),
-    limits: [
-      { kind: 'ratio', peer: 'nghttpx', max: 1 },
-      { kind: 'ratio', peer: 'envoy', max: 0.2 },
-    ],
-  },
-  {
-    name: 'CPU, h2 two hops, 64 KiB',
-    read: cpuOf('h2 two hops mTLS, 64 KiB, 8 x 4'),
-    limits: [{ kind: 'best', max: 0.9 }],
-  },
-  { name: 'RSS after 1,000/s', read: mb((c) => c.rssKb), limits: [{ kind: 'ratio', peer: 'envoy', max: 1 }] },
+  cpu('CPU, gRPC two hops, 8 x 32', 'gRPC two hops mTLS, 8 x 32', toPeer('nghttpx', 0.7)),
+  cpu('CPU, gRPC two hops, 8 x 32, rich', 'gRPC two hops mTLS, 8 x 32, rich', toPeer('envoy', 0.15)),
+  cpu(
+    'CPU, gRPC two hops, 64 x 1, rich',
+    'gRPC two hops mTLS, 64 x 1, rich',
+    toPeer('nghttpx', 1),
+    toPeer('envoy', 0.2),
+  ),
+  cpu('CPU, h2 two hops, 64 KiB', 'h2 two hops mTLS, 64 KiB, 8 x 4', toBest(0.9)),
+  { name: 'RSS after 1,000/s', read: mb((c) => c.rssKb), limits: [toPeer('envoy', 1)] },
   {
     name: 'anonymous after 1,000/s',
     read: mb((c) => c.anonymousKb),
-    limits: [{ kind: 'own', max: 30, unit: 'MB' }],
+    limits: [ownAt(30, 'MB')],
   },
   {
     name: 'an idle plain connection',
     read: costOf((c) => c.plainConnectionKb),
-    limits: [{ kind: 'own', max: 40, unit: 'KB' }],
+    limits: [ownAt(40, 'KB')],
   },
   {
     name: 'an idle mTLS connection',
     read: costOf((c) => c.mutualConnectionKb),
-    limits: [{ kind: 'own', max: 40, unit: 'KB' }],
+    limits: [ownAt(40, 'KB')],
   },
-  { name: 'start to ready', read: costOf((c) => c.startMs), limits: [{ kind: 'own', max: 300, unit: 'ms' }] },
+  { name: 'start to ready', read: costOf((c) => c.startMs), limits: [ownAt(300, 'ms')] },
 ];
 
 /** null: it could not be judged. */

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import type { Paced } from './paced.ts';
 import { loadCpu, type Running } from './peers.ts';
 import { variedPaths } from './place.ts';
-import { cpuSeconds } from './process.ts';
+import { cpuSeconds, endWithUs } from './process.ts';
 import type { Http2Drive, Row } from './rows.ts';
 
 /** What of a row says how it is driven. */
@@ -23,7 +23,13 @@ export interface Sample {
 
 type Load = Omit<Sample, 'cpuUs'> & { readonly requests: number };
 
-const run = promisify(execFile);
+const execute = promisify(execFile);
+
+function run(command: string, args: readonly string[], options: { readonly maxBuffer?: number } = {}) {
+  const done = execute(command, [...args], { ...options, encoding: 'utf8' });
+  endWithUs(done.child);
+  return done;
+}
 const pin = ['-c', String(loadCpu)];
 const pacedRate = 1000;
 const pacedConnections = 64;
@@ -46,7 +52,9 @@ export async function drive(running: Running, row: Drive, seconds: number): Prom
 
 function fetchAllTheTime(port: number, of: string, seconds: number): ChildProcess {
   const wrk = ['wrk', '-t1', '-c4', `-d${seconds}s`, `http://127.0.0.1:${port}${of}`];
-  return spawn('taskset', [...pin, ...wrk], { stdio: 'ignore' });
+  const child = spawn('taskset', [...pin, ...wrk], { stdio: 'ignore' });
+  endWithUs(child);
+  return child;
 }
 
 async function saturate(port: number, row: Drive, seconds: number): Promise<Load> {

@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { makeCertificates } from './certificates.ts';
 import { type BenchPlace, loadCpu } from './peers.ts';
-import { killFamily, listening, startPinned } from './process.ts';
+import { listening, startPinned } from './process.ts';
 
 const bodies: Readonly<Record<string, number>> = { '64k': 65_536, '1m': 1_048_576, '10m': 10_485_760 };
 const firstPort = 18_000;
@@ -69,7 +69,6 @@ async function startHttp2(dir: string, port: number, grpc: boolean): Promise<num
   const log = path.join(dir, `nghttpd-${port}.log`);
   const command = ['nghttpd', '--no-tls', '-a', '127.0.0.1', '-d', dir, '-m', '1000', ...trailer, String(port)];
   const child = startPinned(loadCpu, command, log);
-  process.on('exit', () => killFamily(child));
   await listening(child, port, log);
   return port;
 }
@@ -79,7 +78,6 @@ export async function openPlace(): Promise<BenchPlace> {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'chainmail-bench-'));
   fs.chmodSync(dir, 0o755);
   process.on('exit', () => fs.rmSync(dir, { recursive: true, force: true }));
-  process.on('SIGINT', () => process.exit(130));
   let port = firstPort;
   const certs = makeCertificates(dir);
   for (const who of ['client', 'server'] as const) {
@@ -95,7 +93,6 @@ export async function openPlace(): Promise<BenchPlace> {
   const place: BenchPlace = { dir, certs, upstream: port++, http2Upstream, nextPort: () => port++ };
   const log = path.join(dir, 'upstream.log');
   const upstream = startPinned(loadCpu, ['nginx', '-c', upstreamConfig(dir, place.upstream)], log);
-  process.on('exit', () => killFamily(upstream));
   await listening(upstream, place.upstream, log);
   return place;
 }

@@ -39,12 +39,27 @@ export function memory(pid: number): Memory {
   return sum;
 }
 
+const started = new Set<ChildProcess>();
+const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
+
+/** Ends with this process, however that ends but by SIGKILL: what is left would take its processor from the next bench. */
+export function endWithUs(child: ChildProcess): void {
+  if (started.size === 0) {
+    process.on('exit', () => {
+      for (const one of started) killFamily(one);
+    });
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(exitCodes[signal]));
+  }
+  started.add(child);
+}
+
 /** Starts a program pinned to one processor; its output goes to a file that a failure message can quote. */
 export function startPinned(cpu: number, command: readonly string[], log: string): ChildProcess {
   fs.mkdirSync(path.dirname(log), { recursive: true });
   const out = fs.openSync(log, 'w');
   const child = spawn('taskset', ['-c', String(cpu), ...command], { stdio: ['ignore', out, out] });
   fs.closeSync(out);
+  endWithUs(child);
   return child;
 }
 

@@ -9,7 +9,7 @@ import http from 'node:http';
 import path from 'node:path';
 import { agentEnv, defaultTrustDomain, podPaths, ports } from '@chainmail/runtime';
 import { Mesh } from '../attacks/mesh.ts';
-import { memory } from './process.ts';
+import { endWithUs, memory } from './process.ts';
 
 export interface SidecarCost {
   /** From the start of the process until /ready says yes: certificate and configuration are there. */
@@ -54,7 +54,9 @@ function startAgent(command: string, mesh: Mesh): ChildProcess {
     [agentEnv.caAddress]: `127.0.0.1:${mesh.caPort}`,
     [agentEnv.logLevel]: 'warn',
   };
-  return spawn(command, ['sidecar'], { env, stdio: ['ignore', 'ignore', 'inherit'] });
+  const child = spawn(command, ['sidecar'], { env, stdio: ['ignore', 'ignore', 'inherit'] });
+  endWithUs(child);
+  return child;
 }
 
 async function untilReady(child: ChildProcess): Promise<number> {

@@ -1,7 +1,9 @@
 /** The mesh on the cluster, installed once for whichever suite comes first, as a user installs it. */
 import { system } from '@chainmail/runtime';
-import { type Cluster, isRolledOut, kinds } from './cluster.ts';
+import { answered } from './calls.ts';
+import { type Cluster, isRolledOut, kinds, type Undo } from './cluster.ts';
 import { ApiError } from './kube-api.ts';
+import { deployment, idle, pod, service } from './workloads.ts';
 
 export const meshed = { 'chainmail.dev/inject': 'enabled' } as const;
 
@@ -27,4 +29,15 @@ export async function installed(cluster: Cluster): Promise<void> {
   if (await isInstalled(cluster)) return;
   const { code, stdout, stderr } = await cluster.meshctl(['install']);
   if (code !== 0) throw new Error(`meshctl install: ${stdout}${stderr}`);
+}
+
+/** A meshed namespace in which `client` is answered by two replicas of `web`; its name. */
+export async function webAndClient(cluster: Cluster, undo: Undo): Promise<string> {
+  await installed(cluster);
+  const home = await cluster.namespace(undo, meshed);
+  await cluster.api.apply([pod('client', { container: idle }), deployment('web', {}, 2), service('web')], home);
+  await cluster.available(home, 'web');
+  await cluster.ready(home, 'client');
+  await answered(cluster, { namespace: home, pod: 'client' }, 'http://web/');
+  return home;
 }

@@ -4,7 +4,7 @@ import test from 'ava';
 import { answered, call, loadPod, reviewed, startLoad } from './calls.ts';
 import { connect, kinds, selectorOf, Undo } from './cluster.ts';
 import type { KubeObject } from './kube-api.ts';
-import { components, installed, meshed } from './mesh.ts';
+import { components, webAndClient } from './mesh.ts';
 import { deployment, idle, pod, service, serviceAccount } from './workloads.ts';
 
 const cluster = connect();
@@ -12,12 +12,7 @@ const undo = new Undo();
 let home = '';
 
 test.before(async () => {
-  await installed(cluster);
-  home = await cluster.namespace(undo, meshed);
-  await cluster.api.apply([pod('client', { container: idle }), deployment('web', {}, 2), service('web')], home);
-  await cluster.available(home, 'web');
-  await cluster.ready(home, 'client');
-  await answered(cluster, { namespace: home, pod: 'client' }, 'http://web/');
+  home = await webAndClient(cluster, undo);
 });
 test.after.always(async () => {
   for (const name of components) await scale(name, 2);

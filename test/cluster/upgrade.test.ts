@@ -5,20 +5,15 @@ import { nextTag } from './bed/images.ts';
 import { answered, call, startLoad } from './calls.ts';
 import { connect, kinds, Undo } from './cluster.ts';
 import type { Kind, KubeObject } from './kube-api.ts';
-import { components, installed, meshed } from './mesh.ts';
-import { deployment, type Fields, idle, pod, service } from './workloads.ts';
+import { components, installed, webAndClient } from './mesh.ts';
+import { deployment, type Fields, idle, pod } from './workloads.ts';
 
 const cluster = connect();
 const undo = new Undo();
 let home = '';
 
 test.before(async () => {
-  await installed(cluster);
-  home = await cluster.namespace(undo, meshed);
-  await cluster.api.apply([pod('client', { container: idle }), deployment('web', {}, 2), service('web')], home);
-  await cluster.available(home, 'web');
-  await cluster.ready(home, 'client');
-  await answered(cluster, { namespace: home, pod: 'client' }, 'http://web/');
+  home = await webAndClient(cluster, undo);
 });
 test.after.always(async () => {
   await undo.run();

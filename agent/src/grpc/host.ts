@@ -2,10 +2,9 @@
 import { Http2Host } from '../http2/host.ts';
 import { readCapacity, readHeadroom, readTailroom } from '../net/stream.ts';
 
-let made: Http2Host | null = null;
-
-export function mainHost(): Http2Host {
-  made ??= new Http2Host({
+/** @param defer runs work when the turn is over */
+export function hostOnMainThread(defer: (work: () => void) => void): Http2Host {
+  return new Http2Host({
     readBuffer: Buffer.allocUnsafeSlow(readHeadroom + readCapacity + readTailroom),
     clock: {
       get nowMs() {
@@ -22,8 +21,14 @@ export function mainHost(): Http2Host {
         return { cancel: () => clearTimeout(timer) };
       },
     },
-    defer: (work) => process.nextTick(work),
+    defer,
     random: Math.random,
   });
+}
+
+let made: Http2Host | null = null;
+
+export function mainHost(): Http2Host {
+  made ??= hostOnMainThread((work) => process.nextTick(work));
   return made;
 }

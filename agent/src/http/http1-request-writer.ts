@@ -1,16 +1,15 @@
 /** Sends one request to an HTTP/1.1 upstream: head and body bytes in as few writes as possible. */
 import type { Head } from '../http1/head.ts';
 import { method } from '../http1/known-headers.ts';
-import { headCapacity, writeAllFields, writeBytes, writeRequest } from '../http1/serialize.ts';
+import { headCapacity, writeBytes, writeRequest } from '../http1/serialize.ts';
 import type { Stream } from '../net/stream.ts';
 import { FramedRange, type Framing } from './body-framing.ts';
+import { crlf, FramedWriter } from './framed-writer.ts';
 import type { WorkerShared } from './worker-shared.ts';
 
 const encoder = new TextEncoder();
 const chunkedLine = encoder.encode('transfer-encoding: chunked\r\n');
 const emptyBodyLine = encoder.encode('content-length: 0\r\n');
-const crlf = encoder.encode('\r\n');
-const lastChunkStart = encoder.encode('0\r\n');
 /** Room for a chunk's frame, and the last chunk, around a body that is copied; how much of one is copied at once. */
 const frameRoom = 32;
 const maxCopied = 65_536;
@@ -18,12 +17,12 @@ const maxCopied = 65_536;
 const bodiless: ReadonlySet<number> = new Set([method.GET, method.HEAD, method.DELETE, method.TRACE, method.CONNECT]);
 
 export class Http1RequestWriter {
-  readonly #buffer: Buffer;
+  readonly #frames: FramedWriter;
   readonly #shared: WorkerShared;
   readonly #range = new FramedRange();
 
   constructor(readBuffer: Buffer, shared: WorkerShared) {
-    this.#buffer = readBuffer;
+    this.#frames = new FramedWriter(readBuffer, shared);
     this.#shared = shared;
   }
 
@@ -39,19 +38,9 @@ export class Http1RequestWriter {
   ): number {
     const out = this.#shared.scratch(headCapacity(head));
     const n = this.#writeHead(head, framing, out);
-    const range = this.#range;
-    range.frame(this.#buffer, framing, start, end, last && trailers === null);
-    const from = range.start - n;
-    if (from >= 0) {
-      out.copy(this.#buffer, from, 0, n);
-      stream.write(this.#buffer, from, range.end);
-    } else {
-      stream.write(out, 0, n);
-      stream.write(this.#buffer, range.start, range.end);
-    }
-    range.restore(this.#buffer);
-    if (last && trailers !== null) this.#trailers(stream, trailers);
-    return n + range.end - range.start;
+    const written = this.#frames.head(stream, out, n, framing, start, end, last && trailers === null);
+    if (last && trailers !== null) this.#frames.trailers(stream, trailers);
+    return written;
   }
 
   /** The same with a body that lies elsewhere, which stays as it is. */
@@ -90,7 +79,7 @@ export class Http1RequestWriter {
       if (to === end) break;
       at = to;
     }
-    if (last && trailers !== null) this.#trailers(stream, trailers);
+    if (last && trailers !== null) this.#frames.trailers(stream, trailers);
     return written;
   }
 
@@ -127,19 +116,8 @@ export class Http1RequestWriter {
 
   /** More body bytes of the read buffer; the bytes written. */
   data(stream: Stream, framing: Framing, start: number, end: number, last: boolean, trailers: Head | null): number {
-    const range = this.#range;
-    range.frame(this.#buffer, framing, start, end, last && trailers === null);
-    const { start: from, end: to } = range;
-    if (to > from) stream.write(this.#buffer, from, to);
-    range.restore(this.#buffer);
-    if (last && trailers !== null) this.#trailers(stream, trailers);
-    return to - from;
-  }
-
-  #trailers(stream: Stream, trailers: Head): void {
-    const out = this.#shared.scratch(headCapacity(trailers) + lastChunkStart.length);
-    let n = writeBytes(lastChunkStart, out, 0);
-    n = writeAllFields(trailers, out, n);
-    stream.write(out, 0, writeBytes(crlf, out, n));
+    const written = this.#frames.data(stream, framing, start, end, last && trailers === null);
+    if (last && trailers !== null) this.#frames.trailers(stream, trailers);
+    return written;
   }
 }

@@ -12,6 +12,7 @@ import {
   type Logger,
   labels,
   messageOf,
+  Passes,
   system,
   type Timer,
   trustBundleConfigMap,
@@ -71,8 +72,7 @@ export class BundlePublisher {
   readonly #published: Reflector<Published>;
   readonly #backoff: Backoff;
   #bundle: TrustBundle | undefined;
-  #running = false;
-  #again = false;
+  readonly #passes = new Passes(() => this.#pass());
   #retry: Timer | undefined;
   /** Since when a namespace has a text that claims a later sequence than ours. */
   readonly #newerSinceMs = new Map<string, number>();
@@ -83,7 +83,7 @@ export class BundlePublisher {
     this.#options = options;
     const { client, clock, log } = options;
     const random = options.random === undefined ? {} : { random: options.random };
-    const common = { client, clock, log, ...random, onChange: () => void this.#run() };
+    const common = { client, clock, log, ...random, onChange: () => this.#passes.ask() };
     this.#backoff = new Backoff({ baseMs: 250, maxMs: 15_000, ...random });
     this.#namespaces = new Reflector({ ...common, path: '/api/v1/namespaces', project: namespaceView });
     this.#pods = new Reflector({
@@ -106,6 +106,7 @@ export class BundlePublisher {
 
   stop(): void {
     this.#closed = true;
+    this.#passes.close();
     this.#retry?.cancel();
     for (const reflector of [this.#namespaces, this.#pods, this.#published]) reflector.stop();
   }
@@ -114,7 +115,7 @@ export class BundlePublisher {
   offer(bundle: TrustBundle): void {
     if (this.#bundle !== undefined && bundle.sequence < this.#bundle.sequence) return;
     this.#bundle = bundle;
-    void this.#run();
+    this.#passes.ask();
   }
 
   /** The mesh's own namespace has the bundle, so that the other processes can start. */
@@ -124,17 +125,6 @@ export class BundlePublisher {
 
   get namespaceCount(): number {
     return this.#published.values().length;
-  }
-
-  async #run(): Promise<void> {
-    this.#again = this.#running;
-    if (this.#running || this.#closed) return;
-    this.#running = true;
-    do {
-      this.#again = false;
-      await this.#pass();
-    } while (this.#again && !this.#closed);
-    this.#running = false;
   }
 
   /** Namespaces that should have it. */
@@ -185,7 +175,7 @@ export class BundlePublisher {
     if (this.#closed || this.#retry !== undefined) return;
     this.#retry = this.#options.clock.after(delayMs, () => {
       this.#retry = undefined;
-      void this.#run();
+      this.#passes.ask();
     });
   }
 

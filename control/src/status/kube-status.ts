@@ -5,7 +5,7 @@
  */
 import { isRecord, type KubeObject } from '@chainmail/kube';
 import { type ApiClient, isConflict, isNotFound } from '@chainmail/kube/cluster';
-import { Backoff, type Clock, type Logger, messageOf, type Timer } from '@chainmail/runtime';
+import { Backoff, type Clock, type Logger, messageOf, Passes, type Timer } from '@chainmail/runtime';
 import type { KubeSource, Live } from '../source/kube-source.ts';
 import { type AgentCounts, countsOf, type ReplicaCounts, revisionOf } from './replica-counts.ts';
 import { type Condition, type ObjectStatus, reported, type StatusSink } from './status.ts';
@@ -153,8 +153,7 @@ export class KubeStatus implements StatusSink {
   readonly #options: KubeStatusOptions;
   readonly #backoff = new Backoff({ baseMs: 500, maxMs: 30_000 });
   #wanted: ReadonlyMap<string, ObjectStatus> = new Map();
-  #running = false;
-  #again = false;
+  readonly #passes = new Passes(() => this.#pass());
   #retry: Timer | undefined;
   #closed = false;
   readonly counts = { written: 0, failed: 0 };
@@ -167,37 +166,25 @@ export class KubeStatus implements StatusSink {
     this.#wanted = statuses;
     const own = [...statuses.values()].filter((s) => reported.has(s.kind));
     this.#options.replicas?.tell({ agents, objects: countsOf(own) }, this.#options.isLeader());
-    void this.#run();
+    this.#passes.ask();
   }
 
   /** Other replicas have told something: the leader writes again where that changes a status. */
   again(): void {
-    if (this.#options.isLeader()) void this.#run();
+    if (this.#options.isLeader()) this.#passes.ask();
   }
 
   close(): void {
     this.#closed = true;
+    this.#passes.close();
     this.#retry?.cancel();
-  }
-
-  async #run(): Promise<void> {
-    if (this.#running) {
-      this.#again = true;
-      return;
-    }
-    this.#running = true;
-    do {
-      this.#again = false;
-      await this.#pass();
-    } while (this.#again);
-    this.#running = false;
   }
 
   async #pass(): Promise<void> {
     const queue = [...this.#wanted.values()].filter((s) => reported.has(s.kind));
     let failed = false;
     const work = async (): Promise<void> => {
-      for (let next = queue.pop(); next !== undefined && !this.#again; next = queue.pop()) {
+      for (let next = queue.pop(); next !== undefined && !this.#passes.isAskedAgain; next = queue.pop()) {
         if (this.#closed || !this.#options.isLeader()) return;
         if (!(await this.#put(next))) failed = true;
       }
@@ -211,7 +198,7 @@ export class KubeStatus implements StatusSink {
     if (this.#closed || this.#retry !== undefined) return;
     this.#retry = this.#options.clock.after(this.#backoff.next(), () => {
       this.#retry = undefined;
-      void this.#run();
+      this.#passes.ask();
     });
   }
 

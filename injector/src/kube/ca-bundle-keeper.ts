@@ -6,7 +6,7 @@
 import { isRecord, type KubeObject } from '@chainmail/kube';
 import { type ApiClient, ApiError, isConflict, Reflector } from '@chainmail/kube/cluster';
 import { fingerprint, readPemCertificates, type TrustBundle } from '@chainmail/pki';
-import { Backoff, type Clock, type Logger, messageOf, type Timer } from '@chainmail/runtime';
+import { Backoff, type Clock, type Logger, messageOf, Passes, type Timer } from '@chainmail/runtime';
 
 export interface CaBundleKeeperOptions {
   readonly client: Pick<ApiClient, 'list' | 'watch' | 'jsonPatch'>;
@@ -84,8 +84,7 @@ export class CaBundleKeeper {
   /** Fingerprint of the anchor that our certificate leads to. */
   #ownAnchor: string | undefined;
   #behindSinceMs: number | undefined;
-  #running = false;
-  #again = false;
+  readonly #passes = new Passes(() => this.#pass());
   #timer: Timer | undefined;
   #closed = false;
   #told = '';
@@ -102,7 +101,7 @@ export class CaBundleKeeper {
       project: configurationOf,
       onChange: () => {
         options.onChange();
-        void this.#run();
+        this.#passes.ask();
       },
     });
   }
@@ -113,6 +112,7 @@ export class CaBundleKeeper {
 
   stop(): void {
     this.#closed = true;
+    this.#passes.close();
     this.#timer?.cancel();
     this.#reflector.stop();
   }
@@ -121,7 +121,7 @@ export class CaBundleKeeper {
   offer(bundle: TrustBundle, ownAnchor: string | undefined): void {
     this.#ownAnchor = ownAnchor;
     if (this.#bundle === undefined || bundle.sequence >= this.#bundle.sequence) this.#bundle = bundle;
-    void this.#run();
+    this.#passes.ask();
   }
 
   /** Whether API servers accept a certificate of this anchor; true while nothing is installed that would ask. */
@@ -129,17 +129,6 @@ export class CaBundleKeeper {
     if (!this.#reflector.synced) return false;
     const held = this.#reflector.get(this.#options.name);
     return held === undefined || held.caBundles.every((b) => anchorsIn(b).has(anchor));
-  }
-
-  async #run(): Promise<void> {
-    this.#again = this.#running;
-    if (this.#running || this.#closed) return;
-    this.#running = true;
-    do {
-      this.#again = false;
-      await this.#pass();
-    } while (this.#again && !this.#closed);
-    this.#running = false;
   }
 
   async #pass(): Promise<void> {
@@ -192,7 +181,7 @@ export class CaBundleKeeper {
     if (this.#closed || this.#timer !== undefined) return;
     this.#timer = this.#options.clock.after(delayMs, () => {
       this.#timer = undefined;
-      void this.#run();
+      this.#passes.ask();
     });
   }
 

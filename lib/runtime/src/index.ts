@@ -13,5 +13,6 @@ export { describeFatal, messageOf, UserError, type UserErrorOptions } from './er
 export { type CidrRange, parseCidrList, parsePortList } from './exclusions.ts';
 export { type Closer, Lifecycle } from './lifecycle.ts';
 export { createLogger, type Logger, type LoggerOptions, type LogLevel, silentLogger } from './logger.ts';
+export { Passes } from './passes.ts';
 export { hasCycle, maxNesting, nestsTooDeep } from './text-nesting.ts';
 export * from './well-known.ts';

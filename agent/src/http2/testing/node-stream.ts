@@ -3,59 +3,22 @@
  * loopback without a worker.
  */
 import type net from 'node:net';
-import { plainInfo } from '../../http/testing/fake-stream.ts';
-import type { Edge } from '../../net/edge.ts';
-import {
-  type ConnectionInfo,
-  readAgain,
-  readCapacity,
-  readEof,
-  readHeadroom,
-  readTailroom,
-  type Stream,
-  type StreamHandler,
-} from '../../net/stream.ts';
-import { Http2Host } from '../host.ts';
+import { hostOnMainThread } from '../../grpc/host.ts';
+import { readAgain, readEof, type StreamHandler } from '../../net/stream.ts';
+import type { Http2Host } from '../host.ts';
+import { BareStream } from './bare-stream.ts';
 
-export function nodeHost(): Http2Host {
-  return new Http2Host({
-    readBuffer: Buffer.allocUnsafeSlow(readHeadroom + readCapacity + readTailroom),
-    clock: {
-      get nowMs() {
-        return performance.now();
-      },
-      get wallMs() {
-        return Date.now();
-      },
-    },
-    timers: {
-      after(delayMs, call) {
-        const timer = setTimeout(call, delayMs);
-        timer.unref();
-        return { cancel: () => clearTimeout(timer) };
-      },
-    },
-    defer: (work) => setImmediate(work),
-    random: Math.random,
-  });
-}
+export const nodeHost = (): Http2Host => hostOnMainThread((work) => setImmediate(work));
 
-export class NodeStream implements Stream {
+export class NodeStream extends BareStream {
   handler: StreamHandler;
-  readonly info: ConnectionInfo = plainInfo;
-  failure = '';
-  dead = false;
-  readPaused = false;
-  readonly edge: Edge | null = null;
-  bytesReceived = 0;
-  bytesSent = 0;
-  lastActiveMs = 0;
   readonly #host: Http2Host;
   readonly #socket: net.Socket;
   #input: Buffer = Buffer.alloc(0);
   #eof = false;
 
   constructor(host: Http2Host, socket: net.Socket, handler: StreamHandler) {
+    super();
     this.#host = host;
     this.#socket = socket;
     this.handler = handler;
@@ -105,20 +68,10 @@ export class NodeStream implements Stream {
     return true;
   }
 
-  cork(): void {}
-
-  uncork(): void {}
-
-  pauseRead(): void {
-    this.readPaused = true;
-  }
-
   resumeRead(): void {
     this.readPaused = false;
     if (this.#input.length > 0) setImmediate(() => !this.dead && this.handler.onReadable(this));
   }
-
-  expectEnd(): void {}
 
   endWrite(): void {
     this.#socket.end();

@@ -2,8 +2,6 @@
  * Two streams back to back in memory, on hosts whose turns the test takes: bytes arrive in pieces of any size, sockets
  * hold only so much, and nothing happens by itself, so that a seed gives the same run every time.
  */
-import { plainInfo } from '../../http/testing/fake-stream.ts';
-import type { Edge } from '../../net/edge.ts';
 import {
   type CloseReason,
   readAgain,
@@ -11,26 +9,18 @@ import {
   readEof,
   readHeadroom,
   readTailroom,
-  type Stream,
   type StreamHandler,
 } from '../../net/stream.ts';
 import type { TimerHandle } from '../../worker/runtime.ts';
 import { Http2Host } from '../host.ts';
+import { BareStream } from './bare-stream.ts';
 
 const ignoring: StreamHandler = { onReadable() {}, onDrained() {}, onConnected() {}, onClosed() {} };
 
 /** One side: a host with a clock that stands, and its end of the wire. */
-export class Side implements Stream {
+export class Side extends BareStream {
   readonly host: Http2Host;
   handler: StreamHandler = ignoring;
-  info = plainInfo;
-  failure = '';
-  dead = false;
-  readPaused = false;
-  readonly edge: Edge | null = null;
-  bytesReceived = 0;
-  bytesSent = 0;
-  lastActiveMs = 0;
   nowMs = 0;
   /** How the end was closed by its owner. */
   closed: 'no' | 'close' | 'after-flush' = 'no';
@@ -54,6 +44,7 @@ export class Side implements Stream {
   readonly #thread: Side;
 
   constructor(random: () => number = () => 0.5, thread: Side | null = null) {
+    super();
     this.#thread = thread ?? this;
     this.host = thread === null ? this.#newHost(random) : thread.host;
   }
@@ -202,23 +193,18 @@ export class Side implements Stream {
     return !this.dead && this.#input.length > 0;
   }
 
-  cork(): void {
+  override cork(): void {
     this.corked = true;
   }
 
-  uncork(): void {
+  override uncork(): void {
     this.corked = false;
-  }
-
-  pauseRead(): void {
-    this.readPaused = true;
   }
 
   resumeRead(): void {
     this.readPaused = false;
   }
 
-  expectEnd(): void {}
   endWrite(): void {}
 
   closeAfterFlush(): void {
