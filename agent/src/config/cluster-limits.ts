@@ -1,38 +1,64 @@
 /** Circuit breakers and outlier detection of a cluster, with Envoy's defaults. */
 import type { CircuitBreakers } from '@chainmail/xds/proto/envoy/config/cluster/v3/circuit_breaker';
+import type { Cluster } from '@chainmail/xds/proto/envoy/config/cluster/v3/cluster';
 import type { OutlierDetection } from '@chainmail/xds/proto/envoy/config/cluster/v3/outlier_detection';
 import { defaultCircuit } from '../cluster/circuit-breakers.ts';
 import type { CircuitSpec, ClusterSpec, OutlierSpec } from '../model/cluster.ts';
 import type { MessageReader } from './message-reader.ts';
+import type { RuntimeValues } from './runtime.ts';
 
 type Circuits = Pick<ClusterSpec, 'circuit' | 'highCircuit'>;
 
+const priorities = { DEFAULT: 'default', HIGH: 'high' } as const;
+type Priority = (typeof priorities)[keyof typeof priorities];
+
+/** Keys of the runtime stand above what the cluster says, and above the defaults where it says nothing. */
+export function readCircuits(r: MessageReader<Cluster>, cluster: string): Circuits {
+  const said = r.inside('circuitBreakers', readThresholds) ?? {};
+  const high = withRuntime(said.high, 'high', cluster, r.runtime);
+  return {
+    circuit: withRuntime(said.default, 'default', cluster, r.runtime) ?? defaultCircuit,
+    ...(high === undefined ? {} : { highCircuit: high }),
+  };
+}
+
 /** The first thresholds of a priority count, as in Envoy. */
-export function readCircuitBreakers(r: MessageReader<CircuitBreakers>, cluster: string): Circuits {
+function readThresholds(r: MessageReader<CircuitBreakers>): Partial<Record<Priority, CircuitSpec>> {
   const thresholds = r.each('thresholds', (t) => {
-    const priority = t.oneOf('priority', { DEFAULT: 'default', HIGH: 'high' } as const);
-    const limit = (name: string, configured: number): number =>
-      t.runtime.whole(`circuit_breakers.${cluster}.${priority}.${name}`, configured);
     const spec: CircuitSpec = {
-      maxConnections: limit('max_connections', t.take('maxConnections') ?? defaultCircuit.maxConnections),
-      maxPendingRequests: limit(
-        'max_pending_requests',
-        t.take('maxPendingRequests') ?? defaultCircuit.maxPendingRequests,
-      ),
-      maxRequests: limit('max_requests', t.take('maxRequests') ?? defaultCircuit.maxRequests),
-      maxRetries: limit('max_retries', t.take('maxRetries') ?? defaultCircuit.maxRetries),
+      maxConnections: t.take('maxConnections') ?? defaultCircuit.maxConnections,
+      maxPendingRequests: t.take('maxPendingRequests') ?? defaultCircuit.maxPendingRequests,
+      maxRequests: t.take('maxRequests') ?? defaultCircuit.maxRequests,
+      maxRetries: t.take('maxRetries') ?? defaultCircuit.maxRetries,
       retryBudget:
         t.inside('retryBudget', (b) => ({
           percent: b.inside('budgetPercent', (p) => p.take('value')) ?? 20,
           minRetries: b.take('minRetryConcurrency') ?? 3,
         })) ?? null,
     };
-    return { priority, spec };
+    return [t.oneOf('priority', priorities), spec] as const;
   });
-  const of = (priority: 'default' | 'high'): CircuitSpec | undefined =>
-    thresholds.find((t) => t.priority === priority)?.spec;
-  const high = of('high');
-  return { circuit: of('default') ?? defaultCircuit, ...(high === undefined ? {} : { highCircuit: high }) };
+  return Object.fromEntries(thresholds.toReversed());
+}
+
+/** undefined where nobody says anything. */
+function withRuntime(
+  said: CircuitSpec | undefined,
+  priority: Priority,
+  cluster: string,
+  runtime: RuntimeValues,
+): CircuitSpec | undefined {
+  const { maxConnections, maxPendingRequests, maxRequests, maxRetries } = said ?? defaultCircuit;
+  const limit = (name: string, configured: number): number =>
+    runtime.whole(`circuit_breakers.${cluster}.${priority}.${name}`, configured);
+  const limits = {
+    maxConnections: limit('max_connections', maxConnections),
+    maxPendingRequests: limit('max_pending_requests', maxPendingRequests),
+    maxRequests: limit('max_requests', maxRequests),
+    maxRetries: limit('max_retries', maxRetries),
+  };
+  const changes = (Object.keys(limits) as (keyof typeof limits)[]).some((k) => limits[k] !== defaultCircuit[k]);
+  return said === undefined && !changes ? undefined : { ...(said ?? defaultCircuit), ...limits };
 }
 
 export function readOutlierDetection(r: MessageReader<OutlierDetection>): OutlierSpec {

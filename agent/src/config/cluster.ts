@@ -9,11 +9,10 @@ import type {
   UpstreamConnectionOptions,
 } from '@chainmail/xds/proto/envoy/config/cluster/v3/cluster';
 import type { BindConfig, SocketAddress } from '@chainmail/xds/proto/envoy/config/core/v3/address';
-import { defaultCircuit } from '../cluster/circuit-breakers.ts';
 import type { ClusterSpec, TransportSocketMatchSpec } from '../model/cluster.ts';
 import type { HealthCheckSpec } from '../model/health-check.ts';
 import { readSocketAddress } from './address.ts';
-import { readCircuitBreakers, readOutlierDetection } from './cluster-limits.ts';
+import { readCircuits, readOutlierDetection } from './cluster-limits.ts';
 import { offeredAlpn, readBalancing, readProtocol } from './cluster-options.ts';
 import type { CompileContext } from './compile-context.ts';
 import { readAdsSource } from './config-source.ts';
@@ -96,7 +95,7 @@ function readCluster(r: MessageReader<Cluster>, context: CompileContext): Compil
     bufferLimitBytes: r.take('perConnectionBufferLimitBytes') ?? 1024 * 1024,
     ...(r.inside('transportSocket', (s) => readUpstreamSocket(s, tls, context)) ?? plaintext),
     tlsMatches: readSocketMatches(r, tls, context),
-    ...(r.inside('circuitBreakers', (c) => readCircuitBreakers(c, name)) ?? { circuit: defaultCircuit }),
+    ...readCircuits(r, name),
     outlier: r.inside('outlierDetection', readOutlierDetection) ?? null,
     healthCheck: readHealthChecks(r, type, name, protocol),
     ...(r.inside('upstreamBindConfig', readBind) ?? { bindV4: null, bindV6: null }),

@@ -61,6 +61,11 @@ test('what a key says stands above what the configuration says, the last layer a
   t.is(c?.spec.circuit.maxRequests, 50);
   t.is(c?.spec.highCircuit?.maxRequests, 60);
   t.is(d?.spec.circuit.maxRequests, 1024);
+  const silent = { circuit_breakers: { d: { default: { max_requests: 7 }, high: { max_retries: 8 } } } };
+  const [, e] = bootstrap([layer('a', silent)]).clusters;
+  t.is(e?.spec.circuit.maxRequests, 7, 'also where the cluster says nothing');
+  t.like(e?.spec.highCircuit, { maxRetries: 8, maxRequests: 1024 });
+  t.is(d?.spec.highCircuit, undefined);
 });
 
 test('the admin layer changes what is compiled from then on; a listener keeps its made-up name', (t) => {
