@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
 import { silentLogger, systemClock } from '@chainmail/runtime';
 import test from 'ava';
-import { listenerStat, workerStat, workerStatBase } from '../stats/layout.ts';
+import { connectionLimitStat, listenerStat, workerStat, workerStatBase } from '../stats/layout.ts';
 import { StatRegistry } from '../stats/registry.ts';
 import { WorkerPool } from './pool.ts';
 import { echo, exchange, serve, until } from './test-rig.ts';
@@ -125,6 +125,44 @@ test.serial('the limit on connections holds over all workers, and gives way when
   const again = await served(listening);
   t.true(again.ok);
   for (const socket of [...sockets, again.socket]) socket.destroy();
+  await pool.stop();
+  server.close();
+});
+
+test.serial('a connection_limit holds over all workers, and a dead worker gives its places back', async (t) => {
+  const { server, port } = await serve(echo);
+  const listening = await freePort();
+  const workers: Worker[] = [];
+  const note = (worker: Worker): void => {
+    workers.push(worker);
+  };
+  process.on('worker', note);
+  const pool = new WorkerPool({ concurrency: 2, log: silentLogger, drainMs: 1000, onMemory: () => {} });
+  await pool.start();
+  process.off('worker', note);
+  const limits = [{ statPrefix: 'l', stats: 900, cell: 5, maxConnections: 6, delayMs: 0 }];
+  const open = { ...emptyUpdate, clusters: [cluster('app', 0)], endpoints: [endpoints('app', port)] };
+  const addresses = [{ ip: '127.0.0.1', port: listening }];
+  await pool.update({ ...open, listeners: [listener([chain('a', 'app', { limits })], { addresses })] });
+  const sockets: net.Socket[] = [];
+  for (let i = 0; i < 6; i++) {
+    const { socket, ok } = await served(listening);
+    t.true(ok);
+    sockets.push(socket);
+  }
+  t.false((await served(listening)).ok);
+  const ended = new Promise((done) => workers[0]?.once('exit', done));
+  await workers[0]?.terminate();
+  await ended;
+  // The dead one's are free at once; the other worker's are not.
+  const left = pool.memories[1]?.slots[900 + connectionLimitStat.at.active_connections] ?? 0;
+  for (let i = left; i < 6; i++) {
+    const { socket, ok } = await served(listening);
+    t.true(ok);
+    sockets.push(socket);
+  }
+  t.false((await served(listening)).ok);
+  for (const socket of sockets) socket.destroy();
   await pool.stop();
   server.close();
 });
