@@ -106,6 +106,7 @@ export class Agent {
       },
     });
     this.registry.addSource(() => this.pool.grpcStats());
+    this.registry.addHistograms(() => this.pool.grpcTimes());
     this.#workers = this.pool.start();
     // Looked at in serve(); until then a failure must not end the process without a word.
     this.#workers.catch(() => undefined);

@@ -60,13 +60,15 @@ function readRouter(r: MessageReader<Router>): CompiledHttpFilter {
   return { spec: { kind: 'router' }, suppressEnvoyHeaders: r.take('suppressEnvoyHeaders') };
 }
 
-/** The state for other filters and the times of upstreams are not implemented. */
 function readGrpcStats(r: MessageReader<GrpcStats>): CompiledHttpFilter {
-  r.only('emitFilterState', false);
-  r.only('enableUpstreamStats', false);
   const told = r.take('perMethodStatSpecifier');
   const replaceDots = r.take('replaceDotsInGrpcServiceName');
-  const spec = { kind: 'grpc_stats', methods: methodsOf(r, told), replaceDots } as const;
+  const spec = {
+    kind: 'grpc_stats',
+    methods: methodsOf(r, told),
+    replaceDots,
+    times: r.take('enableUpstreamStats'),
+  } as const;
   return { spec, suppressEnvoyHeaders: false };
 }
 

@@ -63,6 +63,9 @@ export const ignoredFields: Readonly<Record<string, Reasons>> = {
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter': {
     is_optional: 'lets a proxy skip a filter it does not know; this one refuses it',
   },
+  'envoy.extensions.filters.http.grpc_stats.v3.FilterConfig': {
+    emit_filter_state: 'for other filters and %FILTER_STATE%, of which there are none here that could read it',
+  },
   'envoy.extensions.filters.http.router.v3.Router': { dynamic_stats: 'those statistics are always kept' },
   'envoy.config.core.v3.Http1ProtocolOptions': {
     use_balsa_parser: 'chooses between two parsers of Envoy',

@@ -205,6 +205,7 @@ export class Exchange extends ExchangeRecord {
   settleGrpcStatus(): number {
     if (!this.view.isGrpc) return this.status;
     this.#noteGrpcStatus(grpcStatusOf(this.responseHead, this.router.responseTrailers));
+    if (this.#calls !== null && this.requestDurationMs >= 0) this.#calls.took(this.elapsedMs - this.requestDurationMs);
     return statusWorth(this.grpcStatus, this.status);
   }
 

@@ -24,8 +24,8 @@ test('messages are counted however their bytes are split', (t) => {
 
 test('methods are told apart as asked, and never more than so many', (t) => {
   const table = new GrpcCallTable();
-  const all = { methods: 'all', replaceDots: false } as const;
-  const listed = { methods: ['/a.B/C'], replaceDots: true };
+  const all = { methods: 'all', replaceDots: false, times: false } as const;
+  const listed = { methods: ['/a.B/C'], replaceDots: true, times: false };
   t.like(table.of(all, 'c', '/a.B/C'), { service: 'a.B', method: 'C' });
   t.is(table.of(all, 'c', '/a.B/C'), table.of(all, 'c', '/a.B/C'));
   t.not(table.of(all, 'c', '/a.B/C'), table.of(all, 'd', '/a.B/C'));
@@ -51,7 +51,7 @@ const answer =
   'HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ntransfer-encoding: chunked\r\n\r\n5\r\n\0\0\0\0\0\r\n0\r\ngrpc-status: 5\r\n\r\n';
 
 test('a call counts with its messages and its status, a local answer too, and no other request', (t) => {
-  const stats = { methods: 'all', replaceDots: false } as const;
+  const stats = { methods: 'all', replaceDots: false, times: false } as const;
   const w = new FakeWorker({ manager: { filters: [{ kind: 'grpc_stats', ...stats }, { kind: 'router' }] } });
   const client = w.client();
   client.feed(call);
@@ -59,7 +59,16 @@ test('a call counts with its messages and its status, a local answer too, and no
   client.feed('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
   w.upstream(0).feed('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
   t.deepEqual(workerShared(w).grpcCalls.takeChanges(), [
-    { cluster: 'app', service: 'a.B', method: 'C', requestMessages: 2, responseMessages: 1, statuses: [[5, 1]] },
+    {
+      cluster: 'app',
+      service: 'a.B',
+      method: 'C',
+      requestMessages: 2,
+      responseMessages: 1,
+      statuses: [[5, 1]],
+      times: [],
+      timesMs: 0,
+    },
   ]);
   client.feed(call);
   w.upstream(0).fail('remote-reset');
@@ -67,4 +76,20 @@ test('a call counts with its messages and its status, a local answer too, and no
     [5, 1],
     [14, 1],
   ]);
+});
+
+test('the time of an upstream is from the end of the request to the end of its answer, where it is wanted', (t) => {
+  const timed = (times: boolean) => {
+    const stats = { methods: 'all', replaceDots: false, times } as const;
+    const w = new FakeWorker({ manager: { filters: [{ kind: 'grpc_stats', ...stats }, { kind: 'router' }] } });
+    const client = w.client();
+    client.feed(call.slice(0, -3));
+    w.advance(500);
+    client.feed(call.slice(-3));
+    w.advance(7);
+    w.upstream(0).feed(answer);
+    return workerShared(w).grpcCalls.takeChanges();
+  };
+  t.like(timed(true)[0], { times: [[7, 1]], timesMs: 7 });
+  t.like(timed(false)[0], { times: [], timesMs: 0 });
 });

@@ -4,6 +4,7 @@
  */
 import type { GrpcStatsSpec } from '../model/http.ts';
 import type { GrpcCallCount } from '../model/update.ts';
+import { bucketOf } from '../stats/layout.ts';
 
 const maxMethods = 1000;
 /** No request has it. */
@@ -20,12 +21,26 @@ export class GrpcCallCounts {
   responseMessages = 0;
   /** Calls by grpc-status. */
   readonly statuses = new Map<number, number>();
+  /** By bucket; null where times are not told. */
+  readonly times: Map<number, number> | null;
+  timesMs = 0;
   changed = false;
 
-  constructor(cluster: string, service: string, method: string) {
+  constructor(cluster: string, service: string, method: string, times: boolean) {
+    this.times = times ? new Map() : null;
     this.cluster = cluster;
     this.service = service;
     this.method = method;
+  }
+
+  /** How long the upstream took from the end of the request to the end of its answer. */
+  took(ms: number): void {
+    const { times } = this;
+    if (times === null) return;
+    const bucket = bucketOf(ms);
+    times.set(bucket, (times.get(bucket) ?? 0) + 1);
+    this.timesMs += ms;
+    this.changed = true;
   }
 
   ended(status: number): void {
@@ -66,7 +81,7 @@ export class GrpcCallTable {
     const [, service = '', method = ''] = hasName ? names : [];
     // Names of a list are told as they are listed, as in Envoy.
     const shown = spec.replaceDots && spec.methods === 'all' ? service.replaceAll('.', '_') : service;
-    const made = new GrpcCallCounts(cluster, shown, method);
+    const made = new GrpcCallCounts(cluster, shown, method, spec.times);
     if (hasName) this.#methods++;
     calls.set(key, made);
     return made;
@@ -79,8 +94,9 @@ export class GrpcCallTable {
       for (const counts of calls.values()) {
         if (!counts.changed) continue;
         counts.changed = false;
-        const { cluster, service, method, requestMessages, responseMessages, statuses } = counts;
-        changes.push({ cluster, service, method, requestMessages, responseMessages, statuses: [...statuses] });
+        const { cluster, service, method, requestMessages, responseMessages, statuses, times, timesMs } = counts;
+        const lists = { statuses: [...statuses], times: times === null ? [] : [...times] };
+        changes.push({ cluster, service, method, requestMessages, responseMessages, ...lists, timesMs });
       }
     }
     return changes;

@@ -117,6 +117,8 @@ export type IpDetectionSpec =
 export interface GrpcStatsSpec {
   readonly methods: 'all' | readonly string[];
   readonly replaceDots: boolean;
+  /** Times of upstreams, as a histogram. */
+  readonly times: boolean;
 }
 
 export type HttpFilterSpec =

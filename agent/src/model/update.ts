@@ -84,6 +84,9 @@ export interface GrpcCallCount {
   readonly requestMessages: number;
   readonly responseMessages: number;
   readonly statuses: readonly (readonly [status: number, calls: number])[];
+  /** Times of upstreams: how many in each bucket of stats/layout.ts, and their sum. Empty where they are not told. */
+  readonly times: readonly (readonly [bucket: number, calls: number])[];
+  readonly timesMs: number;
 }
 
 /** Who talked to whom over which transport: the worker sends its totals about once a second while they change. */

@@ -1,6 +1,9 @@
+import { ManualClock } from '@chainmail/runtime';
 import test from 'ava';
 import type { GrpcCallCount } from '../model/update.ts';
-import { GrpcCallSums, grpcStats } from './grpc-calls.ts';
+import { GrpcCallSums, grpcStats, grpcTimes } from './grpc-calls.ts';
+import { StatRegistry } from './registry.ts';
+import { renderStats } from './render.ts';
 
 const count = (statuses: GrpcCallCount['statuses'], method = 'M'): GrpcCallCount => ({
   cluster: 'c',
@@ -9,6 +12,8 @@ const count = (statuses: GrpcCallCount['statuses'], method = 'M'): GrpcCallCount
   requestMessages: 2,
   responseMessages: 3,
   statuses,
+  times: [],
+  timesMs: 0,
 });
 
 const values = (workers: readonly GrpcCallSums[]): Record<string, number> =>
@@ -49,4 +54,29 @@ test('without a method the names are those of the cluster; for Prometheus servic
     stat?.labels?.map(({ name, value }) => `${name}=${value}`),
     ['envoy_grpc_bridge_method=M', 'envoy_grpc_bridge_service=a.S', 'envoy_cluster_name=c'],
   );
+});
+
+test('times of upstreams are one histogram over the workers, and none where nobody tells them', (t) => {
+  const [one, two] = [new GrpcCallSums(), new GrpcCallSums()];
+  one.take([{ ...count([[0, 2]]), times: [[7, 2]], timesMs: 14 }]);
+  two.take([
+    {
+      ...count([[0, 2]]),
+      times: [
+        [7, 1],
+        [3, 1],
+      ],
+      timesMs: 10,
+    },
+    count([[0, 1]], 'N'),
+  ]);
+  const [times, ...more] = [...grpcTimes([one, two])];
+  t.is(more.length, 0);
+  t.like(times, { name: 'cluster.c.grpc.a.S.M.upstream_rq_time', sum: 24 });
+  t.deepEqual([times?.buckets[3], times?.buckets[7]], [1, 3]);
+  const registry = new StatRegistry(new ManualClock());
+  registry.addHistograms(() => grpcTimes([one, two]));
+  const text = renderStats(registry, new URLSearchParams('format=prometheus')).body;
+  t.regex(text, /envoy_cluster_grpc_upstream_rq_time_count\{envoy_grpc_bridge_method="M",.*envoy_cluster_name="c"\} 4/);
+  t.regex(text, /envoy_cluster_grpc_upstream_rq_time_sum\{.*\} 24/);
 });

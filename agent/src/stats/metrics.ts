@@ -30,6 +30,10 @@ export type Metric = NumberMetric | HistogramMetric;
 export function* metricsOf(registry: StatRegistry): Iterable<Metric> {
   for (const block of registry.blocks()) yield* metricsOfBlock(registry, block);
   for (const stat of registry.mainStats()) yield named(stat);
+  for (const { family, buckets, ...of } of registry.mainHistograms()) {
+    const count = buckets.reduce((sum, n) => sum + n, 0);
+    yield { kind: 'histogram', family: prometheusName(family), buckets, count, ...of };
+  }
 }
 
 function named({ name, kind, value, family = name, labels = [] }: MainStat): NumberMetric {

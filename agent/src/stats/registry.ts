@@ -31,6 +31,15 @@ export interface MainStat {
   readonly labels?: readonly Label[];
 }
 
+export interface MainHistogram {
+  readonly name: string;
+  readonly family: string;
+  readonly labels: readonly Label[];
+  readonly sum: number;
+  /** As of layout.ts. */
+  readonly buckets: Float64Array;
+}
+
 export class StatRegistry {
   readonly #clock: Clock;
   readonly #limit: number;
@@ -39,6 +48,7 @@ export class StatRegistry {
   readonly #free = new Map<number, FreeBlock[]>();
   readonly #workers: Float64Array[] = [];
   readonly #sources: (() => Iterable<MainStat>)[] = [];
+  readonly #histograms: (() => Iterable<MainHistogram>)[] = [];
   #next = workerStatBase + workerStat.layout.slots.length;
 
   /** limit: slots of each worker. */
@@ -56,6 +66,10 @@ export class StatRegistry {
   /** Numbers that the main thread keeps; asked for at each rendering. */
   addSource(source: () => Iterable<MainStat>): void {
     this.#sources.push(source);
+  }
+
+  addHistograms(source: () => Iterable<MainHistogram>): void {
+    this.#histograms.push(source);
   }
 
   listener(prefix: string): number {
@@ -147,6 +161,10 @@ export class StatRegistry {
   /** Numbers of the main thread. */
   *mainStats(): Iterable<MainStat> {
     for (const source of this.#sources) yield* source();
+  }
+
+  *mainHistograms(): Iterable<MainHistogram> {
+    for (const source of this.#histograms) yield* source();
   }
 
   /** A slot over all workers. */

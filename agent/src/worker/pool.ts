@@ -8,9 +8,9 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { Backoff, type Clock, type Logger, systemClock } from '@chainmail/runtime';
 import { createRing } from '../log/ring.ts';
 import type { ClusterHosts, ConfigUpdate, EdgeCount, FromWorker, ToWorker } from '../model/update.ts';
-import { GrpcCallSums, grpcStats } from '../stats/grpc-calls.ts';
+import { GrpcCallSums, grpcStats, grpcTimes } from '../stats/grpc-calls.ts';
 import { slotCount } from '../stats/layout.ts';
-import type { MainStat } from '../stats/registry.ts';
+import type { MainHistogram, MainStat } from '../stats/registry.ts';
 import { closeDescriptor, openWake, wake } from '../sys/wake.ts';
 import { ConfigState } from './config-state.ts';
 import { ConnectionCensus } from './connection-census.ts';
@@ -294,6 +294,10 @@ export class WorkerPool {
   /** gRPC calls by method, where they are counted; about a second old at most. */
   grpcStats(): Iterable<MainStat> {
     return grpcStats(this.#hosts.map((h) => h.grpcCalls));
+  }
+
+  grpcTimes(): Iterable<MainHistogram> {
+    return grpcTimes(this.#hosts.map((h) => h.grpcCalls));
   }
 
   /** The edges of all workers, about a second old at most. */
