@@ -21,6 +21,7 @@ export class BoundedLoad implements Balancer {
   readonly #options: BoundedLoadOptions;
   readonly #twister = new MersenneTwister();
   #hosts: readonly ClusterHost[] = [];
+  #indexes: ReadonlyMap<ClusterHost, number> = new Map();
   #shares: readonly number[] = [];
   #order: Uint32Array = new Uint32Array(0);
 
@@ -32,6 +33,7 @@ export class BoundedLoad implements Balancer {
   setHosts(hosts: readonly ClusterHost[]): void {
     this.#inner.setHosts(hosts);
     this.#hosts = hosts;
+    this.#indexes = new Map(hosts.map((host, i) => [host, i]));
     this.#shares = sharesOf(hosts);
     this.#order = new Uint32Array(hosts.length);
   }
@@ -40,7 +42,7 @@ export class BoundedLoad implements Balancer {
     const place = hash ?? anyPlace(this.#options.random);
     const host = this.#inner.pick({ hash: place, attempt });
     if (host === undefined) return undefined;
-    const load = this.#load(this.#hosts.indexOf(host));
+    const load = this.#load(this.#indexes.get(host) ?? 0);
     return load <= 1 ? host : this.#another(host, load, place);
   }
 
