@@ -44,6 +44,16 @@ export const IMAGE_PROGRAMS = Object.fromEntries(
 );
 
 /**
+ * Modules of Node that are plain objects of functions. esbuild makes a getter for each own property of a module in every
+ * file that imports it, thousands of them in an agent, 1 MB with their shapes; properties of a prototype it leaves there.
+ */
+const plainObjects = new Set(
+  ['child_process', 'crypto', 'dgram', 'fs', 'http', 'https', 'net', 'os', 'path', 'tls', 'url', 'util'].map(
+    (name) => `node:${name}`,
+  ),
+);
+
+/**
  * `import http from 'node:http'` reads every export, and the WebSocket getter among them loads an HTTP client: 6 MB.
  * Properties of the module object are read when they are used.
  */
@@ -55,9 +65,10 @@ const builtins = {
       path: name.startsWith('node:') ? name : `node:${name}`,
       namespace: 'builtin',
     }));
-    build.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path: name }) => ({
-      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(name)})`,
-    }));
+    build.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path: name }) => {
+      const module = `process.getBuiltinModule(${JSON.stringify(name)})`;
+      return { contents: `module.exports = ${plainObjects.has(name) ? `Object.create(${module})` : module}` };
+    });
   },
 };
 

@@ -23,11 +23,16 @@ export const epollWait = bindInt('epoll_wait', 4);
 export const eventfd = bindInt('eventfd', 2);
 export const madvise = bindInt('madvise', 3);
 
-const smallBigints: readonly bigint[] = Array.from({ length: 4096 }, (_, n) => BigInt(n));
+const smallBigints: bigint[] = new Array(4096);
+
+function remember(n: number): bigint {
+  smallBigints[n] = BigInt(n);
+  return smallBigints[n];
+}
 
 /** A number as a native argument: making a bigint allocates, and most lengths are small. */
 export function big(n: number): bigint {
-  return n < 4096 ? (smallBigints[n] ?? BigInt(n)) : BigInt(n);
+  return n < 4096 ? (smallBigints[n] ?? remember(n)) : BigInt(n);
 }
 
 const errnoWord = new Int32Array(nativeView(bindPointer('__errno_location', 2)(0n, 0n), 4));
