@@ -3,7 +3,6 @@
  * an agent 60 MB and most of its start time. launch.cjs takes a bundle only while every source it was made of is as
  * it was, so an edit takes effect at the next start with no command; setup brings the bundle up to date again.
  */
-import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { builtinModules, createRequire } from 'node:module';
 import path from 'node:path';
@@ -18,7 +17,6 @@ const attempts = 3;
 /** What a program's bundle is made of: its entries, files they read beside themselves, and what loads late. */
 export const PROGRAMS = {
   'chainmail-agent': {
-    entry: 'agent/src/main.ts',
     entries: { main: 'agent/src/main.ts', 'worker-entry': 'agent/src/worker/worker-entry.ts' },
     assets: ['lib/xds/gen/xds.binpb'],
     late: { re2js: 'agent', yaml: 'lib/xds' },
@@ -26,7 +24,6 @@ export const PROGRAMS = {
     // makes part of its code cache's key: with one, Node compiles its own modules at every start, 30 ms and 1 MB of it.
     // The agent sets such flags once it has started.
     nodeFlags: ['--no-warnings', '--max-semi-space-size=1', '--v8-pool-size=1'],
-    warmUp: { args: ['--concurrency', '1', '--config-yaml', '{}'], until: '"started"' },
   },
 };
 
@@ -169,36 +166,4 @@ export async function bundle(root, name, begins = () => {}) {
     removeOld(home, name, dir);
     return path.join(home, dir);
   }
-}
-
-/** Runs a command to its end, or until it prints a text; then it is asked to end. */
-function run(command, args, until = null) {
-  return new Promise((resolve) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-    const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
-    let text = '';
-    child.stderr.on('data', (chunk) => {
-      text += chunk;
-      if (until !== null && text.includes(until)) child.kill('SIGTERM');
-    });
-    child.on('error', resolve);
-    child.on('close', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
-}
-
-/**
- * Fills the compile cache beside a new bundle: one real run keeps the functions that a start needs, then the parts
- * that it did not load are compiled. Only speed depends on it, so that it does not matter when it fails.
- */
-export async function warm(root, name, dir, node) {
-  const { entry, nodeFlags, warmUp } = PROGRAMS[name];
-  const launch = path.join(root, 'scripts/launch.cjs');
-  await run(node, [...nodeFlags, launch, name, entry, ...warmUp.args], warmUp.until);
-  const parts = fs.readdirSync(dir).filter((f) => f.endsWith('.js') && !(f.slice(0, -3) in PROGRAMS[name].entries));
-  const code = `require('node:module').enableCompileCache({ directory: ${JSON.stringify(path.join(dir, 'compile-cache'))}, portable: true });
-Promise.all(${JSON.stringify(parts.map((f) => path.join(dir, f)))}.map((f) => import(f)));`;
-  await run(node, [...nodeFlags, '-e', code]);
 }

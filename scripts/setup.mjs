@@ -10,7 +10,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { bundle, PROGRAMS, warm } from './bundle.mjs';
+import { bundle, PROGRAMS } from './bundle.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const stampDir = path.join(root, 'node_modules', '.chainmail');
@@ -198,8 +198,7 @@ function binaries() {
 async function bundles() {
   for (const name of Object.keys(PROGRAMS)) {
     try {
-      const dir = await bundle(root, name, () => say(`bundling ${name}, so that it starts fast and small`));
-      if (dir !== null) await warm(root, name, dir, pinnedNode());
+      await bundle(root, name, () => say(`bundling ${name}, so that it starts fast and small`));
     } catch (error) {
       say(`${name} has no bundle and runs from its sources: ${error instanceof Error ? error.message : error}`);
     }

@@ -44,7 +44,7 @@ const exitWaitMs = 3000;
 /** Descriptors above are not cleaned up after a crash; the kernel's usual limit is the same number. */
 const maxFds = 1 << 20;
 
-/** The compile cache of this thread, when it has one: it halves a worker's start and saves it the TypeScript stripper. */
+/** The compile cache of this thread, when it has one (run from its sources): it saves a worker the TypeScript stripper. */
 function workerEnvironment(): NodeJS.ProcessEnv {
   const cache = getCompileCacheDir();
   if (cache === undefined) return process.env;
