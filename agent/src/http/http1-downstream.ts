@@ -382,7 +382,8 @@ export class Http1Downstream implements StreamHandler, Downstream {
     if (this.closed) return;
     if (this.#stash.length > 0 && (this.#exchange === null || !this.#body.done)) {
       const end = readHeadroom + readCapacity;
-      this.#consume(this.#stash.popBefore(this.readBuffer, end), end);
+      this.#consume(this.#stash.lendBefore(this.readBuffer, end), end);
+      this.#stash.release();
     }
     if (!this.closed && this.stream.readPaused && (this.#exchange === null || !this.#body.done)) {
       this.stream.resumeRead();

@@ -57,3 +57,30 @@ test('a long head before does not delay the look at the next one', (t) => {
   feed(stash, `${'x'.repeat(70_000)}\n`);
   t.true(stash.takeLineEnd());
 });
+
+test.serial('what is lent and comes back needs no new memory, however often', (t) => {
+  const stash = new Stash();
+  const buffer = Buffer.alloc(65_536);
+  feed(stash, 'GET / HTTP/1.1\r\n\r\n'.repeat(2_000));
+  const allocate = Buffer.allocUnsafeSlow;
+  let allocated = 0;
+  t.teardown(() => {
+    Buffer.allocUnsafeSlow = allocate;
+  });
+  Buffer.allocUnsafeSlow = (size) => {
+    allocated += size;
+    return allocate(size);
+  };
+  for (let i = 0; i < 1_999; i++) {
+    const start = stash.lendBefore(buffer, 40_000);
+    t.is(buffer.toString('latin1', start, start + 5), 'GET /');
+    stash.push(buffer, start + 18, 40_000);
+    stash.release();
+  }
+  t.is(allocated, 0);
+  t.is(stash.length, 18);
+  stash.lendBefore(buffer, 40_000);
+  stash.release();
+  feed(stash, 'x');
+  t.true(allocated > 0, 'nothing is held, so nothing is kept');
+});

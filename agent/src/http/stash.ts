@@ -63,13 +63,27 @@ export class Stash {
 
   /** Copies everything so that it ends at `end` and forgets it; where it starts. */
   popBefore(to: Buffer, end: number): number {
+    const start = this.lendBefore(to, end);
+    this.#buffer = null;
+    return start;
+  }
+
+  /**
+   * The same, but the memory stays for what comes back of it, until release(): of many requests that a client sent ahead
+   * all but the first come back each time.
+   */
+  lendBefore(to: Buffer, end: number): number {
     const start = end - this.length;
     this.#buffer?.copy(to, start, 0, this.length);
-    this.#buffer = null;
     this.length = 0;
     this.#sawLineEnd = false;
     this.#sawEmptyLine = false;
     return start;
+  }
+
+  /** Lets go of memory that holds nothing. */
+  release(): void {
+    if (this.length === 0) this.#buffer = null;
   }
 
   clear(): void {
