@@ -8,6 +8,7 @@ import { createAccessLogWriter } from '../log/access-log.ts';
 import type { ConfigUpdate, FromWorker, ToWorker } from '../model/update.ts';
 import { Loop } from '../net/loop.ts';
 import { workerStat, workerStatBase } from '../stats/layout.ts';
+import { inlineFurther } from '../sys/compiler.ts';
 import { collectGarbage } from '../sys/heap.ts';
 import * as libc from '../sys/libc.ts';
 import { selfTest } from '../sys/self-test.ts';
@@ -39,6 +40,7 @@ const edgeIntervalMs = 1000;
 function main(start: WorkerStart): void {
   const { port, wakeFd } = start;
   const post = (message: FromWorker): void => port.postMessage(message);
+  inlineFurther();
   selfTest();
   const slots = new Float64Array(start.slots);
   const loop = new Loop(new Uint8Array(start.openFds));
