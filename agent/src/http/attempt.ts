@@ -133,6 +133,12 @@ export class Attempt {
     if (this.#virtualCluster !== 0 || this.#route !== 0) this.#countPartSlot(partAt[name]);
   }
 
+  /** Adds to a number that the cluster has as well as the virtual cluster and the route. */
+  countEverywhere(name: keyof typeof partAt & keyof typeof at): void {
+    this.count(at[name]);
+    this.countPart(name);
+  }
+
   #countPartSlot(slot: number): void {
     const slots = this.#slots;
     const one = this.#virtualCluster + slot;

@@ -46,7 +46,10 @@ export function settleRequest(request: Request, manager: Manager, upgrade: boole
   const path = settlePath(request, manager);
   if (path !== ok) return path;
   settleHost(request, manager);
-  if (manager.earlyMutations !== null) applyEdits(manager.earlyMutations, head, record);
+  if (manager.earlyMutations !== null) {
+    applyEdits(manager.earlyMutations, head, record);
+    request.forget();
+  }
   if (manager.origin === null) {
     dropRouterHeaders(head, spec.useRemoteAddress);
     settleClientAddress(request, spec, manager.ownAddress);

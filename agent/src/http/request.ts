@@ -51,12 +51,12 @@ export class Request implements RequestView {
     this.protocol = version === 11 ? 'HTTP/1.1' : version === 20 ? 'HTTP/2' : 'HTTP/1.0';
     this.remoteIp = connection.remoteIp;
     this.internal = false;
-    this.#isGrpc = null;
     this.forget();
   }
 
-  /** Path or host have changed. */
+  /** Path, host or other headers have changed. */
   forget(): void {
+    this.#isGrpc = null;
     this.#path = null;
     this.#pathOnly = null;
     this.#authority = null;

@@ -329,7 +329,7 @@ export class Router implements UpstreamUser, PickContext {
     const redirects = this.#action?.internalRedirect;
     if (redirects?.codes.includes(status) === true && this.#redirect(redirects, last)) return;
     this.#attempt.countStatus(status);
-    if (this.#retry.count > 0 && decision === 'no') this.#countSuccess();
+    if (this.#retry.count > 0 && decision === 'no') this.#attempt.countEverywhere('upstream_rq_retry_success');
     x.deadlines.clearAttempt();
     x.details = 'via_upstream';
     x.status = status;
@@ -338,11 +338,6 @@ export class Router implements UpstreamUser, PickContext {
     x.sendHead(framing, start, end, last);
     if (last) this.#finish();
     else this.#pauseIfSlow();
-  }
-
-  #countSuccess(): void {
-    this.#attempt.count(at.upstream_rq_retry_success);
-    this.#attempt.countPart('upstream_rq_retry_success');
   }
 
   /** Serves the request again where the answer leads to; false when the answer is for the client. */
@@ -475,8 +470,7 @@ export class Router implements UpstreamUser, PickContext {
   /** Counts what was decided. */
   #mayTryAgain(decision: RetryDecision): boolean {
     if (decision === 'limit-exceeded') {
-      this.#attempt.count(at.upstream_rq_retry_limit_exceeded);
-      this.#attempt.countPart('upstream_rq_retry_limit_exceeded');
+      this.#attempt.countEverywhere('upstream_rq_retry_limit_exceeded');
       this.#exchange.flag('URX');
     } else if (decision === 'not-replayable') this.#attempt.count(at.retry_or_shadow_abandoned);
     else if (decision === 'overflow') this.#attempt.countPart('upstream_rq_retry_overflow');
@@ -484,8 +478,7 @@ export class Router implements UpstreamUser, PickContext {
   }
 
   #scheduleRetry(): void {
-    this.#attempt.count(at.upstream_rq_retry);
-    this.#attempt.countPart('upstream_rq_retry');
+    this.#attempt.countEverywhere('upstream_rq_retry');
     if (this.#attempt.host !== null) this.tried.push(this.#attempt.host);
     const { deadlines } = this.#exchange;
     this.#sender.holdClient();
@@ -522,8 +515,7 @@ export class Router implements UpstreamUser, PickContext {
 
   onResponseTimeout(): void {
     const x = this.#exchange;
-    this.#attempt.count(at.upstream_rq_timeout);
-    this.#attempt.countPart('upstream_rq_timeout');
+    this.#attempt.countEverywhere('upstream_rq_timeout');
     this.#attempt.record(timedOut);
     if (x.responseStarted) x.abort('UT', 'response_timeout');
     else {
