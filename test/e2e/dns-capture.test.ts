@@ -74,6 +74,20 @@ async function ask(pod: string): Promise<Asked> {
   return JSON.parse(stdout === '' ? JSON.stringify({ stderr }) : stdout) as Asked;
 }
 
+/** Asks for a Service of the shop until the pod's resolver gives that time to live, or that error. */
+async function seen(service: string, wanted: string): Promise<void> {
+  const lookup = `
+const resolver = new (require('node:dns').promises.Resolver)({ timeout: 3000, tries: 1 });
+resolver.resolve4('${service}.shop.svc.cluster.local', { ttl: true }).then((a) => console.log(a[0].ttl), (e) => console.log(e.code));
+`;
+  const end = Date.now() + 15_000;
+  for (;;) {
+    const { stdout } = await mesh.client.exec({ namespace: 'shop', pod: 'captured', command: ['node', '-e', lookup] });
+    if (stdout.trim() === wanted) return;
+    if (Date.now() > end) throw new Error(`wanted ${wanted} for ${service}, seen last: ${stdout}`);
+  }
+}
+
 async function stats(pod: string): Promise<ReadonlyMap<string, number>> {
   const { body = '' } = await mesh.client.proxy({ namespace: 'shop', pod }, 'admin', '/stats?filter=^dns_filter');
   const lines = body.split('\n').map((line) => line.split(': '));
@@ -87,6 +101,8 @@ test.before(async () => {
   fs.writeFileSync(path.join(dir, 'pods.yaml'), `${captured}---${sleeper('plain', '')}`);
   mesh = await startLocalMesh({ dirs: [dir], name, mesh: { certificateTtlSeconds: 600 } });
   await waitUntilReady(mesh.client, readyMs);
+  // The addresses of a headless Service are its ready pods', which agents hear of a moment after they are ready.
+  await seen('web-pods', String(meshTtl));
 });
 
 test.after.always(async () => {
@@ -129,23 +145,10 @@ kind: Service
 metadata: { name: late, namespace: shop }
 spec: { selector: { app: web }, ports: [{ name: http, port: 80, targetPort: http }] }
 `;
-  const lookup = `
-const resolver = new (require('node:dns').promises.Resolver)({ timeout: 3000, tries: 1 });
-resolver.resolve4('late.shop.svc.cluster.local', { ttl: true }).then((a) => console.log(a[0].ttl), (e) => console.log(e.code));
-`;
-  const seen = async (wanted: string): Promise<void> => {
-    const end = Date.now() + 15_000;
-    for (;;) {
-      const command = ['node', '-e', lookup];
-      const { stdout } = await mesh.client.exec({ namespace: 'shop', pod: 'captured', command });
-      if (stdout.trim() === wanted) return;
-      if (Date.now() > end) throw new Error(`wanted ${wanted}, seen last: ${stdout}`);
-    }
-  };
   fs.writeFileSync(path.join(dir, 'late.yaml'), late);
-  await t.notThrowsAsync(seen(String(meshTtl)));
+  await t.notThrowsAsync(seen('late', String(meshTtl)));
   fs.rmSync(path.join(dir, 'late.yaml'));
-  await t.notThrowsAsync(seen('ENOTFOUND'));
+  await t.notThrowsAsync(seen('late', 'ENOTFOUND'));
 });
 
 test.serial('requests by name work as ever', async (t) => {
