@@ -3,7 +3,7 @@ export default {
   files: [
     '{agent,control,injector,certs,cli,manifests,images,lib/*}/src/**/*.test.ts',
     'scripts/**/*.test.ts',
-    'test/{bench,demo}/**/*.test.ts',
+    'test/{bench,demo,runner}/**/*.test.ts',
   ],
   extensions: ['ts'],
   nodeArguments: ['--no-warnings'],

@@ -8,6 +8,7 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { closing, runAva } from '../runner/suite.ts';
 import { buildBinaries, goVersion, kubernetesPrograms } from './bed/binaries.ts';
 import { fetchGatewayApi } from './bed/gateway-api.ts';
 import { makeImages } from './bed/images.ts';
@@ -16,7 +17,6 @@ import { type BedNamespace, createNamespace } from './bed/namespace.ts';
 import { ensureSystemPackages } from './bed/system-packages.ts';
 import { bringUp } from './bed/up.ts';
 import { bedVariable } from './cluster.ts';
-import { runTests, type Tally, verdict } from './tally.ts';
 
 const begun = Date.now();
 const say = (text: string): void => console.log(`${((Date.now() - begun) / 1000).toFixed(1).padStart(6)} s  ${text}`);
@@ -109,8 +109,10 @@ async function inside(work: string, options: Options): Promise<number> {
   if (bed !== undefined) await bringUp({ work, ...JSON.parse(bed) }, say);
   say('cluster up');
   if (options.hold) return hold(work);
-  const tally = await runTests(options.patterns);
-  return finish(tally);
+  const folder = path.resolve(import.meta.dirname, '..');
+  const report = await runAva(folder, ['--config', 'cluster/ava.config.mjs', ...options.patterns]);
+  for (const line of closing([report], begun)) console.log(line);
+  return report.failed.length > 0 ? 1 : 0;
 }
 
 function hold(work: string): Promise<number> {
@@ -124,12 +126,6 @@ function hold(work: string): Promise<number> {
       });
     }
   });
-}
-
-function finish(tally: Tally): number {
-  console.log(`took ${((Date.now() - begun) / 1000).toFixed(0)} s`);
-  console.log(verdict(tally));
-  return tally.failed > 0 || tally.passed === 0 ? 1 : 0;
 }
 
 function joined(work: string, patterns: readonly string[]): Promise<number> {

@@ -1,15 +1,16 @@
 /** Counts what was checked, says what failed, and closes with the one line that `npm test` closes with too. */
 export class Tally {
   #passed = 0;
-  #failed = 0;
+  readonly #failures: string[] = [];
   #skipped = 0;
+  #group = '';
 
   check(name: string, failure: string | null): void {
     if (failure === null) {
       this.#passed++;
       return;
     }
-    this.#failed++;
+    this.#failures.push(this.#group === '' ? name : `${this.#group}: ${name}`);
     console.log(`  NOT OK ${name}\n${failure.trimEnd().replace(/^/gm, '         ')}`);
   }
 
@@ -30,7 +31,8 @@ export class Tally {
 
   /** A group of checks, with a line that says how it went. */
   async group(name: string, run: () => Promise<void>): Promise<void> {
-    const [passed, failed, begun] = [this.#passed, this.#failed, Date.now()];
+    const [passed, failed, begun] = [this.#passed, this.#failures.length, Date.now()];
+    this.#group = name;
     console.log(`# ${name}`);
     try {
       await run();
@@ -38,15 +40,17 @@ export class Tally {
       this.check(name, error instanceof Error ? error.message : String(error));
     }
     const seconds = ((Date.now() - begun) / 1000).toFixed(1);
-    console.log(`  ${this.#passed - passed} passed, ${this.#failed - failed} failed in ${seconds} s`);
+    this.#group = '';
+    console.log(`  ${this.#passed - passed} passed, ${this.#failures.length - failed} failed in ${seconds} s`);
   }
 
-  /** Prints the closing line. The exit code: nothing passed is a failure unless everything was skipped. */
+  /** Prints what failed, by name, and the closing line. The exit code: nothing passed is a failure unless all was skipped. */
   close(): number {
-    if (this.#passed === 0 && this.#failed === 0 && this.#skipped === 0) this.check('any check ran', 'none did');
-    console.log(
-      `${this.#passed} passed, ${this.#failed} failed${this.#skipped > 0 ? `, ${this.#skipped} skipped` : ''}`,
-    );
-    return this.#failed > 0 ? 1 : 0;
+    const failures = this.#failures;
+    if (this.#passed === 0 && failures.length === 0 && this.#skipped === 0) this.check('any check ran', 'none did');
+    for (const name of failures) console.log(`FAILED: ${name}`);
+    const skipped = this.#skipped > 0 ? `, ${this.#skipped} skipped` : '';
+    console.log(`${this.#passed} passed, ${failures.length} failed${skipped}`);
+    return failures.length > 0 ? 1 : 0;
   }
 }

@@ -13,7 +13,7 @@ const address = (port: number): JsonObject => ({ socket_address: { address: '127
 /** Each kind of limit in front of an opaque proxy and of a connection manager. */
 const limits: Readonly<Record<string, JsonObject>> = {
   plain: {},
-  delayed: { delay: '1s' },
+  delayed: { delay: '2s' },
   'switched off': { runtime_enabled: { default_value: false, runtime_key: 'limits.on' } },
   'on by runtime': { runtime_enabled: { default_value: false, runtime_key: 'limits.really' } },
 };
@@ -86,7 +86,7 @@ interface Client {
 }
 
 /** Much less than the delay of a delayed close, and much more than a busy machine makes of none. */
-const laterMs = 700;
+const laterMs = 1_500;
 
 function client(port: number): Client {
   const socket = net.connect({ port, host: '127.0.0.1' });

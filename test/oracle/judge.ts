@@ -7,9 +7,18 @@ import { type Difference, differences, unlikeStatistics } from './differences.ts
 
 const doc = path.resolve(import.meta.dirname, '../../docs/envoy-differences.md');
 
+/** Far above what any part of a run takes: one that never ends must be told by its name, and not end the others. */
+const longestMs = 240_000;
+
+interface Failure {
+  readonly name: string;
+  /** What was seen, in lines. */
+  readonly seen: string;
+}
+
 export class Judge {
   readonly #seen = new Set<Difference>();
-  readonly #failures: string[] = [];
+  readonly #failures: Failure[] = [];
   #passed = 0;
   #wanted = 0;
 
@@ -20,7 +29,7 @@ export class Judge {
     }
     const known = differences.find((d) => d.parts.includes(part) && d.cases.test(key) && d.agent.test(agent));
     if (known === undefined) {
-      this.#failures.push(`${key}: ${part}\n${indent(`agent:\n${indent(agent)}\nenvoy:\n${indent(envoy)}`)}`);
+      this.#failures.push({ name: `${key}: ${part}`, seen: `agent:\n${indent(agent)}\nenvoy:\n${indent(envoy)}` });
       return;
     }
     this.#seen.add(known);
@@ -31,7 +40,22 @@ export class Judge {
   /** A check that is not a comparison. */
   check(what: string, holds: boolean, seen: string): void {
     if (holds) this.#passed++;
-    else this.#failures.push(`${what}\n${indent(seen)}`);
+    else this.#failures.push({ name: what, seen });
+  }
+
+  /** Runs a part of the comparisons; that it throws or does not end is a failure of its own. */
+  async attempt(name: string, run: () => Promise<void>): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`it has not ended within ${longestMs / 1000} s`)), longestMs);
+    });
+    try {
+      await Promise.race([run(), late]);
+    } catch (error) {
+      this.#failures.push({ name, seen: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Counters of each group, in total: cases run side by side. */
@@ -47,14 +71,19 @@ export class Judge {
     }
   }
 
-  /** Prints what failed; whole: every listed difference must have been seen. The exit code. */
+  /** Prints what failed, and the names again at the end; whole: every listed difference must have been seen. The exit code. */
   report(whole: boolean): number {
     const text = fs.readFileSync(doc, 'utf8');
     for (const d of differences) {
-      if (whole && !this.#seen.has(d)) this.#failures.push(`listed but not seen: ${d.cases} ${d.parts.join()}`);
-      if (!text.includes(d.documented)) this.#failures.push(`not in docs/envoy-differences.md: ${d.documented}`);
+      const name = `${d.cases} ${d.parts.join()}`;
+      if (whole && !this.#seen.has(d))
+        this.#failures.push({ name: `listed but not seen: ${name}`, seen: d.documented });
+      if (!text.includes(d.documented)) {
+        this.#failures.push({ name: `not in docs/envoy-differences.md: ${name}`, seen: d.documented });
+      }
     }
-    for (const failure of this.#failures) console.log(`NOT OK ${failure}`);
+    for (const { name, seen } of this.#failures) console.log(`NOT OK ${name}\n${indent(seen)}`);
+    for (const { name } of this.#failures) console.log(`FAILED: ${name}`);
     console.log(`${this.#wanted} differences are wanted, with their reasons in docs/envoy-differences.md`);
     console.log(`${this.#passed} passed, ${this.#failures.length} failed`);
     return this.#failures.length === 0 ? 0 : 1;

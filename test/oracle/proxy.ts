@@ -55,12 +55,20 @@ const canConnect = (port: number): Promise<boolean> =>
     socket.once('connect', () => socket.destroy());
   });
 
+/** Ended with this process, whatever becomes of the comparison that started them. */
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 /** Starts a proxy and waits until the port accepts; an error with its output when it ends or takes too long. */
 export async function startProxy(command: readonly string[], port: number, log: string): Promise<ChildProcess> {
   const out = fs.openSync(log, 'w');
   const [program = '', ...args] = command;
   const child = spawn(program, args, { stdio: ['ignore', out, out] });
   fs.closeSync(out);
+  running.add(child);
+  child.once('exit', () => running.delete(child));
   const end = Date.now() + 20_000;
   while (!(await canConnect(port))) {
     if (child.exitCode !== null || Date.now() > end) {
