@@ -1,11 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';
 import test from 'ava';
-import { acceptedFrom, acceptTcp, listenTcp, localAddress } from '../sys/tcp.ts';
-import { Connection } from './connection.ts';
 import { Loop } from './loop.ts';
-import { SocketStream } from './socket-stream.ts';
 import { type CloseReason, readCapacity, readEof, readHeadroom, type Stream, type StreamHandler } from './stream.ts';
+import { serve, turnUntil } from './testing/loopback.ts';
 
 /** Echoes what comes; stops reading while the peer does not take it. */
 class Echo implements StreamHandler {
@@ -31,36 +29,6 @@ class Echo implements StreamHandler {
   onClosed(_stream: Stream, reason: CloseReason): void {
     this.closed = reason;
   }
-}
-
-function serve(loop: Loop, handler: StreamHandler): { port: number; streams: SocketStream[]; stop: () => void } {
-  const fd = listenTcp('127.0.0.1', 0, 16);
-  const { port } = localAddress(BigInt(fd));
-  const streams: SocketStream[] = [];
-  loop.add(
-    fd,
-    {
-      onEvents() {
-        const accepted = acceptTcp(BigInt(fd));
-        const remote = acceptedFrom();
-        const info = new Connection(remote, { ip: '127.0.0.1', port }, null, '', '');
-        const stream = new SocketStream(loop, accepted, handler, info, null, false);
-        stream.start(false, false);
-        streams.push(stream);
-      },
-    },
-    1,
-  );
-  return { port, streams, stop: () => loop.remove(fd) };
-}
-
-/** Turns the loop between turns of Node's own, until done. */
-async function turnUntil(loop: Loop, done: () => boolean): Promise<void> {
-  for (let i = 0; i < 200_000 && !done(); i++) {
-    loop.run(0);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  if (!done()) throw new Error('did not happen');
 }
 
 test('8 MB go both ways through an echo, with half-close', async (t) => {

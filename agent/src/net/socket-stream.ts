@@ -1,19 +1,21 @@
 /**
- * A TCP connection, plain or TLS, as the protocols see it (net/stream.ts). Plain sockets are edge-triggered, for
- * writing from the first write on that does not go out whole; TLS sockets are level-triggered. Longer than most files because it is one state machine.
+ * A TCP connection, plain or TLS, as the protocols see it (net/stream.ts): what epoll is asked for and whom its events
+ * concern. How it comes up stands in stream-opening.ts, how bytes leave it in socket-output.ts, how it is closed with
+ * care in stream-closing.ts. Plain sockets are edge-triggered, for writing from the first write on that does not go
+ * out whole; TLS sockets are level-triggered. Longer than most files because reading, writing and pausing are one
+ * state machine.
  * Invariants: the descriptor and the TLS session are released once, in #release; the handler hears of a failure at
  * the end of the turn, never inside a call of its own.
  */
-
-import { addressOf } from '../sys/ffi.ts';
 import * as libc from '../sys/libc.ts';
-import { setCork, setResetOnClose, shutdownWrite, socketError } from '../sys/tcp.ts';
+import { setResetOnClose, socketError } from '../sys/tcp.ts';
 import { type TlsSession, tlsFailed, tlsWantRead, tlsWantWrite } from '../sys/tls-session.ts';
 import type { TimerHandle } from '../worker/runtime.ts';
 import type { Edge } from './edge.ts';
 import type { EventTarget, Loop, Resumable } from './loop.ts';
 import { OutputQueue } from './output-queue.ts';
 import type { Member } from './roster.ts';
+import { SocketOutput } from './socket-output.ts';
 import {
   type CloseReason,
   type ConnectionInfo,
@@ -22,28 +24,22 @@ import {
   readCapacity,
   readEof,
   readError,
-  readHeadroom,
   recordBytes,
-  type Stream,
   type StreamHandler,
 } from './stream.ts';
+import { type ClosingStream, StreamClosing } from './stream-closing.ts';
+import { type OpeningStep, StreamOpening } from './stream-opening.ts';
 import type { TlsEnd } from './tls-end.ts';
 
 /** What one stream may read in a turn of the loop; then the others come first. */
 const turnBudgetBytes = 65_536;
-/** How long a closing stream may take to write its queue when the caller gave no deadline. */
-const flushDeadlineMs = 1000;
 
 const { in: IN, out: OUT, err: ERR, hup: HUP, rdhup: RDHUP, edge: EDGE } = libc.epoll;
 const wholeCapacity = BigInt(readCapacity);
 const wholePlainCapacity = BigInt(plainReadCapacity);
-const noSignal = 0x4000n; // MSG_NOSIGNAL
-const noSignalMore = 0x4000n | 0x8000n; // and MSG_MORE
 const plainEvents = IN | OUT | RDHUP | EDGE;
 /** Until something does not go out whole: a new socket is writable, which would be an event of its own. */
 const acceptedEvents = IN | RDHUP | EDGE;
-
-type Phase = 'connecting' | 'handshake' | 'open';
 
 /** Who keeps count of the stream: hears that it is up, and of its end, however that came. */
 export interface StreamOwner {
@@ -53,18 +49,9 @@ export interface StreamOwner {
   onReleased(stream: SocketStream): void;
 }
 
-const ignoring: StreamHandler = {
-  onReadable(stream) {
-    while (stream.read(readHeadroom, readCapacity) > 0 && stream.more(0, 0));
-  },
-  onDrained() {},
-  onConnected() {},
-  onClosed() {},
-};
-
 const ignoringEvents: EventTarget = { onEvents() {} };
 
-export class SocketStream implements Stream, EventTarget, Resumable, Member {
+export class SocketStream implements ClosingStream, EventTarget, Resumable, Member {
   handler: StreamHandler;
   info: ConnectionInfo;
   failure = '';
@@ -77,12 +64,12 @@ export class SocketStream implements Stream, EventTarget, Resumable, Member {
   owner: StreamOwner | null = null;
   /** In its owner's roster. */
   place = -1;
-  /** Sent in plaintext as soon as TCP is up, before TLS. Small: it must fit into an empty socket. */
-  preface: Buffer | null = null;
   readonly #loop: Loop;
   readonly #fd: number;
   readonly #handle: bigint;
-  #phase: Phase;
+  readonly #output: SocketOutput;
+  /** Null once it is up. */
+  #opening: StreamOpening | null;
   #open = true;
   #end: TlsEnd | null;
   #tls: TlsSession | null = null;
@@ -95,12 +82,7 @@ export class SocketStream implements Stream, EventTarget, Resumable, Member {
   #eof = false;
   #wantWrite = false;
   #ending: 'no' | 'asked' | 'done' = 'no';
-  /** The kernel holds the last bytes back for the FIN. */
-  #held = false;
-  #closing = false;
-  #lingerMs = 0;
   #resuming = false;
-  #corked = false;
   #turn = 0;
   #spent = 0;
   #timer: TimerHandle | null = null;
@@ -120,7 +102,8 @@ export class SocketStream implements Stream, EventTarget, Resumable, Member {
     this.handler = handler;
     this.info = info;
     this.#end = end;
-    this.#phase = connecting ? 'connecting' : end === null ? 'open' : 'handshake';
+    this.#output = new SocketOutput(this.#handle);
+    this.#opening = connecting || end !== null ? new StreamOpening(this.#handle, this.#output, end, connecting) : null;
     this.lastActiveMs = loop.nowMs;
   }
 
@@ -130,6 +113,15 @@ export class SocketStream implements Stream, EventTarget, Resumable, Member {
 
   get handle(): bigint {
     return this.#handle;
+  }
+
+  get peerEnded(): boolean {
+    return this.#eof;
+  }
+
+  /** Goes ahead of everything, TLS too. Small: it must fit into an empty socket. */
+  set preface(bytes: Buffer) {
+    if (this.#opening !== null) this.#opening.preface = bytes;
   }
 
   /** The TLS side, for whoever wants to know why a handshake failed. */
@@ -142,16 +134,18 @@ export class SocketStream implements Stream, EventTarget, Resumable, Member {
    * in epoll from an earlier target.
    */
   start(known: boolean, registered: boolean): void {
-    const opening = this.#phase === 'handshake' ? IN | RDHUP : acceptedEvents;
-    const events = this.#phase === 'connecting' || this.#out !== null ? plainEvents : opening;
+    const opening = this.#opening;
+    const shakes = opening !== null && !opening.isConnecting;
+    const calm = shakes ? IN | RDHUP : acceptedEvents;
+    const events = opening?.isConnecting === true || this.#out !== null ? plainEvents : calm;
     this.#armed = events;
     const ok = registered ? this.#loop.change(this.#fd, this, events) : this.#loop.add(this.#fd, this, events);
     if (!ok) {
       this.#fail('connect-failed', 'epoll refuses the descriptor');
       return;
     }
-    if (this.#phase === 'handshake') this.#startTls();
-    else if (known && this.#phase === 'open') this.#readLater();
+    if (shakes) this.#advance(opening, opening.shake(), 0);
+    else if (known && opening === null) this.#readLater();
   }
 
   /** The descriptor is in epoll for an earlier target, and start() comes later: until then it is not looked at. */
@@ -172,11 +166,21 @@ export class SocketStream implements Stream, EventTarget, Resumable, Member {
 
   /** Fails the stream unless it is open by then. */
   limitOpening(delayMs: number, reason: CloseReason): void {
-    if (delayMs <= 0 || !this.#open || this.#phase === 'open') return;
+    if (delayMs <= 0 || !this.#open || this.#opening === null) return;
+    this.setTimer(delayMs, () => this.#fail(reason, `not established within ${delayMs} ms`));
+  }
+
+  setTimer(delayMs: number, call: () => void): void {
+    this.#stopTimer();
     this.#timer = this.#loop.after(delayMs, () => {
       this.#timer = null;
-      this.#fail(reason, `not established within ${delayMs} ms`);
+      call();
     });
+  }
+
+  #stopTimer(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
   }
 
   /** Fails the stream, as if it had died by itself: the handler hears of it at the end of the turn. */
@@ -189,9 +193,9 @@ export class SocketStream implements Stream, EventTarget, Resumable, Member {
   }
 
   onEvents(events: number): void {
-    if (this.#phase === 'open') this.#onOpenEvents(events);
-    else if (this.#phase === 'handshake') this.#shake();
-    else this.#onConnectEvents(events);
+    const opening = this.#opening;
+    if (opening === null) this.#onOpenEvents(events);
+    else this.#advance(opening, opening.onEvents(events), events);
   }
 
   #onOpenEvents(events: number): void {
@@ -212,71 +216,35 @@ export class SocketStream implements Stream, EventTarget, Resumable, Member {
     this.#fail('remote-reset', libc.errnoText(code));
   }
 
-  #onConnectEvents(events: number): void {
-    if ((events & (OUT | ERR | HUP)) === 0) return;
-    const code = socketError(this.#handle);
-    if (code !== 0) {
-      const { ECONNREFUSED, ETIMEDOUT } = libc.errnos;
-      const reason =
-        code === ECONNREFUSED ? 'connect-refused' : code === ETIMEDOUT ? 'connect-timeout' : 'connect-failed';
-      this.#fail(reason, libc.errnoText(code));
-      return;
-    }
-    if ((events & OUT) === 0 || !this.#sendPreface()) return;
-    if (this.#end === null) {
-      this.#opened();
-      if (this.#open && (events & (IN | RDHUP | HUP)) !== 0) this.#onOpenEvents(events);
-      return;
-    }
-    this.#phase = 'handshake';
-    this.#startTls();
-  }
-
-  #sendPreface(): boolean {
-    const { preface } = this;
-    this.preface = null;
-    if (preface === null || this.#sendPlain(addressOf(preface), preface.length) === preface.length) return true;
-    this.#fail('connect-failed', 'the first bytes did not fit');
-    return false;
-  }
-
-  #startTls(): void {
-    try {
-      this.#tls = this.#end?.start(this.#handle) ?? null;
-    } catch (error) {
-      this.#fail('tls-failed', error instanceof Error ? error.message : 'no TLS context');
-      return;
-    }
-    this.#shake();
-  }
-
-  #shake(): void {
-    const end = this.#end;
-    const tls = this.#tls;
-    if (end === null || tls === null) return;
-    const step = tls.handshake(end);
+  #advance(opening: StreamOpening, step: OpeningStep, events: number): void {
+    this.#tls = opening.tls;
+    if (step === 'connecting') return;
     if (step === 'failed') {
-      this.#fail('tls-failed', end.explain(tls));
+      this.#fail(opening.failure.reason, opening.failure.detail);
       return;
     }
     this.#wantWrite = step === 'want-write';
     this.#arm();
     if (step !== 'done') return;
-    this.info = end.describe(tls, this.info);
     this.#opened();
-    if (this.#open && tls.hasPending) this.#readLater();
+    if (!this.#open) return;
+    if (this.#tls !== null) {
+      if (this.#tls.hasPending) this.#readLater();
+    } else if ((events & (IN | RDHUP | HUP)) !== 0) this.#onOpenEvents(events);
   }
 
   #opened(): void {
-    this.#phase = 'open';
-    this.#timer?.cancel();
-    this.#timer = null;
+    const tls = this.#tls;
+    if (this.#end !== null && tls !== null) {
+      this.info = this.#end.describe(tls, this.info);
+      this.#output.secure(tls);
+    }
+    this.#opening = null;
+    this.#stopTimer();
     this.lastActiveMs = this.#loop.nowMs;
     this.owner?.onOpened(this);
     this.handler.onConnected(this);
-    if (!this.#open) return;
-    if (this.#out !== null || this.#ending === 'asked') this.#writable();
-    else if (this.#closing) this.#linger();
+    if (this.#open && (this.#out !== null || this.#ending === 'asked')) this.#writable();
   }
 
   /** TLS: asks epoll for exactly what is wanted now. Plain sockets stay as they are. */
@@ -374,7 +342,7 @@ export class SocketStream implements Stream, EventTarget, Resumable, Member {
   onResume(): void {
     this.#resuming = false;
     this.#mayRead = true;
-    if (!this.#open || this.readPaused || this.#phase !== 'open') return;
+    if (!this.#open || this.readPaused || this.#opening !== null) return;
     this.handler.onReadable(this);
   }
 
@@ -386,7 +354,7 @@ export class SocketStream implements Stream, EventTarget, Resumable, Member {
   resumeRead(): void {
     if (!this.readPaused) return;
     this.readPaused = false;
-    if (!this.#open || this.#eof || this.#phase !== 'open') return;
+    if (!this.#open || this.#eof || this.#opening !== null) return;
     if (this.#tls === null) {
       if (this.#mayRead) this.#readLater();
       return;
@@ -395,10 +363,16 @@ export class SocketStream implements Stream, EventTarget, Resumable, Member {
     if (this.#tls.hasPending) this.#readLater();
   }
 
+  readOn(): void {
+    this.readPaused = false;
+    this.#arm();
+    this.#readLater();
+  }
+
   write(buffer: Uint8Array, start: number, end: number): boolean {
     if (!this.#open || this.#ending !== 'no') return false;
     if (start >= end) return true;
-    if (this.#out !== null || this.#phase !== 'open') {
+    if (this.#out !== null || this.#opening !== null) {
       this.#queue(buffer, start, end);
       return true;
     }
@@ -411,15 +385,11 @@ export class SocketStream implements Stream, EventTarget, Resumable, Member {
   }
 
   cork(): void {
-    if (!this.#open || this.#corked) return;
-    this.#corked = true;
-    setCork(this.#handle, true);
+    if (this.#open) this.#output.cork();
   }
 
   uncork(): void {
-    if (!this.#corked) return;
-    this.#corked = false;
-    if (this.#open) setCork(this.#handle, false);
+    if (this.#open) this.#output.uncork();
   }
 
   #addressIn(buffer: Uint8Array, start: number, end: number): bigint {
@@ -437,50 +407,25 @@ export class SocketStream implements Stream, EventTarget, Resumable, Member {
 
   /** Sends what the socket takes: how much that was, or -1 when the stream has failed. */
   #send(address: bigint, length: number): number {
-    const sent = this.#tls === null ? this.#sendPlain(address, length) : this.#sendTls(this.#tls, address, length);
+    const sent = this.#output.send(address, length);
     if (sent > 0) {
       this.bytesSent += sent;
       this.lastActiveMs = this.#loop.nowMs;
     }
+    if (sent < 0) this.#fail(this.#output.failure.reason, this.#output.failure.detail);
+    else if (sent < length) this.#waitToWrite();
     return sent;
   }
 
-  #sendPlain(address: bigint, length: number): number {
-    const n = libc.send(this.#handle, address, libc.big(length), this.#held ? noSignalMore : noSignal);
-    if (n >= 0) return n;
-    const code = libc.errno();
-    if (code === libc.errnos.EAGAIN) return 0;
-    const reset = code === libc.errnos.ECONNRESET || code === libc.errnos.EPIPE;
-    this.#fail(reset ? 'remote-reset' : 'write-failed', libc.errnoText(code));
-    return -1;
+  #waitToWrite(): void {
+    this.#wantWrite = true;
+    this.#arm();
   }
 
-  /** OpenSSL writes record by record: corked, they leave as one, which spares both ends a packet for each. */
-  #sendTls(tls: TlsSession, address: bigint, length: number): number {
-    if (length <= recordBytes || this.#corked) return this.#sendRecords(tls, address, length);
-    setCork(this.#handle, true);
-    const sent = this.#sendRecords(tls, address, length);
-    if (this.#open && !this.#held) setCork(this.#handle, false);
-    return sent;
-  }
-
-  #sendRecords(tls: TlsSession, address: bigint, length: number): number {
-    let sent = 0;
-    while (sent < length) {
-      const n = tls.write(sent === 0 ? address : address + BigInt(sent), libc.big(length - sent));
-      if (n > 0) {
-        sent += n;
-        continue;
-      }
-      if (n === tlsWantWrite || n === tlsWantRead) {
-        this.#wantWrite = true;
-        this.#arm();
-        return sent;
-      }
-      this.#fail('write-failed', tls.failure);
-      return -1;
-    }
-    return sent;
+  #stopWaitingToWrite(): void {
+    if (!this.#wantWrite) return;
+    this.#wantWrite = false;
+    this.#arm();
   }
 
   /** The socket takes bytes again. */
@@ -498,91 +443,42 @@ export class SocketStream implements Stream, EventTarget, Resumable, Member {
       if (n < length) return;
     }
     this.#out = null;
-    if (this.#wantWrite) {
-      this.#wantWrite = false;
-      this.#arm();
-    }
+    this.#stopWaitingToWrite();
     if (this.#ending === 'asked') this.#sendFin();
-    if (this.#closing) this.#linger();
-    else if (this.#open) this.handler.onDrained(this);
+    if (this.#open) this.handler.onDrained(this);
   }
 
   expectEnd(): void {
-    if (this.#phase !== 'open' || !this.#open || this.#ending !== 'no') return;
-    this.#held = true;
-    if (this.#tls !== null) setCork(this.#handle, true);
+    if (this.#opening === null && this.#open && this.#ending === 'no') this.#output.expectEnd();
   }
 
   endWrite(): void {
     if (!this.#open || this.#ending !== 'no') return;
     this.#ending = 'asked';
-    if (this.#out === null && this.#phase === 'open') this.#sendFin();
+    if (this.#out === null && this.#opening === null) this.#sendFin();
   }
 
   #sendFin(): void {
-    if (this.#tls === null) shutdownWrite(this.#handle);
-    else if (!this.#tls.endWrite(this.#handle)) {
-      this.#wantWrite = true;
-      this.#arm();
+    if (!this.#output.end()) {
+      this.#waitToWrite();
       return;
     }
     this.#ending = 'done';
-    if (!this.#wantWrite) return;
-    this.#wantWrite = false;
-    this.#arm();
+    this.#stopWaitingToWrite();
   }
 
-  /**
-   * After the queue has gone out, FIN is sent and what the peer still sends is thrown away until its FIN or the
-   * deadline, because closing on unread bytes would make the kernel send RST and take our last bytes with it. A
-   * deadline of 0 closes at once when the queue is empty.
-   */
   closeAfterFlush(deadlineMs: number): void {
-    if (!this.#open || this.#closing) return;
-    this.handler = ignoring;
-    this.#closing = true;
-    this.#lingerMs = deadlineMs;
-    if (this.#out === null && this.#phase === 'open') {
-      this.#linger();
-      return;
-    }
-    this.#limitFlush(deadlineMs > 0 ? deadlineMs : flushDeadlineMs, this.bytesSent);
-  }
-
-  /** The deadline starts again with every byte the peer has taken. */
-  #limitFlush(deadlineMs: number, sentBefore: number): void {
-    this.#timer?.cancel();
-    this.#timer = this.#loop.after(deadlineMs, () => {
-      this.#timer = null;
-      if (this.bytesSent === sentBefore) this.close();
-      else this.#limitFlush(deadlineMs, this.bytesSent);
-    });
-  }
-
-  #linger(): void {
-    this.#timer?.cancel();
-    this.#timer = null;
-    if (this.#lingerMs <= 0 || this.#eof || !this.#open) {
-      this.close();
-      return;
-    }
-    if (this.#ending === 'no') this.#ending = 'asked';
-    if (this.#ending === 'asked') this.#sendFin();
-    this.#timer = this.#loop.after(this.#lingerMs, () => this.close());
-    this.handler = new Lingering();
-    this.readPaused = false;
-    this.#arm();
-    this.#readLater();
+    if (!this.#open || this.handler instanceof StreamClosing) return;
+    const closing = new StreamClosing(this, deadlineMs);
+    this.handler = closing;
+    if (this.#out === null && this.#opening === null) closing.linger();
+    else closing.flush();
   }
 
   close(): void {
     if (this.dead) return;
     this.dead = true;
-    if (this.#open && this.#phase === 'open' && this.#ending !== 'done') {
-      this.#tls?.sayGoodbye();
-      // Bytes that nobody has read make a reset of the close, which would take along what is held back.
-      if (this.#held) shutdownWrite(this.#handle);
-    }
+    if (this.#open && this.#opening === null && this.#ending !== 'done') this.#output.leave();
     this.#release();
   }
 
@@ -608,8 +504,7 @@ export class SocketStream implements Stream, EventTarget, Resumable, Member {
   #release(): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#timer?.cancel();
-    this.#timer = null;
+    this.#stopTimer();
     this.#tls?.free();
     this.#tls = null;
     if (this.#fd >= 0) {
@@ -620,18 +515,4 @@ export class SocketStream implements Stream, EventTarget, Resumable, Member {
     this.#out = null;
     this.owner?.onReleased(this);
   }
-}
-
-/** Throws away what comes until the peer's FIN. */
-class Lingering implements StreamHandler {
-  onReadable(stream: Stream): void {
-    for (;;) {
-      const n = stream.read(readHeadroom, readCapacity);
-      if (n === readEof) stream.close();
-      if (n <= 0 || !stream.more(n, readCapacity)) return;
-    }
-  }
-  onDrained(): void {}
-  onConnected(): void {}
-  onClosed(): void {}
 }
