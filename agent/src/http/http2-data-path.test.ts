@@ -1,6 +1,7 @@
 /** HTTP/2 at both ends of an exchange, on fake streams: limits, drains, refusals, cuts and back-pressure. */
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { defaultHttp2Options } from '../http2/options.ts';
+import type { FakeStream } from './testing/fake-stream.ts';
 import { FakeWorker } from './testing/fake-worker.ts';
 import { data, goaway, headers, RawPeer, request, reset, windowUpdate } from './testing/raw-http2.ts';
 import { prefixRoute, retrySpec, routeAction, routeConfig } from './testing/specs.ts';
@@ -485,22 +486,24 @@ test('data of consecutive frames reaches an HTTP/1.1 upstream in one write', (t)
   t.deepEqual(writes, [6, 2]);
 });
 
-test('while a connection takes nothing, what would go out on it is not read', (t) => {
-  const w = new FakeWorker();
-  const down = client(w, [[4, 10_000_000]]);
-  down.send(windowUpdate(0, 10_000_000), headers(1, request('/a')), headers(3, request('/b')));
-  const socket = down.stream;
-  const [a, b] = [w.upstream(0), w.upstream(1)];
-  const head = 'HTTP/1.1 200 OK\r\ncontent-length: 30000\r\n\r\n';
-  for (const up of [a, b]) up.feed(head);
-  socket.slow = true;
+/** Two messages to one HTTP/2 connection, of which the heads are through. */
+interface Meeting {
+  readonly from: readonly [FakeStream, FakeStream];
+  readonly head: string;
+  readonly to: RawPeer;
+}
+
+const isHeldBack = test.macro((t: ExecutionContext, meet: () => Meeting) => {
+  const { from, head, to } = meet();
+  const [a, b] = from;
+  to.stream.slow = true;
   a.feed('a'.repeat(10_000));
   b.feed('b'.repeat(30_000));
   a.feed('a'.repeat(20_000));
   t.is(a.bytesReceived, head.length + 10_000);
   t.is(b.bytesReceived, head.length);
-  socket.unblock();
-  const got = down.messages().filter((f) => f.type === 'data');
+  to.stream.unblock();
+  const got = to.messages().filter((f) => f.type === 'data');
   const of = (id: number): string =>
     got
       .filter((f) => f.stream === id)
@@ -510,27 +513,24 @@ test('while a connection takes nothing, what would go out on it is not read', (t
   t.is(of(3), 'b'.repeat(30_000));
 });
 
-test('while a connection takes nothing, uploads that would go out on it are not read', (t) => {
+const wide = [[4, 10_000_000]] as const;
+
+test('while a connection takes nothing, what would go out on it is not read', isHeldBack, () => {
+  const w = new FakeWorker();
+  const to = client(w, wide);
+  to.send(windowUpdate(0, 10_000_000), headers(1, request('/a')), headers(3, request('/b')));
+  const from = [w.upstream(0), w.upstream(1)] as const;
+  const head = 'HTTP/1.1 200 OK\r\ncontent-length: 30000\r\n\r\n';
+  for (const stream of from) stream.feed(head);
+  return { from, head, to };
+});
+
+test('while a connection takes nothing, uploads that would go out on it are not read', isHeldBack, () => {
   const w = new FakeWorker({ cluster: { protocol: 'http2' } });
-  const [a, b] = [w.client(), w.client()];
+  const from = [w.client(), w.client()] as const;
   const head = 'POST / HTTP/1.1\r\nHost: a\r\ncontent-length: 30000\r\n\r\n';
-  for (const c of [a, b]) c.feed(head);
-  const up = upstream(w, 0, [[4, 10_000_000]]);
-  up.send(windowUpdate(0, 10_000_000));
-  const socket = w.upstream();
-  socket.slow = true;
-  a.feed('a'.repeat(10_000));
-  b.feed('b'.repeat(30_000));
-  t.is(a.bytesReceived, head.length + 10_000);
-  t.is(b.bytesReceived, head.length);
-  socket.unblock();
-  a.feed('a'.repeat(20_000));
-  const got = up.messages().filter((f) => f.type === 'data');
-  const of = (id: number): string =>
-    got
-      .filter((f) => f.stream === id)
-      .map((f) => f.payload.toString())
-      .join('');
-  t.is(of(1), 'a'.repeat(30_000));
-  t.is(of(3), 'b'.repeat(30_000));
+  for (const stream of from) stream.feed(head);
+  const to = upstream(w, 0, wide);
+  to.send(windowUpdate(0, 10_000_000));
+  return { from, head, to };
 });
