@@ -4,7 +4,8 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { AgentProcess, freePort, request } from './bootstrap/testing/agent-process.ts';
+import { AgentProcess, request } from './bootstrap/testing/agent-process.ts';
+import { freePort } from './net/testing/loopback.ts';
 
 const types = 'type.googleapis.com/envoy.extensions.filters';
 

@@ -1,8 +1,6 @@
 /** The agent as a process of its own, from its sources, with one worker. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
-import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 
@@ -40,14 +38,4 @@ function started(child: ChildProcess): Promise<void> {
     });
     child.once('exit', () => reject(new Error(`the agent ended: ${said}`)));
   });
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

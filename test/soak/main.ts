@@ -5,7 +5,8 @@
 import fs from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { freePort, startAgent } from './agent.ts';
+import { freePort } from '../attacks/agent.ts';
+import { startAgent } from './agent.ts';
 import { connections, requests } from './client.ts';
 
 /** Anonymous memory that may be added after the warm-up: what the garbage collector lets lie, not what leaks. */

@@ -1,24 +1,11 @@
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { bootstrapOf, environment, type Json } from '../config/testing/compile.ts';
+import { freePort } from '../net/testing/loopback.ts';
 import { readRuntimeTree } from './runtime-trees.ts';
-import { AgentProcess, freePort } from './testing/agent-process.ts';
-
-function folder(t: ExecutionContext): string {
-  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'agent-runtime-'));
-  t.teardown(() => fs.rmSync(dir, { recursive: true, force: true }));
-  return dir;
-}
-
-function put(dir: string, files: Readonly<Record<string, string>>): void {
-  for (const [name, text] of Object.entries(files)) {
-    const file = path.join(dir, name);
-    fs.mkdirSync(path.dirname(file), { recursive: true });
-    fs.writeFileSync(file, text);
-  }
-}
+import { AgentProcess } from './testing/agent-process.ts';
+import { folderWith } from './testing/folder.ts';
 
 /** Exchanges a link in one step, as atomic writers do. */
 function exchange(link: string, target: string): void {
@@ -27,8 +14,7 @@ function exchange(link: string, target: string): void {
 }
 
 test('a file is a key, its directories come before it; comments and the last line end are no value', (t) => {
-  const dir = folder(t);
-  put(dir, {
+  const dir = folderWith(t, {
     plain: '5\n',
     'a/b/c': '# a comment\n50\n# another\n',
     'a/text': 'two\nlines \n\n',
@@ -48,20 +34,22 @@ test('a file is a key, its directories come before it; comments and the last lin
 });
 
 test('a tree that leads back into itself, one of the kernel, and a huge file are refused by name', (t) => {
-  const loop = folder(t);
+  const loop = folderWith(t);
   fs.symlinkSync(loop, path.join(loop, 'again'));
   t.throws(() => readRuntimeTree(loop), { code: 'RUNTIME_TREE', message: /nested deeper than 16/ });
-  const kernel = folder(t);
+  const kernel = folderWith(t);
   fs.symlinkSync('/proc/self', path.join(kernel, 'self'));
   t.throws(() => readRuntimeTree(kernel), { code: 'RUNTIME_TREE', message: /where no runtime values may be/ });
-  const large = folder(t);
-  put(large, { big: 'x'.repeat(64 * 1024 + 1) });
+  const large = folderWith(t, { big: 'x'.repeat(64 * 1024 + 1) });
   t.throws(() => readRuntimeTree(large), { code: 'RUNTIME_TREE', message: /big: larger than 65536 bytes/ });
 });
 
 test('layers of files and others override in their order; the place is made of link, subdirectory and cluster', (t) => {
-  const dir = folder(t);
-  put(dir, { 'now/of/envoy/a': '1', 'now/of/envoy/b': '2', 'now/of/envoy/f': '{numerator: 5, denominator: MILLION}' });
+  const dir = folderWith(t, {
+    'now/of/envoy/a': '1',
+    'now/of/envoy/b': '2',
+    'now/of/envoy/f': '{numerator: 5, denominator: MILLION}',
+  });
   const disk = (more: Json): Json => ({ name: 'files', disk_layer: { symlink_root: path.join(dir, 'now'), ...more } });
   const boot = (layers: readonly Json[]) =>
     bootstrapOf(
@@ -114,8 +102,7 @@ static_resources:
 `;
 
 test('the tree is read again when its link is exchanged; one that cannot be read changes nothing', async (t) => {
-  const dir = folder(t);
-  put(dir, { 'one/open': '0', 'two/open': '100', 'three/again/open': '0' });
+  const dir = folderWith(t, { 'one/open': '0', 'two/open': '100', 'three/again/open': '0' });
   fs.symlinkSync(path.join(dir, 'three'), path.join(dir, 'three/again/loop'));
   exchange(path.join(dir, 'current'), path.join(dir, 'one'));
   const port = await freePort();
@@ -127,9 +114,7 @@ test('the tree is read again when its link is exchanged; one that cannot be read
   exchange(path.join(dir, 'current'), path.join(dir, 'two'));
   while ((await status()) !== 200);
   exchange(path.join(dir, 'current'), path.join(dir, 'three'));
-  while (!agent.stderr.includes('runtime values could not be read')) {
-    await new Promise((resolve) => agent.child.stderr?.once('data', resolve));
-  }
+  await agent.says('runtime values could not be read');
   t.is(await status(), 200);
   exchange(path.join(dir, 'current'), path.join(dir, 'one'));
   while ((await status()) !== 404);

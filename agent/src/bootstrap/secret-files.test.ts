@@ -1,10 +1,11 @@
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import tls from 'node:tls';
 import test from 'ava';
+import { freePort } from '../net/testing/loopback.ts';
 import { TestCa } from '../worker/testing.ts';
-import { AgentProcess, freePort } from './testing/agent-process.ts';
+import { AgentProcess } from './testing/agent-process.ts';
+import { folderWith, put } from './testing/folder.ts';
 
 const ca = new TestCa();
 test.after.always(() => ca.remove());
@@ -49,16 +50,7 @@ resources:
     private_key: { filename: ${dir}/tls.key }
 `;
 
-/** The way a Kubernetes volume changes: written beside, then renamed. */
-function put(dir: string, leaf: ReturnType<TestCa['leaf']>): void {
-  for (const [name, text] of [
-    ['tls.crt', leaf.chainPem],
-    ['tls.key', leaf.keyPem],
-  ] as const) {
-    fs.writeFileSync(path.join(dir, `.${name}`), text, { mode: 0o600 });
-    fs.renameSync(path.join(dir, `.${name}`), path.join(dir, name));
-  }
-}
+const filesOf = (leaf: ReturnType<TestCa['leaf']>) => ({ 'tls.crt': leaf.chainPem, 'tls.key': leaf.keyPem });
 
 function shown(port: number): Promise<{ readonly socket: tls.TLSSocket; readonly name: string }> {
   return new Promise((resolve, reject) => {
@@ -70,10 +62,8 @@ function shown(port: number): Promise<{ readonly socket: tls.TLSSocket; readonly
 
 test('a certificate in files is reloaded when they change, a broken one is not, and nobody is cut off', async (t) => {
   const port = await freePort();
-  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'agent-secrets-'));
-  t.teardown(() => fs.rmSync(dir, { recursive: true, force: true }));
-  put(dir, ca.leaf('DNS:first.example'));
-  fs.writeFileSync(path.join(dir, 'sds.yaml'), sds(dir));
+  const dir = folderWith(t, filesOf(ca.leaf('DNS:first.example')));
+  put(dir, { 'sds.yaml': sds(dir) });
   const agent = new AgentProcess(config(port, dir));
   t.teardown(() => agent.stop('SIGKILL'));
   await agent.started();
@@ -81,12 +71,12 @@ test('a certificate in files is reloaded when they change, a broken one is not, 
   before.socket.on('error', () => {});
   t.is(before.name, 'DNS:first.example');
   fs.writeFileSync(path.join(dir, 'tls.crt'), 'broken');
-  await says(agent, 'a secret could not be reloaded');
+  await agent.says('a secret could not be reloaded');
   const still = await shown(port);
   t.is(still.name, 'DNS:first.example');
   still.socket.destroy();
-  put(dir, ca.leaf('DNS:second.example'));
-  await says(agent, 'a secret was reloaded');
+  put(dir, filesOf(ca.leaf('DNS:second.example')));
+  await agent.says('a secret was reloaded');
   let after = await shown(port);
   while (after.name === 'DNS:first.example') {
     after.socket.destroy(); // the workers have not taken the update yet
@@ -97,9 +87,3 @@ test('a certificate in files is reloaded when they change, a broken one is not, 
   before.socket.destroy();
   after.socket.destroy();
 });
-
-async function says(agent: AgentProcess, text: string): Promise<void> {
-  while (!agent.stderr.includes(text)) {
-    await new Promise((resolve) => agent.child.stderr?.once('data', resolve));
-  }
-}

@@ -3,7 +3,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -29,16 +28,6 @@ export function request(port: number, target: string, method = 'GET'): Promise<A
     call.on('error', reject);
     call.end();
   });
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = http.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 export class AgentProcess {
@@ -83,6 +72,11 @@ export class AgentProcess {
       if (ended === null || typeof ended === 'number') throw new Error(`the agent ended: ${this.stderr}`);
     }
     return Number(fs.readFileSync(path.join(this.dir, 'admin'), 'utf8').split(':').at(-1));
+  }
+
+  /** Resolves when it has written this text to stderr. */
+  async says(text: string): Promise<void> {
+    while (!this.stderr.includes(text)) await once(this.child.stderr ?? this.child, 'data');
   }
 
   /** Resolves when a file in the folder holds the text. */
