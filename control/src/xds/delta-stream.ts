@@ -6,22 +6,15 @@
 import type { DeltaDiscoveryRequest } from '@chainmail/xds/proto/envoy/service/discovery/v3/discovery';
 import { type ResourceType, resourceTypes, typeOfUrl, typeUrlOf } from '../snapshot/piece.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
-import type { AgentStream, Rejection, StreamEvents, TypeState } from './agent-stream.ts';
+import type { AgentStream, StreamEvents, TypeState } from './agent-stream.ts';
 import { encodeDelta } from './frames.ts';
+import { ResponseState } from './response-state.ts';
 import { after, before, Subscription } from './subscription.ts';
-
-interface InFlight {
-  readonly nonce: string;
-  readonly version: string;
-  readonly names: readonly string[];
-}
 
 interface Typed {
   readonly subscription: Subscription;
+  readonly responses: ResponseState;
   answered: boolean;
-  inFlight: InFlight | undefined;
-  acknowledged: string | undefined;
-  rejection: Rejection | undefined;
 }
 
 export class DeltaStream implements AgentStream {
@@ -50,7 +43,7 @@ export class DeltaStream implements AgentStream {
       return;
     }
     const typed = this.#typed(type);
-    if (request.responseNonce !== '') this.#settle(type, typed, request);
+    if (request.responseNonce !== '') typed.responses.settle(request);
     typed.subscription.apply({
       subscribe: request.resourceNamesSubscribe,
       unsubscribe: request.resourceNamesUnsubscribe,
@@ -60,13 +53,7 @@ export class DeltaStream implements AgentStream {
   }
 
   get types(): readonly TypeState[] {
-    return [...this.#types].map(([type, t]) => ({
-      type,
-      names: t.subscription.names,
-      acknowledged: t.acknowledged,
-      rejection: t.rejection,
-      pending: t.inFlight !== undefined,
-    }));
+    return [...this.#types.values()].map((t) => t.responses.describe(t.subscription.names));
   }
 
   /** Everything subscribed to is sent, acknowledged and not refused. Asked often, so it is worked out once a change. */
@@ -76,7 +63,8 @@ export class DeltaStream implements AgentStream {
   }
 
   #isSettled(): boolean {
-    const open = [...this.#types.values()].some((t) => t.inFlight !== undefined || t.rejection !== undefined);
+    const all = [...this.#types.values()];
+    const open = all.some(({ responses }) => responses.inFlight !== undefined || responses.rejection !== undefined);
     return this.#types.size > 0 && !open && !resourceTypes.some((t) => this.#differs(t));
   }
 
@@ -85,10 +73,8 @@ export class DeltaStream implements AgentStream {
     if (held !== undefined) return held;
     const made: Typed = {
       subscription: new Subscription(type),
+      responses: new ResponseState(type, this.#events),
       answered: false,
-      inFlight: undefined,
-      acknowledged: undefined,
-      rejection: undefined,
     };
     this.#types.set(type, made);
     return made;
@@ -102,20 +88,6 @@ export class DeltaStream implements AgentStream {
     this.#send(encodeDelta({ typeUrl: request.typeUrl, nonce, version: '', resources: [], removed }));
   }
 
-  #settle(type: ResourceType, typed: Typed, request: DeltaDiscoveryRequest): void {
-    const flight = typed.inFlight;
-    if (flight === undefined || flight.nonce !== request.responseNonce) return; // an answer to something older
-    typed.inFlight = undefined;
-    if (request.errorDetail === undefined) {
-      typed.acknowledged = flight.version;
-      typed.rejection = undefined;
-      this.#events.acknowledged(type, flight.version);
-      return;
-    }
-    typed.rejection = { type, version: flight.version, names: flight.names, reason: request.errorDetail.message };
-    this.#events.rejected(typed.rejection);
-  }
-
   #differs(type: ResourceType): boolean {
     const typed = this.#types.get(type);
     if (typed === undefined) return false;
@@ -124,12 +96,13 @@ export class DeltaStream implements AgentStream {
   }
 
   #isInFlight(type: ResourceType): boolean {
-    return this.#types.get(type)?.inFlight !== undefined;
+    return this.#types.get(type)?.responses.inFlight !== undefined;
   }
 
   /** An agent that refused a listener or route goes on with its old one, which refers to what it always did. */
   #mayStillRefer(type: ResourceType): boolean {
-    return this.#isInFlight(type) || this.#types.get(type)?.rejection !== undefined || this.#differs(type);
+    const isRefused = this.#types.get(type)?.responses.rejection !== undefined;
+    return this.#isInFlight(type) || isRefused || this.#differs(type);
   }
 
   #pump(): void {
@@ -140,7 +113,7 @@ export class DeltaStream implements AgentStream {
 
   #offer(type: ResourceType): void {
     const typed = this.#types.get(type);
-    if (typed === undefined || typed.inFlight !== undefined) return;
+    if (typed === undefined || typed.responses.inFlight !== undefined) return;
     if (before(type).some((t) => this.#isInFlight(t))) return;
     const withRemovals = !after(type).some((t) => this.#mayStillRefer(t));
     const difference = typed.subscription.difference(this.#snapshot, withRemovals);
@@ -150,7 +123,7 @@ export class DeltaStream implements AgentStream {
     typed.subscription.sent(difference);
     const nonce = String(++this.#nonce);
     const { version } = this.#snapshot;
-    typed.inFlight = { nonce, version, names: changed.map((c) => c.name) };
+    typed.responses.inFlight = { nonce, version, names: changed.map((c) => c.name) };
     const resources = changed.map((c) => c.resource);
     this.#send(encodeDelta({ typeUrl: typeUrlOf(type), nonce, version, resources, removed }));
     this.#events.pushed(type, changed.length, removed.length);

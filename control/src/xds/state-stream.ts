@@ -7,17 +7,16 @@ import type { DiscoveryRequest } from '@chainmail/xds/proto/envoy/service/discov
 import type { Encoded } from '../snapshot/encoded.ts';
 import { type ResourceType, resourceTypes, typeOfUrl, typeUrlOf } from '../snapshot/piece.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
-import type { AgentStream, Rejection, StreamEvents, TypeState } from './agent-stream.ts';
+import type { AgentStream, StreamEvents, TypeState } from './agent-stream.ts';
 import { encodeState } from './frames.ts';
+import { ResponseState } from './response-state.ts';
 import { before } from './subscription.ts';
 
 interface Typed {
   names: readonly string[];
   wildcard: boolean;
   sent: string | undefined;
-  inFlight: { readonly nonce: string; readonly version: string; readonly names: readonly string[] } | undefined;
-  acknowledged: string | undefined;
-  rejection: Rejection | undefined;
+  readonly responses: ResponseState;
 }
 
 export class StateStream implements AgentStream {
@@ -42,7 +41,7 @@ export class StateStream implements AgentStream {
     const type = typeOfUrl.get(request.typeUrl);
     if (type === undefined) return;
     const held = this.#types.get(type);
-    if (held !== undefined && request.responseNonce !== '') this.#settle(type, held, request);
+    if (held !== undefined && request.responseNonce !== '') held.responses.settle(request);
     const names = [...request.resourceNames].sort();
     const wholesale = type === 'listener' || type === 'cluster';
     const wildcard = names.includes('*') || (names.length === 0 && wholesale);
@@ -58,13 +57,7 @@ export class StateStream implements AgentStream {
   }
 
   get types(): readonly TypeState[] {
-    return [...this.#types].map(([type, t]) => ({
-      type,
-      names: t.wildcard ? ['*'] : t.names,
-      acknowledged: t.acknowledged,
-      rejection: t.rejection,
-      pending: t.inFlight !== undefined,
-    }));
+    return [...this.#types.values()].map((t) => t.responses.describe(t.wildcard ? ['*'] : t.names));
   }
 
   get settled(): boolean {
@@ -73,7 +66,7 @@ export class StateStream implements AgentStream {
       all.length > 0 &&
       all.every(([type, t]) => {
         const current = t.sent === this.#versionOf(this.#wanted(type, t));
-        return t.inFlight === undefined && t.rejection === undefined && current;
+        return t.responses.inFlight === undefined && t.responses.rejection === undefined && current;
       })
     );
   }
@@ -89,26 +82,10 @@ export class StateStream implements AgentStream {
       names: [],
       wildcard: false,
       sent: undefined,
-      inFlight: undefined,
-      acknowledged: undefined,
-      rejection: undefined,
+      responses: new ResponseState(type, this.#events),
     };
     this.#types.set(type, made);
     return made;
-  }
-
-  #settle(type: ResourceType, typed: Typed, request: DiscoveryRequest): void {
-    const flight = typed.inFlight;
-    if (flight === undefined || flight.nonce !== request.responseNonce) return;
-    typed.inFlight = undefined;
-    if (request.errorDetail === undefined) {
-      typed.acknowledged = flight.version;
-      typed.rejection = undefined;
-      this.#events.acknowledged(type, flight.version);
-      return;
-    }
-    typed.rejection = { type, version: flight.version, names: flight.names, reason: request.errorDetail.message };
-    this.#events.rejected(typed.rejection);
   }
 
   #wanted(type: ResourceType, typed: Typed): Encoded[] {
@@ -128,15 +105,15 @@ export class StateStream implements AgentStream {
 
   #offer(type: ResourceType): void {
     const typed = this.#types.get(type);
-    if (typed === undefined || typed.inFlight !== undefined) return;
-    if (before(type).some((t) => this.#types.get(t)?.inFlight !== undefined)) return;
+    if (typed === undefined || typed.responses.inFlight !== undefined) return;
+    if (before(type).some((t) => this.#types.get(t)?.responses.inFlight !== undefined)) return;
     const resources = this.#wanted(type, typed);
     const version = this.#versionOf(resources);
     if (typed.sent === version) return;
     typed.sent = version;
     const nonce = ++this.#nonce;
     this.#lastNonce.set(type, nonce);
-    typed.inFlight = { nonce: String(nonce), version, names: resources.map((r) => r.name) };
+    typed.responses.inFlight = { nonce: String(nonce), version, names: resources.map((r) => r.name) };
     const bytes = resources.map((r) => r.any);
     this.#send(encodeState({ typeUrl: typeUrlOf(type), nonce: String(nonce), version, resources: bytes }));
     this.#events.pushed(type, resources.length, 0);
