@@ -1,6 +1,6 @@
 import test from 'ava';
 import { badChunks, chunkedRequest, rejectedRequests } from '../http1/testing/cases.ts';
-import type { RedirectSpec } from '../model/http.ts';
+import { redirect } from '../model/testing/specs.ts';
 import { FakeWorker } from './testing/fake-worker.ts';
 import { noMutations, prefixRoute, routeAction, routeConfig } from './testing/specs.ts';
 
@@ -13,19 +13,6 @@ function answer(w: FakeWorker, request: string): string {
   client.feed(request);
   return client.take();
 }
-
-const redirectSpec = (over: Partial<RedirectSpec>): RedirectSpec => ({
-  kind: 'redirect',
-  status: 301,
-  scheme: null,
-  httpsRedirect: false,
-  host: null,
-  port: null,
-  path: null,
-  prefixRewrite: null,
-  stripQuery: false,
-  ...over,
-});
 
 test('no route: 404 without a body', (t) => {
   const w = new FakeWorker({ routes: routeConfig([prefixRoute('/only', routeAction())]) });
@@ -144,7 +131,7 @@ test('the stream hears before the last write that the end follows, and only then
 
 test('redirects: absolute location, no body', (t) => {
   const w = new FakeWorker({
-    routes: routeConfig([prefixRoute('/', redirectSpec({ host: 'other', httpsRedirect: true }))]),
+    routes: routeConfig([prefixRoute('/', redirect({ host: 'other', httpsRedirect: true }))]),
   });
   t.is(
     answer(w, get),
@@ -153,7 +140,7 @@ test('redirects: absolute location, no body', (t) => {
 });
 
 test('a redirect with the request body unread closes', (t) => {
-  const w = new FakeWorker({ routes: routeConfig([prefixRoute('/', redirectSpec({ path: '/new' }))]) });
+  const w = new FakeWorker({ routes: routeConfig([prefixRoute('/', redirect({ path: '/new' }))]) });
   const client = w.client();
   client.feed('POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc');
   t.is(

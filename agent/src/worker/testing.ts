@@ -6,6 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { ClusterSpec, EndpointsSpec } from '../model/cluster.ts';
 import type { FilterChainMatchSpec, FilterChainSpec, ListenerSpec, TcpProxySpec } from '../model/listener.ts';
+import { defaultCluster, defaultEndpoint } from '../model/testing/specs.ts';
 import type { SecretSpec, TlsCommonSpec, UpstreamTlsSpec } from '../model/tls.ts';
 import { clusterBlockSlots } from '../stats/layout.ts';
 import { emptyUpdate } from './config-state.ts';
@@ -84,42 +85,13 @@ export function listener(chains: readonly FilterChainSpec[], more: Partial<Liste
 }
 
 export function cluster(name: string, index: number, more: Partial<ClusterSpec> = {}): ClusterSpec {
-  return {
-    name,
-    stats: slotsAt.cluster + index * clusterBlockSlots,
-    type: 'static',
-    lb: 'round_robin',
-    leastRequestChoices: 2,
-    panicThreshold: 50,
-    connectTimeoutMs: 5000,
-    bufferLimitBytes: 1_048_576,
-    tls: null,
-    tlsMatches: [],
-    proxyProtocol: null,
-    circuit: { maxConnections: 1024, maxPendingRequests: 1024, maxRequests: 1024, maxRetries: 3 },
-    outlier: null,
-    bindV4: null,
-    bindV6: null,
-    tcpKeepalive: null,
-    protocol: 'http1',
-    idleTimeoutMs: 3_600_000,
-    maxRequestsPerConnection: 0,
-    ...more,
-  };
+  return defaultCluster({ name, stats: slotsAt.cluster + index * clusterBlockSlots, proxyProtocol: null, ...more });
 }
 
 export function endpoints(clusterName: string, ...ports: readonly number[]): EndpointsSpec {
   return {
     cluster: clusterName,
-    endpoints: ports.map((port) => ({
-      address: { ip: '127.0.0.1', port },
-      hostname: '',
-      health: 'healthy',
-      weight: 1,
-      priority: 0,
-      locality: '',
-      socketMatch: {},
-    })),
+    endpoints: ports.map((port) => defaultEndpoint({ ip: '127.0.0.1', port })),
   };
 }
 

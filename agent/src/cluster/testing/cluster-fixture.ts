@@ -1,6 +1,7 @@
 /** A worker's runtime for clusters alone, on a clock that tests turn by hand, and specs with the defaults of Envoy. */
 import { ManualClock } from '@chainmail/runtime';
 import type { ClusterSpec, EndpointSpec, OutlierSpec } from '../../model/cluster.ts';
+import { defaultCluster, defaultEndpoint } from '../../model/testing/specs.ts';
 import type { UpstreamTlsSpec } from '../../model/tls.ts';
 import { clusterBlockSlots, clusterStat } from '../../stats/layout.ts';
 import type { WorkerRuntime } from '../../worker/runtime.ts';
@@ -57,29 +58,8 @@ export function sequence(seed = 1): () => number {
   };
 }
 
-export function clusterSpec(of: Partial<ClusterSpec> = {}): ClusterSpec {
-  return {
-    name: 'c',
-    stats: 0,
-    type: 'eds',
-    lb: 'round_robin',
-    leastRequestChoices: 2,
-    panicThreshold: 50,
-    connectTimeoutMs: 5000,
-    bufferLimitBytes: 1_048_576,
-    tls: null,
-    tlsMatches: [],
-    circuit: { maxConnections: 1024, maxPendingRequests: 1024, maxRequests: 1024, maxRetries: 3 },
-    outlier: null,
-    bindV4: null,
-    bindV6: null,
-    tcpKeepalive: null,
-    protocol: 'http1',
-    idleTimeoutMs: 3_600_000,
-    maxRequestsPerConnection: 0,
-    ...of,
-  };
-}
+export const clusterSpec = (of: Partial<ClusterSpec> = {}): ClusterSpec =>
+  defaultCluster({ name: 'c', stats: 0, type: 'eds', ...of });
 
 export function outlierSpec(of: Partial<OutlierSpec> = {}): OutlierSpec {
   return {
@@ -99,18 +79,8 @@ export function outlierSpec(of: Partial<OutlierSpec> = {}): OutlierSpec {
 }
 
 /** Endpoint number n, at 10.0.0.n:80. */
-export function endpoint(n: number, of: Partial<EndpointSpec> = {}): EndpointSpec {
-  return {
-    address: { ip: `10.0.0.${n}`, port: 80 },
-    hostname: '',
-    health: 'healthy',
-    weight: 1,
-    priority: 0,
-    locality: '',
-    socketMatch: {},
-    ...of,
-  };
-}
+export const endpoint = (n: number, of: Partial<EndpointSpec> = {}): EndpointSpec =>
+  defaultEndpoint({ ip: `10.0.0.${n}`, port: 80 }, of);
 
 export function endpoints(count: number, of: Partial<EndpointSpec> = {}): readonly EndpointSpec[] {
   return Array.from({ length: count }, (_, i) => endpoint(i + 1, of));

@@ -8,7 +8,10 @@ import type {
   RouteConfigSpec,
   RouteSpec,
 } from '../../model/http.ts';
+import { defaultCluster, defaultEndpoint, noMutations, routeTo } from '../../model/testing/specs.ts';
 import { clusterBlockSlots, httpBlockSlots } from '../../stats/layout.ts';
+
+export { noMutations };
 
 /** Where the blocks of the test's statistics start. */
 export const testStats = {
@@ -16,13 +19,6 @@ export const testStats = {
   rbac: 900,
   cluster: 1000 + httpBlockSlots,
   slots: 1000 + httpBlockSlots + 4 * clusterBlockSlots,
-};
-
-export const noMutations: HeaderMutationsSpec = {
-  requestAdd: [],
-  requestRemove: [],
-  responseAdd: [],
-  responseRemove: [],
 };
 
 export function managerSpec(over: Partial<HttpConnectionManagerSpec> = {}): HttpConnectionManagerSpec {
@@ -81,25 +77,7 @@ export function retrySpec(over: Partial<RetrySpec> = {}): RetrySpec {
   };
 }
 
-export function routeAction(over: Partial<RouteActionSpec> = {}): RouteActionSpec {
-  return {
-    kind: 'route',
-    clusters: [{ name: 'app', weight: 1 }],
-    clusterHeader: '',
-    clusterNotFoundStatus: 503,
-    timeoutMs: 15_000,
-    idleTimeoutMs: null,
-    retry: null,
-    prefixRewrite: null,
-    regexRewrite: null,
-    hostRewrite: null,
-    autoHostRewrite: false,
-    hostRewriteHeader: null,
-    appendXForwardedHost: false,
-    upgrades: {},
-    ...over,
-  };
-}
+export const routeAction = (over: Partial<RouteActionSpec> = {}): RouteActionSpec => routeTo('app', over);
 
 export function prefixRoute(
   prefix: string,
@@ -129,38 +107,7 @@ export function routeConfig(routes: readonly RouteSpec[] = [prefixRoute('/', rou
   };
 }
 
-export function clusterSpec(over: Partial<ClusterSpec> = {}): ClusterSpec {
-  return {
-    name: 'app',
-    stats: testStats.cluster,
-    type: 'static',
-    lb: 'round_robin',
-    leastRequestChoices: 2,
-    panicThreshold: 50,
-    connectTimeoutMs: 5000,
-    bufferLimitBytes: 1_048_576,
-    tls: null,
-    tlsMatches: [],
-    circuit: { maxConnections: 1024, maxPendingRequests: 1024, maxRequests: 1024, maxRetries: 3 },
-    outlier: null,
-    bindV4: null,
-    bindV6: null,
-    tcpKeepalive: null,
-    protocol: 'http1',
-    idleTimeoutMs: 3_600_000,
-    maxRequestsPerConnection: 0,
-    ...over,
-  };
-}
+export const clusterSpec = (over: Partial<ClusterSpec> = {}): ClusterSpec =>
+  defaultCluster({ name: 'app', stats: testStats.cluster, ...over });
 
-export function endpoint(port: number, ip = '127.0.0.1'): EndpointSpec {
-  return {
-    address: { ip, port },
-    hostname: '',
-    health: 'healthy',
-    weight: 1,
-    priority: 0,
-    locality: '',
-    socketMatch: {},
-  };
-}
+export const endpoint = (port: number, ip = '127.0.0.1'): EndpointSpec => defaultEndpoint({ ip, port });

@@ -1,7 +1,6 @@
 /** Route configurations as values, with everything that a test does not care about filled in. */
 import type {
   DirectResponseSpec,
-  HeaderMutationsSpec,
   PathMatchSpec,
   RedirectSpec,
   RouteActionSpec,
@@ -10,49 +9,12 @@ import type {
   RouteSpec,
   VirtualHostSpec,
 } from '../../model/http.ts';
+import { noMutations, redirect, routeTo } from '../../model/testing/specs.ts';
 import type { MatchedRoute } from '../route-table.ts';
 
-export const noMutations: HeaderMutationsSpec = {
-  requestAdd: [],
-  requestRemove: [],
-  responseAdd: [],
-  responseRemove: [],
-};
+export { noMutations, redirect };
 
-export function toCluster(of: Partial<RouteActionSpec> = {}): RouteActionSpec {
-  return {
-    kind: 'route',
-    clusters: [{ name: 'c', weight: 1 }],
-    clusterHeader: '',
-    clusterNotFoundStatus: 503,
-    timeoutMs: 15_000,
-    idleTimeoutMs: null,
-    retry: null,
-    prefixRewrite: null,
-    regexRewrite: null,
-    hostRewrite: null,
-    autoHostRewrite: false,
-    hostRewriteHeader: null,
-    appendXForwardedHost: false,
-    upgrades: {},
-    ...of,
-  };
-}
-
-export function redirect(of: Partial<RedirectSpec> = {}): RedirectSpec {
-  return {
-    kind: 'redirect',
-    status: 301,
-    scheme: null,
-    httpsRedirect: false,
-    host: null,
-    port: null,
-    path: null,
-    prefixRewrite: null,
-    stripQuery: false,
-    ...of,
-  };
-}
+export const toCluster = (of: Partial<RouteActionSpec> = {}): RouteActionSpec => routeTo('c', of);
 
 export function path(kind: PathMatchSpec['kind'], value: string, ignoreCase = false): PathMatchSpec {
   return kind === 'regex' ? { kind, value } : { kind, value, ignoreCase };
