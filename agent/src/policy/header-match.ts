@@ -4,6 +4,7 @@
  */
 import type { RequestView } from '../http/request-view.ts';
 import type { HeaderMatchSpec } from '../model/http.ts';
+import type { StringMatchSpec } from '../model/tls.ts';
 import { compileStringMatch, type StringMatch } from './string-match.ts';
 
 export type HeaderMatch = (view: RequestView) => boolean;
@@ -17,6 +18,7 @@ const none: readonly string[] = [];
  * @throws UserError REGEX_INVALID, REGEX_TOO_LARGE
  */
 export function compileHeaderMatch(spec: HeaderMatchSpec, quantifier: Quantifier = 'any'): HeaderMatch {
+  if (spec.name === ':method' && spec.match.kind === 'string') return methodMatch(spec.match.value, spec.invert);
   const values = valuesOf(spec.name);
   if (spec.match.kind === 'present') {
     const wanted = spec.match.present !== spec.invert;
@@ -30,6 +32,12 @@ export function compileHeaderMatch(spec: HeaderMatchSpec, quantifier: Quantifier
     const all = values(view);
     return all.length === 0 ? whenAbsent : test(all);
   };
+}
+
+/** Every request has one method, without blanks: no list is made for it. */
+function methodMatch(spec: StringMatchSpec, invert: boolean): HeaderMatch {
+  const matches = compileStringMatch(spec);
+  return (view) => matches(view.method) !== invert;
 }
 
 /** How the values of a header are read; pseudo-headers and Host have exactly one. */

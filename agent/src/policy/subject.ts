@@ -7,6 +7,7 @@ import type { RequestView } from '../http/request-view.ts';
 import type { StringMatchSpec } from '../model/tls.ts';
 import type { ConnectionInfo } from '../net/stream.ts';
 import { readingsOf } from './path-readings.ts';
+import { compilePlainPath } from './plain-path.ts';
 import { asciiLower, compileStringMatch } from './string-match.ts';
 
 export type Side = 'grants' | 'denies';
@@ -47,7 +48,10 @@ export function anyOf(rules: readonly Rule[]): Rule {
  */
 export function pathRule(side: Side, spec: StringMatchSpec): Rule {
   const matches = compileStringMatch(spec);
+  const plain = compilePlainPath(spec);
   return httpRule(side, (view) => {
+    const verdict = plain === null ? 'not plain' : plain(view);
+    if (verdict !== 'not plain') return verdict === 'yes';
     const path = view.pathOnly;
     if (path === '') return side === 'denies';
     const fragment = path.indexOf('#');
