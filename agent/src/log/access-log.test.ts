@@ -6,7 +6,7 @@ import { ManualClock } from '@chainmail/runtime';
 import test from 'ava';
 import type { AccessLogSpec } from '../model/log.ts';
 import { slotCount, workerStat, workerStatBase } from '../stats/layout.ts';
-import { createAccessLogWriter } from './access-log.ts';
+import { type AccessLogWriter, createAccessLogWriter } from './access-log.ts';
 import { AccessLogDrain } from './drain.ts';
 import { createRing, maxLineBytes } from './ring.ts';
 import { record } from './testing/record.ts';
@@ -27,7 +27,19 @@ function make(ringBytes?: number) {
   const ring = createRing(ringBytes);
   drain.attach(ring);
   const slots = new Float64Array(32);
-  return { clock, failures, drain, ring, slots, writer: createAccessLogWriter(ring, slots) };
+  const writer = createAccessLogWriter(ring, slots);
+  const published: AccessLogWriter = {
+    write(specs, line) {
+      writer.write(specs, line);
+      writer.publish();
+    },
+    writeLine(file, text) {
+      writer.writeLine(file, text);
+      writer.publish();
+    },
+    publish: () => undefined,
+  };
+  return { clock, failures, drain, ring, slots, writer: published };
 }
 
 const sink = (file: string, format = '%REQ(:PATH)%\n'): AccessLogSpec => ({
@@ -48,6 +60,23 @@ test('lines reach their files, each sink its own', async (t) => {
   t.is(fs.readFileSync(b, 'utf8'), 'b 200\n');
   t.is(slots[lines], 3);
   t.is(slots[dropped], 0);
+});
+
+test('what another thread is told to write in one turn, paths and lines, is taken in one piece', async (t) => {
+  const dir = folder(t);
+  const [a, b] = [path.join(dir, 'a'), path.join(dir, 'b')];
+  const { drain, ring, slots } = make();
+  const writer = createAccessLogWriter(ring, slots);
+  writer.writeLine(a, 'a1\n');
+  writer.write([sink(b)], at('/b1'));
+  writer.write([sink(b), sink(a)], at('/2'));
+  writer.write([sink(a)], at('/3'));
+  await drain.flush();
+  t.is(fs.readFileSync(a, 'utf8'), 'a1\n', 'a run ends where the next begins');
+  writer.publish();
+  await drain.close();
+  t.is(fs.readFileSync(a, 'utf8'), 'a1\n/2\n/3\n');
+  t.is(fs.readFileSync(b, 'utf8'), '/b1\n/2\n');
 });
 
 test('the drain works by the clock', async (t) => {
@@ -146,7 +175,9 @@ test('a worker writes while the main thread reads: every line whole and in order
         const before = slots[workerData.lines];
         writer.write(specs, record({ http: { path: '/' + n + '-' + 'x'.repeat(n % 500) } }));
         if (slots[workerData.lines] > before) n++;
+        if (n % 7 === 0) writer.publish();
       }
+      writer.publish();
     })();`;
   const worker = new Worker(script, {
     eval: true,

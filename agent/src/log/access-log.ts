@@ -8,10 +8,10 @@ import { workerStat, workerStatBase } from '../stats/layout.ts';
 import { compileLogFilter, type LogFilter } from './filter.ts';
 import { compileTextLine, type LineWriter } from './format.ts';
 import { compileJsonLine } from './json-format.ts';
-import { LineBuffer, Piece } from './line-buffer.ts';
-import { maxLineBytes, RingWriter } from './ring.ts';
+import { LineBuffer, Piece, uncut } from './line-buffer.ts';
+import { maxLineBytes, maxTag, RingWriter } from './ring.ts';
 
-/** Tag of the lines that tell the reader which path a tag stands for: `tag path`. */
+/** Tag of what tells the reader which path a tag stands for: `tag path`, each ended by a NUL. */
 export const pathTag = 0;
 
 /** A line that is too long is written again with each value cut to this. */
@@ -22,6 +22,8 @@ export interface AccessLogWriter {
   write(sinks: readonly AccessLogSpec[], record: LogRecord): void;
   /** A line of text, with its line end. */
   writeLine(path: string, text: string): void;
+  /** Shows the reader what was written; at the end of each turn. */
+  publish(): void;
 }
 
 interface Sink {
@@ -58,26 +60,26 @@ export function createAccessLogWriter(
 
   const putText = (tag: number, text: string): boolean => {
     const piece = Piece.of(text);
-    const start = writer.reserve();
+    const start = writer.reserve(tag);
     if (start < 0) return false;
-    line.begin(start, start + maxLineBytes, Number.MAX_SAFE_INTEGER);
+    line.begin(start, start + maxLineBytes, uncut);
     line.raw(piece);
     if (line.overflowed) return false;
-    writer.commit(line.at, tag);
+    writer.commit(line.at);
     return true;
   };
 
   const put = (tag: number, write: LineWriter, record: LogRecord): boolean => {
-    const start = writer.reserve();
+    const start = writer.reserve(tag);
     if (start < 0) return false;
-    line.begin(start, start + maxLineBytes, Number.MAX_SAFE_INTEGER);
+    line.begin(start, start + maxLineBytes, uncut);
     write(line, record);
     if (line.overflowed) {
       line.begin(start, start + maxLineBytes, shortValue);
       write(line, record);
       if (line.overflowed) return false;
     }
-    writer.commit(line.at, tag);
+    writer.commit(line.at);
     return true;
   };
 
@@ -86,7 +88,7 @@ export function createAccessLogWriter(
     const known = tags.get(path);
     if (known !== undefined) return known;
     const tag = tags.size + 1;
-    if (!putText(pathTag, `${tag} ${path}`)) return null;
+    if (tag > maxTag || !putText(pathTag, `${tag} ${path}\0`)) return null;
     tags.set(path, tag);
     return tag;
   };
@@ -106,6 +108,7 @@ export function createAccessLogWriter(
     count(written ? workerStat.at.access_log_lines : workerStat.at.access_log_dropped);
 
   return {
+    publish: () => writer.publish(),
     writeLine(path, text) {
       const tag = tagOf(path);
       told(tag !== null && putText(tag, text));

@@ -49,9 +49,9 @@ export class AccessLogDrain {
   /** Takes what is in the rings now. */
   drain(): void {
     for (const source of this.#sources) {
-      source.reader.drain((tag, bytes, start, end) => {
+      source.reader.drain((tag, bytes, start, end, lines) => {
         if (tag === pathTag) this.#announce(source, Buffer.from(bytes.subarray(start, end)).toString('utf8'));
-        else source.sinks.get(tag)?.add(bytes, start, end);
+        else source.sinks.get(tag)?.add(bytes, start, end, lines);
       });
     }
     for (const sink of this.#sinks.values()) sink.send();
@@ -79,12 +79,14 @@ export class AccessLogDrain {
     });
   }
 
-  /** `tag path` */
-  #announce(source: Source, text: string): void {
-    const blank = text.indexOf(' ');
-    const path = text.slice(blank + 1);
-    const sink = this.#sinks.get(path) ?? new LogSink(path, this.#events);
-    this.#sinks.set(path, sink);
-    source.sinks.set(Number(text.slice(0, blank)), sink);
+  /** `tag path` and a NUL for each. */
+  #announce(source: Source, texts: string): void {
+    for (const text of texts.split('\0').slice(0, -1)) {
+      const blank = text.indexOf(' ');
+      const path = text.slice(blank + 1);
+      const sink = this.#sinks.get(path) ?? new LogSink(path, this.#events);
+      this.#sinks.set(path, sink);
+      source.sinks.set(Number(text.slice(0, blank)), sink);
+    }
   }
 }

@@ -5,14 +5,13 @@
 import type { LogRecord } from '../http/request-view.ts';
 import type { JsonLogFields } from '../model/log.ts';
 import { compileFormat, type LineWriter, type Segment } from './format.ts';
-import { type LineBuffer, Piece } from './line-buffer.ts';
+import { writeLineCode } from './json-code.ts';
+import { type LineBuffer, Piece, uncut } from './line-buffer.ts';
 import { type Operator, readOperator, Value } from './operators.ts';
+import { RepeatedText } from './repeated-text.ts';
 
 const nullPiece = Piece.of('null');
 const quotePiece = Piece.of('"');
-
-/** Values that are longer are not kept: they may be cut when a line must be shortened. */
-const longestKept = 128;
 
 /** A value that is not constant: one operator, which keeps its type, or a mixture, which is a string. */
 type JsonValue = SingleValue | MixedValue;
@@ -31,13 +30,21 @@ interface Leaf {
   readonly value: JsonValue;
 }
 
-/** The hot one: a list of (constant bytes, value). */
+/** The usual one: code for ordinary lines, and a list of (constant bytes, value) for the others. */
 function dense(fields: JsonLogFields): LineWriter {
   const leaves: Leaf[] = [];
   const tail = addObject(leaves, fields, '');
   const steps = leaves.map(({ lead, value }) => ({ lead: Piece.of(lead), value }));
   const last = Piece.of(`${tail}\n`);
+  const quick = writeLineCode(
+    leaves.map(({ lead, value }) => ({ lead, operator: value.whole, write: (line, r) => value.write(line, r) })),
+    `${tail}\n`,
+  );
   return (line, record) => {
+    const { at, valueLimit } = line;
+    if (valueLimit === uncut && quick(line, record)) return;
+    line.at = at;
+    line.overflowed = false;
     for (let i = 0; i < steps.length; i++) {
       const step = steps[i];
       if (step === undefined) continue;
@@ -85,20 +92,22 @@ function compileValue(format: string): string | JsonValue {
 /** Read again for each value, by one writer after the other. */
 const value = new Value();
 
-/**
- * One operator. Strings that came twice running are kept as bytes: clusters, peers and details repeat from line to
- * line, and copying costs a third of escaping.
- */
+/** One operator. */
 class SingleValue {
   readonly #operator: Operator;
   readonly #maxLength: number;
-  #kept: string | null = null;
-  #keptPiece = nullPiece;
-  #previous = '';
+  readonly #texts = new RepeatedText();
 
   constructor(operator: Operator, maxLength: number) {
     this.#operator = operator;
     this.#maxLength = maxLength;
+  }
+
+  /** The operator, where nothing is cut and nothing is no value. */
+  get whole(): Operator | null {
+    const operator = this.#operator;
+    const keepsEmpty = operator.kind === 'computed' && operator.keepsEmpty;
+    return keepsEmpty || this.#maxLength !== Number.MAX_SAFE_INTEGER ? null : operator;
   }
 
   write(line: LineBuffer, record: LogRecord): void {
@@ -111,26 +120,12 @@ class SingleValue {
         line.number(value.number);
         return;
       case 'text':
-        this.#writeText(line, value.text);
+        this.#texts.write(line, value.text);
         return;
       case 'bytes':
         line.jsonBytes(value.range.bytes, value.range.start, value.range.end);
         return;
     }
-  }
-
-  #writeText(line: LineBuffer, text: string): void {
-    if (text === this.#kept) {
-      line.raw(this.#keptPiece);
-      return;
-    }
-    const start = line.at;
-    line.jsonString(text);
-    if (text === this.#previous && text.length <= longestKept) {
-      this.#kept = line.overflowed ? null : text;
-      this.#keptPiece = new Piece(line.bytes.slice(start, line.at));
-    }
-    this.#previous = text;
   }
 
   isEmpty(record: LogRecord): boolean {
@@ -141,6 +136,7 @@ class SingleValue {
 
 /** Text and operators in one JSON string; what is missing is `-`. */
 class MixedValue {
+  readonly whole = null;
   readonly #segments: readonly Segment[];
 
   constructor(segments: readonly Segment[]) {

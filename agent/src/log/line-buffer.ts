@@ -47,20 +47,23 @@ export class Piece {
 }
 
 /** Words are stored as they lie in memory. */
-const littleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
+export const littleEndian: boolean = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
+
+/** A valueLimit that cuts nothing. */
+export const uncut: number = Number.MAX_SAFE_INTEGER;
 
 export class LineBuffer {
   readonly bytes: Uint8Array;
-  readonly #view: DataView;
+  readonly view: DataView;
   at = 0;
   end = 0;
   overflowed = false;
   /** Longer values are cut to this many UTF-16 units. */
-  valueLimit = Number.MAX_SAFE_INTEGER;
+  valueLimit = uncut;
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.end = bytes.length;
   }
 
@@ -80,7 +83,7 @@ export class LineBuffer {
       this.overflowed = true;
       return;
     }
-    const view = this.#view;
+    const { view } = this;
     for (let i = 0; i < words.length; i++) view.setInt32(at + i * 4, words[i] as number, littleEndian);
     this.at = at + piece.size;
   }

@@ -1,15 +1,16 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { createRing, maxLineBytes, RingReader, RingWriter } from './ring.ts';
+import { createRing, maxLineBytes, maxTag, RingReader, RingWriter } from './ring.ts';
 
 const smallest = 4 * maxLineBytes;
 
 function write(writer: RingWriter, tag: number, line: string): boolean {
-  const start = writer.reserve();
+  const start = writer.reserve(tag);
   if (start < 0) return false;
   const bytes = Buffer.from(line, 'latin1');
   writer.bytes.set(bytes, start);
-  writer.commit(start + bytes.length, tag);
+  writer.commit(start + bytes.length);
+  writer.publish();
   return true;
 }
 
@@ -36,6 +37,36 @@ test('lines come out as they went in, with their tags', (t) => {
   t.deepEqual(readAll(reader), []);
 });
 
+test('lines of one tag make a run, which is seen when it is published', (t) => {
+  const ring = createRing(smallest);
+  const writer = new RingWriter(ring);
+  const reader = new RingReader(ring);
+  const runs: [number, string, number][] = [];
+  const read = (): number =>
+    reader.drain((tag, bytes, start, end, lines) =>
+      runs.push([tag, Buffer.from(bytes.subarray(start, end)).toString('latin1'), lines]),
+    );
+  const put = (tag: number, line: string): void => {
+    const start = writer.reserve(tag);
+    writer.bytes.set(Buffer.from(line), start);
+    writer.commit(start + line.length);
+  };
+  put(1, 'one,');
+  put(1, 'two,');
+  t.is(read(), 0);
+  put(maxTag, 'other');
+  t.is(read(), 2);
+  put(1, 'three');
+  writer.publish();
+  writer.publish();
+  t.is(read(), 2);
+  t.deepEqual(runs, [
+    [1, 'one,two,', 2],
+    [maxTag, 'other', 1],
+    [1, 'three', 1],
+  ]);
+});
+
 test('a full ring refuses, and takes again when it was read', (t) => {
   const ring = createRing(smallest);
   const writer = new RingWriter(ring);
@@ -43,7 +74,7 @@ test('a full ring refuses, and takes again when it was read', (t) => {
   let written = 0;
   while (write(writer, 1, 'y'.repeat(10_000))) written++;
   t.true(written >= 8 && written <= 13, String(written));
-  t.is(writer.reserve(), -1);
+  t.is(writer.reserve(1), -1);
   t.is(readAll(reader).length, written);
   t.true(write(writer, 1, 'z'));
   t.deepEqual(readAll(reader), [[1, 'z']]);
@@ -65,38 +96,43 @@ test('at half full the reader is called, once until it has read', (t) => {
   }
 });
 
-test('any mixture of writing and reading keeps order and content, over many turns of the ring', (t) => {
-  const steps = fc.array(fc.oneof(fc.nat({ max: maxLineBytes }), fc.constant('read' as const)), { maxLength: 60 });
+test('any mixture of writing, publishing and reading keeps order and content, over many turns of the ring', (t) => {
+  const line = fc.record({
+    tag: fc.nat({ max: 2 }),
+    length: fc.oneof(fc.nat({ max: 300 }), fc.nat({ max: maxLineBytes })),
+  });
+  const steps = fc.array(fc.oneof(line, fc.constantFrom('read' as const, 'publish' as const)), { maxLength: 80 });
   fc.assert(
     fc.property(steps, (script) => {
       const ring = createRing(smallest);
       const writer = new RingWriter(ring);
       const reader = new RingReader(ring);
-      const expected: number[] = [];
-      const seen: number[] = [];
-      let n = 0;
+      const expected = ['', '', ''];
+      const seen = ['', '', ''];
+      let [n, written, counted] = [0, 0, 0];
       const read = (): void => {
-        reader.drain((tag, bytes, start, end) => {
-          seen.push(tag);
-          if (!bytes.subarray(start, end).every((byte) => byte === tag % 251))
-            throw new Error(`line ${tag} is damaged`);
+        counted += reader.drain((tag, bytes, start, end) => {
+          seen[tag] += Buffer.from(bytes.subarray(start, end)).toString('latin1');
         });
       };
       for (const step of script) {
         if (step === 'read') read();
+        else if (step === 'publish') writer.publish();
         else {
-          const start = writer.reserve();
-          n++;
+          const start = writer.reserve(step.tag);
+          const content = String.fromCharCode(33 + (n++ % 90)).repeat(step.length);
           if (start < 0) continue;
-          writer.bytes.fill(n % 251, start, start + step);
-          writer.commit(start + step, n);
-          expected.push(n);
+          writer.bytes.set(Buffer.from(content), start);
+          writer.commit(start + content.length);
+          expected[step.tag] += content;
+          written++;
         }
       }
+      writer.publish();
       read();
-      return seen.length === expected.length && seen.every((tag, i) => tag === expected[i]);
+      return written === counted && seen.every((text, tag) => text === expected[tag]);
     }),
-    { numRuns: 200 },
+    { numRuns: 300 },
   );
   t.pass();
 });

@@ -1,6 +1,8 @@
 /**
- * A ring of log lines in shared memory, one writer (a worker) and one reader (the main thread). A line is written where
- * it will be read, never split, and seen by the reader only when it is whole. A full ring refuses: nobody ever waits.
+ * A ring of log lines in shared memory, one writer (a worker) and one reader (the main thread). Lines are written where
+ * they will be read, never split. Lines with one tag that follow each other make a run, with nothing between them, so
+ * that the reader takes a turn's lines in one piece; a run is seen by the reader when it is published, whole. A full
+ * ring refuses: nobody ever waits.
  */
 
 /** Lines are never longer: the ring keeps this much free in one piece before it takes one. */
@@ -8,7 +10,10 @@ export const maxLineBytes = 32_768;
 export const defaultRingBytes = 524_288;
 
 const controlBytes = 64;
+/** Before each run: its length in bytes, then tag and number of lines in 16 bits each. */
 const headerBytes = 8;
+export const maxTag = 0xffff;
+const maxRunLines = 0xffff;
 /** Positions, counted in bytes for ever and cut to 32 bits: [0] the reader's, [8] the writer's, on separate cache lines. */
 const readAt = 0;
 const writtenAt = 8;
@@ -43,10 +48,15 @@ function viewsOf(ring: SharedArrayBuffer): Views {
 export class RingWriter {
   readonly bytes: Uint8Array;
   readonly #views: Views;
-  #written: number;
+  readonly #onHalfFull: () => void;
+  /** Where the run begins that is being written, or would begin. */
+  #begun: number;
+  /** Bytes of its lines. */
+  #length = 0;
+  #lines = 0;
+  #tag = 0;
   /** The reader's position as last seen; looked up again only when the ring seems full, or half full. */
   #read: number;
-  readonly #onHalfFull: () => void;
   /** The reader's position when it was last asked to read: once for each. */
   #askedAt = -1;
 
@@ -55,37 +65,64 @@ export class RingWriter {
     this.#views = viewsOf(ring);
     this.#onHalfFull = onHalfFull;
     this.bytes = this.#views.bytes;
-    this.#written = Atomics.load(this.#views.control, writtenAt) >>> 0;
+    this.#begun = Atomics.load(this.#views.control, writtenAt) >>> 0;
     this.#read = Atomics.load(this.#views.control, readAt) >>> 0;
   }
 
-  /** Where in `bytes` a line of up to maxLineBytes may be written, or -1 when the ring is full. */
-  reserve(): number {
-    const { capacity, words } = this.#views;
-    let offset = this.#written & (capacity - 1);
-    if (offset + headerBytes + maxLineBytes > capacity) {
-      if (!this.#free(capacity - offset + headerBytes + maxLineBytes)) return -1;
-      words[offset >>> 2] = skip;
-      this.#written = (this.#written + capacity - offset) >>> 0;
-      offset = 0;
-    } else if (!this.#free(headerBytes + maxLineBytes)) return -1;
-    return offset + headerBytes;
+  /**
+   * Where in `bytes` a line of up to maxLineBytes may be written, or -1 when the ring is full.
+   * tag: travels with the line, 0 to maxTag.
+   */
+  reserve(tag: number): number {
+    if (this.#lines > 0 && (tag !== this.#tag || this.#lines === maxRunLines)) this.publish();
+    const { capacity } = this.#views;
+    let start = (this.#begun & (capacity - 1)) + headerBytes + this.#length;
+    if (start + maxLineBytes > capacity) {
+      this.publish();
+      if (!this.#toStart()) return -1;
+      start = headerBytes;
+    } else if (!this.#free(headerBytes + this.#length + maxLineBytes)) return -1;
+    this.#tag = tag;
+    return start;
   }
 
-  /** Publishes the line written at the last reserve(), which ended before `end`; tag travels with it. */
-  commit(end: number, tag: number): void {
+  /** The line written at the last reserve() ended before `end`. */
+  commit(end: number): void {
+    const { capacity } = this.#views;
+    this.#length = end - (this.#begun & (capacity - 1)) - headerBytes;
+    this.#lines++;
+    if (this.#used > capacity >>> 1) {
+      this.publish();
+      this.#ask();
+    }
+  }
+
+  /** Shows the reader all that was committed; to be called when no more lines are to be expected for a moment. */
+  publish(): void {
+    if (this.#lines === 0) return;
     const { capacity, words, control } = this.#views;
-    const offset = this.#written & (capacity - 1);
-    const length = end - offset - headerBytes;
-    words[offset >>> 2] = length;
-    words[(offset >>> 2) + 1] = tag;
-    this.#written = (this.#written + headerBytes + ((length + 7) & ~7)) >>> 0;
-    Atomics.store(control, writtenAt, this.#written | 0);
-    if (this.#used > capacity >>> 1) this.#ask();
+    const at = (this.#begun & (capacity - 1)) >>> 2;
+    words[at] = this.#length;
+    words[at + 1] = (this.#tag << 16) | this.#lines;
+    this.#begun = (this.#begun + headerBytes + ((this.#length + 7) & ~7)) >>> 0;
+    this.#length = this.#lines = 0;
+    Atomics.store(control, writtenAt, this.#begun | 0);
   }
 
+  /** Leaves out what is left before the end of the ring. False when there is no room for a line at its start. */
+  #toStart(): boolean {
+    const { capacity, words } = this.#views;
+    const offset = this.#begun & (capacity - 1);
+    const left = offset === 0 ? 0 : capacity - offset;
+    if (!this.#free(left + headerBytes + maxLineBytes)) return false;
+    if (left > 0) words[offset >>> 2] = skip;
+    this.#begun = (this.#begun + left) >>> 0;
+    return true;
+  }
+
+  /** Bytes that the reader has not read, with what is not published. */
   get #used(): number {
-    return (this.#written - this.#read) >>> 0;
+    return (this.#begun + this.#length - this.#read) >>> 0;
   }
 
   #ask(): void {
@@ -96,13 +133,17 @@ export class RingWriter {
     this.#onHalfFull();
   }
 
+  /** Whether so many bytes from where the run begins are free. */
   #free(needed: number): boolean {
     const { capacity, control } = this.#views;
-    if (capacity - this.#used >= needed) return true;
+    if (capacity - ((this.#begun - this.#read) >>> 0) >= needed) return true;
     this.#read = Atomics.load(control, readAt) >>> 0;
-    return capacity - this.#used >= needed;
+    return capacity - ((this.#begun - this.#read) >>> 0) >= needed;
   }
 }
+
+/** Hears of one run: lines of one tag as a range of `bytes`, which is only valid during the call. */
+export type RunReader = (tag: number, bytes: Uint8Array, start: number, end: number, lines: number) => void;
 
 export class RingReader {
   readonly #views: Views;
@@ -113,8 +154,8 @@ export class RingReader {
     this.#read = Atomics.load(this.#views.control, readAt) >>> 0;
   }
 
-  /** Hands out every line that is there, as a range of `bytes` that is only valid during the call. Returns how many. */
-  drain(each: (tag: number, bytes: Uint8Array, start: number, end: number) => void): number {
+  /** Hands out every run that is there. Returns how many lines they had. */
+  drain(each: RunReader): number {
     const { control, words, bytes, capacity } = this.#views;
     const written = Atomics.load(control, writtenAt) >>> 0;
     let lines = 0;
@@ -126,9 +167,10 @@ export class RingReader {
         continue;
       }
       const start = offset + headerBytes;
-      each(words[(offset >>> 2) + 1] ?? 0, bytes, start, start + length);
+      const about = words[(offset >>> 2) + 1] ?? 0;
+      each(about >>> 16, bytes, start, start + length, about & 0xffff);
       this.#read = (this.#read + headerBytes + ((length + 7) & ~7)) >>> 0;
-      lines++;
+      lines += about & 0xffff;
     }
     Atomics.store(control, readAt, this.#read | 0);
     return lines;

@@ -23,12 +23,12 @@ class Batch {
   length = 0;
   lines = 0;
 
-  add(from: Uint8Array, start: number, end: number): void {
+  add(from: Uint8Array, start: number, end: number, lines: number): void {
     const after = this.length + end - start;
     if (after > this.bytes.length) this.#grow(after);
     this.bytes.set(from.subarray(start, end), this.length);
     this.length = after;
-    this.lines++;
+    this.lines += lines;
   }
 
   #grow(needed: number): void {
@@ -61,10 +61,10 @@ export class LogSink {
     this.#events = events;
   }
 
-  /** Copies one line; send() writes what was gathered. */
-  add(from: Uint8Array, start: number, end: number): void {
-    if (this.#gathered.length + end - start > maxPendingBytes) this.dropped++;
-    else this.#gathered.add(from, start, end);
+  /** Copies some lines, all or none of them; send() writes what was gathered. */
+  add(from: Uint8Array, start: number, end: number, lines: number): void {
+    if (this.#gathered.length + end - start > maxPendingBytes) this.dropped += lines;
+    else this.#gathered.add(from, start, end, lines);
   }
 
   /** Begins to write what was gathered, unless a write is on its way: then it goes after it. */

@@ -36,6 +36,8 @@ export class Loop implements LoopClock, Timers {
   onFault: (error: unknown) => void = (error) => {
     throw error;
   };
+  /** Heard when all work of a turn is done, before it waits for the next. Must not throw. */
+  onTurnEnd: () => void = () => undefined;
   readonly region: libc.Region = new libc.Region(
     readHeadroom + readCapacity + readTailroom,
     readHeadroom - 2048, // heads are written in front of what was read
@@ -139,6 +141,7 @@ export class Loop implements LoopClock, Timers {
     this.#resume();
     this.#wheel.advance(this.nowMs, this.onFault);
     this.#runDeferred();
+    this.onTurnEnd();
   }
 
   #dispatch(count: number): void {

@@ -7,7 +7,7 @@ import { chain, cluster, emptyUpdate, endpoints, listener } from './testing.ts';
 const loop = new Loop();
 const engine = new Engine(loop, {
   slots: new Float64Array(new SharedArrayBuffer(slotCount * 8)),
-  log: { write: () => {}, writeLine: () => {} },
+  log: { write: () => {}, writeLine: () => {}, publish: () => {} },
   random: () => 0.5,
   drainMs: 1000,
   report: (_level, msg) => process.stdout.write(`${msg}\n`),

@@ -32,7 +32,7 @@ export class Rig {
   constructor() {
     this.engine = new Engine(this.loop, {
       slots: this.slots,
-      log: { write: (_sinks, record) => this.logged.push(record), writeLine: () => {} },
+      log: { write: (_sinks, record) => this.logged.push(record), writeLine: () => {}, publish: () => {} },
       random: () => 0.5,
       drainMs: 1000,
       report: (_level, msg, fields) => this.reports.push(`${msg} ${JSON.stringify(fields)}`),

@@ -10,10 +10,13 @@ export interface Logged {
   readonly attempts: number;
   readonly bytesReceived: number;
   readonly bytesSent: number;
+  /** The trailer x-mark of the answer. */
+  readonly mark: string | null;
 }
 
 export function copyRecord(record: LogRecord): Logged {
   const { status, flags, details, attempts, bytesReceived, bytesSent, request } = record;
   const method = request?.method ?? '-';
-  return { status, flags, details, method, path: request?.path ?? '-', attempts, bytesReceived, bytesSent };
+  const mark = record.responseTrailer?.('x-mark') ?? null;
+  return { status, flags, details, method, path: request?.path ?? '-', attempts, bytesReceived, bytesSent, mark };
 }

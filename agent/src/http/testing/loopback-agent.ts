@@ -31,6 +31,7 @@ export class LoopbackAgent {
       log: {
         write: (_sinks, record) => void this.logged.push(copyRecord(record)),
         writeLine: (path, text) => void this.events.push(`${path} ${text}`),
+        publish: () => undefined,
       },
       random: Math.random,
       drainMs: 1000,
