@@ -5,6 +5,7 @@
  */
 import type { Cluster, Host, Outcome } from '../cluster/cluster.ts';
 import type { Edge } from '../net/edge.ts';
+import type { MatchedRoute } from '../route/route-table.ts';
 import {
   clusterCodes,
   clusterHistogram,
@@ -16,6 +17,7 @@ import {
   virtualHostStat,
 } from '../stats/layout.ts';
 import type { LoopClock } from '../worker/runtime.ts';
+import type { RequestView } from './request-view.ts';
 
 const { at } = clusterStat;
 const partAt = virtualHostStat.at;
@@ -49,10 +51,13 @@ export class Attempt {
     this.#route = 0;
   }
 
-  /** Where else the attempts count: 0 for nowhere. */
-  countAlso(virtualCluster: number, route: number): void {
-    this.#virtualCluster = virtualCluster;
-    this.#route = route;
+  /** Counts in the request's virtual cluster and in its route too, where they have statistics. Gives the former's name. */
+  countPartsOf({ virtualCluster, spec }: MatchedRoute, request: RequestView): string {
+    if (spec.stats !== undefined) this.#route = spec.stats;
+    if (virtualCluster === null) return '';
+    const found = virtualCluster(request);
+    this.#virtualCluster = found.stats;
+    return found.name;
   }
 
   /** False when the cluster has too many requests. */

@@ -11,7 +11,6 @@ import type { MetadataMatchSpec } from '../model/cluster.ts';
 import type { InternalRedirectSpec, MirrorSpec, RouteActionSpec } from '../model/http.ts';
 import type { AddressSpec } from '../model/listener.ts';
 import { readHeadroom } from '../net/stream.ts';
-import type { MatchedRoute } from '../route/route-table.ts';
 import { clusterStat } from '../stats/layout.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import { Attempt } from './attempt.ts';
@@ -26,14 +25,13 @@ import { replyToFailure } from './failure-reply.ts';
 import { grpcStatusOf, statusWorth } from './grpc-status.ts';
 import { takeRedirect } from './internal-redirect.ts';
 import { asGrpcCall } from './legacy-grpc-timeout.ts';
-import { startShadows } from './mirror.ts';
+import { Mirroring } from './mirror.ts';
 import { poolOf } from './pool-of.ts';
 import { takeRelayedFailure } from './relayed-failure.ts';
 import { RequestSender } from './request-sender.ts';
 import { dropHopByHop, settleResponse } from './response-headers.ts';
 import { type RetryDecision, RetryState } from './retry-state.ts';
 import { serveRedirected } from './serve.ts';
-import type { Shadow } from './shadow.ts';
 import { UpstreamFacts } from './upstream-facts.ts';
 import { failureDetails, type UpstreamFailure, upstreamFailures } from './upstream-failure.ts';
 import { prepareUpstreamHead, renewAttemptHeaders, setUpstreamHost } from './upstream-head.ts';
@@ -53,8 +51,8 @@ export class Router implements UpstreamUser, PickContext {
   #pool: RequestPool | null = null;
   #upstream: UpstreamRequest | null = null;
   readonly #retry = new RetryState();
-  /** Copies of a request that is still coming; null without. */
-  #shadows: readonly Shadow[] | null = null;
+  /** Null until a request is to be copied. */
+  #mirroring: Mirroring | null = null;
   tried: Host[] = [];
   destination: AddressSpec | null = null;
   hash: bigint | null = null;
@@ -82,7 +80,7 @@ export class Router implements UpstreamUser, PickContext {
     this.#attempt.reset();
     this.#pool = null;
     this.#upstream = null;
-    this.#shadows = null;
+    if (this.#mirroring !== null) this.#mirroring.end();
     this.#sender.reset();
     this.#retry.reset();
     this.facts.reset();
@@ -145,7 +143,8 @@ export class Router implements UpstreamUser, PickContext {
     }
     this.#cluster = cluster;
     this.facts.clusterName = cluster.name;
-    this.#countParts(matched.matched);
+    const virtualCluster = this.#attempt.countPartsOf(matched.matched, x.view);
+    if (virtualCluster !== '') x.virtualCluster = virtualCluster;
     if (x.manager.grpcStats !== null) x.countCall(x.manager.grpcStats, cluster.name, start, end);
     const { info } = x.downstream;
     if (cluster.spec.type === 'original_dst') this.destination = { ip: info.localIp, port: info.localPort };
@@ -163,14 +162,6 @@ export class Router implements UpstreamUser, PickContext {
     this.#sender.endLive();
   }
 
-  /** Statistics of the virtual cluster and of the route. */
-  #countParts({ virtualCluster, spec }: MatchedRoute): void {
-    const x = this.#exchange;
-    const found = virtualCluster === null ? null : virtualCluster(x.view);
-    if (found !== null) x.virtualCluster = found.name;
-    if (found !== null || spec.stats !== undefined) this.#attempt.countAlso(found?.stats ?? 0, spec.stats ?? 0);
-  }
-
   #mirror(
     mirrors: readonly MirrorSpec[],
     { timeoutMs }: RouteActionSpec,
@@ -179,26 +170,9 @@ export class Router implements UpstreamUser, PickContext {
     end: number,
     last: boolean,
   ): void {
-    const x = this.#exchange;
-    const cluster = this.#cluster as Cluster;
-    const first = { from: this.#runtime.readBuffer, start, end, last, trailers: x.requestTrailers };
-    this.#shadows = startShadows(mirrors, x, { framing, hash: this.hash, timeoutMs }, first, () => {
-      const slot = cluster.stats + at.retry_or_shadow_abandoned;
-      this.#runtime.slots[slot] = (this.#runtime.slots[slot] ?? 0) + 1;
-    });
-    if (last) this.#shadows = null;
-  }
-
-  #feedShadows(shadows: readonly Shadow[], start: number, end: number, last: boolean): void {
-    const part = { from: this.#runtime.readBuffer, start, end, last, trailers: this.#exchange.requestTrailers };
-    for (const shadow of shadows) shadow.data(part);
-    if (last) this.#shadows = null;
-  }
-
-  /** The request ends before it was complete. */
-  #dropShadows(): void {
-    for (const shadow of this.#shadows ?? []) shadow.requestEnded();
-    this.#shadows = null;
+    this.#mirroring ??= new Mirroring(this.#exchange, this.#runtime);
+    const copied = { framing, hash: this.hash, timeoutMs };
+    this.#mirroring.start(mirrors, copied, this.#cluster as Cluster, start, end, last);
   }
 
   #onRequestDone(): void {
@@ -267,7 +241,7 @@ export class Router implements UpstreamUser, PickContext {
   requestData(start: number, end: number, last: boolean): void {
     if (last) this.#onRequestDone();
     this.#exchange.countRequestMessages(start, end);
-    if (this.#shadows !== null) this.#feedShadows(this.#shadows, start, end, last);
+    if (this.#mirroring !== null) this.#mirroring.data(start, end, last);
     if (!this.#sender.data(start, end, last) || !last) return;
     if (!this.isTunnel) this.#startTryTimeout();
     else if (this.#answerEnded) this.#finish();
@@ -407,7 +381,7 @@ export class Router implements UpstreamUser, PickContext {
   #finish(): void {
     const x = this.#exchange;
     const upstream = this.#upstream;
-    if (this.#shadows !== null) this.#dropShadows();
+    if (this.#mirroring !== null) this.#mirroring.end();
     if (this.isTunnel) this.#attempt.recordStatus(x.status);
     else this.#attempt.recordAnswer(x.settleGrpcStatus());
     this.#endAttempt();
@@ -535,7 +509,7 @@ export class Router implements UpstreamUser, PickContext {
 
   /** The exchange needs no answer any more: the attempt and the wait for one are given up. */
   abandon(): void {
-    if (this.#shadows !== null) this.#dropShadows();
+    if (this.#mirroring !== null) this.#mirroring.end();
     const upstream = this.#upstream;
     this.#upstream = null;
     this.#pool?.cancel(this);

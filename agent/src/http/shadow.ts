@@ -38,6 +38,8 @@ export interface ShadowedRequest {
   readonly hash: bigint | null;
   /** For the answer, from the end of the request on; 0 is for ever. */
   readonly timeoutMs: number;
+  /** Counts the copies that are given up because they are too slow. */
+  readonly abandonedSlot: number;
 }
 
 export class Shadow implements UpstreamUser, PickContext {
@@ -51,13 +53,14 @@ export class Shadow implements UpstreamUser, PickContext {
   readonly hash: bigint | null;
   readonly subset = null;
   sni = '';
+  /** Another copy of the same request. */
+  next: Shadow | null = null;
   readonly #cluster: Cluster;
   readonly #runtime: WorkerRuntime;
   readonly #attempt: Attempt;
   readonly #framing: Framing;
   readonly #timeoutMs: number;
-  /** Called when it is given up because it is too slow. */
-  readonly #onAbandoned: () => void;
+  readonly #abandonedSlot: number;
   #pool: RequestPool | null = null;
   #upstream: UpstreamRequest | null = null;
   /** What has come before the connection, and where it is now. */
@@ -67,13 +70,13 @@ export class Shadow implements UpstreamUser, PickContext {
   #timer: TimerHandle | null = null;
 
   /** request.head is copied: it belongs to the request. */
-  constructor(cluster: Cluster, request: ShadowedRequest, runtime: WorkerRuntime, onAbandoned: () => void) {
+  constructor(cluster: Cluster, request: ShadowedRequest, runtime: WorkerRuntime) {
     this.#cluster = cluster;
     this.#runtime = runtime;
     this.#attempt = new Attempt(runtime.slots, runtime.clock);
     this.#framing = request.framing;
     this.#timeoutMs = request.timeoutMs;
-    this.#onAbandoned = onAbandoned;
+    this.#abandonedSlot = request.abandonedSlot;
     this.downstreamProtocol = request.downstreamProtocol;
     this.destination = cluster.spec.type === 'original_dst' ? request.destination : null;
     this.hash = request.hash;
@@ -140,7 +143,8 @@ export class Shadow implements UpstreamUser, PickContext {
   }
 
   #abandon(): void {
-    this.#onAbandoned();
+    const { slots } = this.#runtime;
+    slots[this.#abandonedSlot] = (slots[this.#abandonedSlot] ?? 0) + 1;
     this.#giveUp();
   }
 
