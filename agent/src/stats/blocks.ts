@@ -5,6 +5,7 @@
 import {
   type BlockLayout,
   clusterBlockSlots,
+  clusterCodes,
   clusterHistogram,
   clusterStat,
   connectionLimitStat,
@@ -96,7 +97,7 @@ export const blockSorts: Readonly<Record<BlockKind, BlockSort>> = {
   cluster: {
     slots: clusterBlockSlots,
     layout: clusterStat.layout,
-    codes: clusterStat.layout.slots.length,
+    codes: clusterCodes,
     histograms: Object.entries(clusterHistogram),
     names: (name) => ({
       prefix: `cluster.${name}.`,

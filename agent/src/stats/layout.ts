@@ -116,6 +116,20 @@ export const httpStat = block({
   rq_total: 'counter',
 });
 
+/** What becomes of requests to an upstream: of a cluster, and of each virtual cluster and route. */
+const upstreamAnswers = {
+  upstream_rq_retry: 'counter',
+  upstream_rq_retry_success: 'counter',
+  upstream_rq_retry_overflow: 'counter',
+  upstream_rq_retry_limit_exceeded: 'counter',
+  upstream_rq_completed: 'counter',
+  upstream_rq_1xx: 'counter',
+  upstream_rq_2xx: 'counter',
+  upstream_rq_3xx: 'counter',
+  upstream_rq_4xx: 'counter',
+  upstream_rq_5xx: 'counter',
+} as const;
+
 /** `cluster.<name>.`; codes 100..599 follow as `upstream_rq_<code>` (codeSlots), then upstream_rq_time and upstream_cx_connect_ms. */
 export const clusterStat = block({
   upstream_cx_total: 'counter',
@@ -148,16 +162,7 @@ export const clusterStat = block({
   upstream_rq_per_try_timeout: 'counter',
   upstream_rq_rx_reset: 'counter',
   upstream_rq_tx_reset: 'counter',
-  upstream_rq_retry: 'counter',
-  upstream_rq_retry_success: 'counter',
-  upstream_rq_retry_overflow: 'counter',
-  upstream_rq_retry_limit_exceeded: 'counter',
-  upstream_rq_completed: 'counter',
-  upstream_rq_1xx: 'counter',
-  upstream_rq_2xx: 'counter',
-  upstream_rq_3xx: 'counter',
-  upstream_rq_4xx: 'counter',
-  upstream_rq_5xx: 'counter',
+  ...upstreamAnswers,
   retry_or_shadow_abandoned: 'counter',
   membership_total: 'level',
   membership_healthy: 'level',
@@ -229,16 +234,7 @@ export const clusterStat = block({
 export const virtualHostStat = block({
   upstream_rq_total: 'counter',
   upstream_rq_timeout: 'counter',
-  upstream_rq_retry: 'counter',
-  upstream_rq_retry_success: 'counter',
-  upstream_rq_retry_overflow: 'counter',
-  upstream_rq_retry_limit_exceeded: 'counter',
-  upstream_rq_completed: 'counter',
-  upstream_rq_1xx: 'counter',
-  upstream_rq_2xx: 'counter',
-  upstream_rq_3xx: 'counter',
-  upstream_rq_4xx: 'counter',
-  upstream_rq_5xx: 'counter',
+  ...upstreamAnswers,
 });
 
 /** `tcp.<stat_prefix>.` */
@@ -323,17 +319,26 @@ export function observe(slots: Float64Array, base: number, value: number): void 
   slots[at] = (slots[at] ?? 0) + 1;
 }
 
-/** Slots a block of each sort takes, with its histograms and codes. Blocks are handed out by stats/registry.ts. */
-export const listenerHistogram = { connections_accepted_per_socket_event: listenerStat.layout.slots.length } as const;
-export const listenerBlockSlots = listenerStat.layout.slots.length + histogramSlots;
-export const httpHistogram = { downstream_rq_time: httpStat.layout.slots.length } as const;
-export const httpBlockSlots = httpStat.layout.slots.length + histogramSlots;
-export const clusterCodes = clusterStat.layout.slots.length;
-export const clusterHistogram = {
-  upstream_rq_time: clusterCodes + codeSlots,
-  upstream_cx_connect_ms: clusterCodes + codeSlots + histogramSlots,
-} as const;
-export const clusterBlockSlots = clusterCodes + codeSlots + 2 * histogramSlots;
-export const virtualHostCodes = virtualHostStat.layout.slots.length;
-export const virtualHostHistogram = { upstream_rq_time: virtualHostCodes + codeSlots } as const;
-export const virtualHostSlots = virtualHostCodes + codeSlots + histogramSlots;
+/**
+ * What follows the named numbers of a block: where its codes begin, where it counts them, and each of its histograms;
+ * and how many slots that makes. Blocks are handed out by stats/registry.ts.
+ */
+function tailOf<const H extends string>({ slots: named }: BlockLayout, hasCodes: boolean, ...histograms: readonly H[]) {
+  const codes = named.length;
+  const first = codes + (hasCodes ? codeSlots : 0);
+  const histogram = Object.fromEntries(histograms.map((name, i) => [name, first + i * histogramSlots]));
+  return {
+    codes,
+    histogram: histogram as { readonly [K in H]: number },
+    slots: first + histograms.length * histogramSlots,
+  };
+}
+
+const listenerTail = tailOf(listenerStat.layout, false, 'connections_accepted_per_socket_event');
+export const { histogram: listenerHistogram, slots: listenerBlockSlots } = listenerTail;
+const httpTail = tailOf(httpStat.layout, false, 'downstream_rq_time');
+export const { histogram: httpHistogram, slots: httpBlockSlots } = httpTail;
+const clusterTail = tailOf(clusterStat.layout, true, 'upstream_rq_time', 'upstream_cx_connect_ms');
+export const { codes: clusterCodes, histogram: clusterHistogram, slots: clusterBlockSlots } = clusterTail;
+const virtualHostTail = tailOf(virtualHostStat.layout, true, 'upstream_rq_time');
+export const { codes: virtualHostCodes, histogram: virtualHostHistogram, slots: virtualHostSlots } = virtualHostTail;
