@@ -57,14 +57,20 @@ async function setUp() {
         resolve();
       });
     });
-  return { clock, ca, identity, served, trusted, offered, serving, rotated };
+  /** The API servers trust the root of what is held now. */
+  const trustHeld = (): void => {
+    const held = identity.current();
+    trusted.add(held === undefined ? '' : (anchorOf(held) ?? ''));
+    serving.switch();
+  };
+  return { clock, ca, identity, served, offered, serving, rotated, trustHeld };
 }
 
 const serialOf = (c: ServingCertificate | undefined): string =>
   readPemCertificates(c?.chainPem ?? '')[0]?.toString() ?? '';
 
 test('nothing is served before API servers trust its root', async (t) => {
-  const { identity, served, trusted, offered, serving, rotated } = await setUp();
+  const { identity, served, trustHeld, offered, serving, rotated } = await setUp();
   t.is(serving.whyNot, 'waiting for a certificate');
   const first = rotated();
   identity.start();
@@ -72,22 +78,18 @@ test('nothing is served before API servers trust its root', async (t) => {
   t.deepEqual(offered, [1]);
   t.is(served.length, 0);
   t.is(serving.whyNot, 'waiting for the caBundle to be published');
-  const held = identity.current();
-  trusted.add(held === undefined ? '' : (anchorOf(held) ?? ''));
-  serving.switch();
+  trustHeld();
   t.is(served.length, 1);
   t.is(serving.whyNot, undefined);
   identity.stop();
 });
 
 test('a certificate of a new root waits while the one before goes on', async (t) => {
-  const { clock, ca, identity, served, trusted, serving, rotated } = await setUp();
+  const { clock, ca, identity, served, trustHeld, serving, rotated } = await setUp();
   const first = rotated();
   identity.start();
   await first;
-  const held = identity.current();
-  trusted.add(held === undefined ? '' : (anchorOf(held) ?? ''));
-  serving.switch();
+  trustHeld();
   const before = serving.expiryMs;
   await ca.addRoot();
   ca.signing = 1;
@@ -97,22 +99,18 @@ test('a certificate of a new root waits while the one before goes on', async (t)
   t.is(served.length, 1, 'the old one is served');
   t.is(serving.expiryMs, before);
   t.is(serving.whyNot, undefined);
-  const next = identity.current();
-  trusted.add(next === undefined ? '' : (anchorOf(next) ?? ''));
-  serving.switch();
+  trustHeld();
   t.is(served.length, 2);
   t.not(serialOf(served[1]), serialOf(served[0]));
   identity.stop();
 });
 
 test('a renewal under a root that is trusted is served at once; an expired one is taken down', async (t) => {
-  const { clock, ca, identity, served, trusted, serving, rotated } = await setUp();
+  const { clock, ca, identity, served, trustHeld, serving, rotated } = await setUp();
   const first = rotated();
   identity.start();
   await first;
-  const held = identity.current();
-  trusted.add(held === undefined ? '' : (anchorOf(held) ?? ''));
-  serving.switch();
+  trustHeld();
   const second = rotated();
   clock.advance(301_000);
   await second;

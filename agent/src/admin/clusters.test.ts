@@ -32,15 +32,16 @@ test('workers are added up: numbers by sum, flags by union', (t) => {
   t.like(sum?.hosts[0], { cxActive: 2, rqTotal: 10, ejections: 1, flags: ['failed_outlier_check'] });
 });
 
+const live = new LiveConfig({
+  env: environment(),
+  clock: new ManualClock(),
+  cds: false,
+  lds: false,
+  ownClusters: new Set(),
+  publish: () => undefined,
+});
+
 test('text and JSON carry the same', (t) => {
-  const live = new LiveConfig({
-    env: environment(),
-    clock: new ManualClock(),
-    cds: false,
-    lds: false,
-    ownClusters: new Set(),
-    publish: () => undefined,
-  });
   const clusters = [
     { cluster: 'a', addedViaApi: false, hosts: [host({ flags: ['failed_outlier_check'], address: '[fd00::1]:80' })] },
   ];
@@ -57,14 +58,6 @@ test('text and JSON carry the same', (t) => {
 });
 
 test('clusters by a regular expression anywhere in their names; a broken one is refused', (t) => {
-  const live = new LiveConfig({
-    env: environment(),
-    clock: new ManualClock(),
-    cds: false,
-    lds: false,
-    ownClusters: new Set(),
-    publish: () => undefined,
-  });
   const clusters = ['web', 'web-2', 'db'].map((cluster) => ({ cluster, addedViaApi: false, hosts: [] }));
   const { body } = clustersResponse(clusters, live, new URLSearchParams('filter=eb-[0-9]'));
   t.deepEqual(

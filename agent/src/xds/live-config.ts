@@ -203,46 +203,48 @@ export class LiveConfig {
         if (isSame(slot, resource)) return null;
         if (slot.isStatic) return `${name}: is a static cluster`;
         const compile = (m: Cluster): ClusterResource => clusterResource(m, '', env);
-        const result = acceptResource(kind, name, resource, compile, (c) => c.spec.name);
-        if (!result.ok) return result.reason;
-        this.#offerCluster(slot, this.#entry(result.compiled, result.raw, found.version));
-        return null;
+        return this.#take(kind, found, compile, specName, (entry) => this.#offerCluster(slot, entry));
       }
       case 'lds': {
         const slot = this.listeners.get(name) ?? new Slot<ListenerResource>(false);
         if (isSame(slot, resource)) return null;
         if (slot.isStatic) return `${name}: is a static listener`;
         const compile = (m: Listener): ListenerResource => listenerResource(m, '', env);
-        const result = acceptResource(kind, name, resource, compile, (l) => l.spec.name);
-        if (!result.ok) return result.reason;
-        this.#offerListener(slot, this.#entry(result.compiled, result.raw, found.version));
-        return null;
+        return this.#take(kind, found, compile, specName, (entry) => this.#offerListener(slot, entry));
       }
       case 'eds': {
         const compile = (m: ClusterLoadAssignment): EndpointsSpec => compileAssignment(m, '');
-        const result = acceptResource(kind, name, resource, compile, (e) => e.cluster);
-        if (!result.ok) return result.reason;
-        this.#absent.delete(`eds/${name}`);
-        this.assignments.set(name, this.#entry(result.compiled, result.raw, found.version));
-        return null;
+        const keep = (entry: Entry<EndpointsSpec>): unknown => this.assignments.set(name, entry);
+        return this.#take(kind, found, compile, (e) => e.cluster, keep);
       }
       case 'rds': {
         const compile = (m: RouteConfiguration): RouteConfigSpec => routeResource(m, '', env);
-        const result = acceptResource(kind, name, resource, compile, (r) => r.name);
-        if (!result.ok) return result.reason;
-        this.#absent.delete(`rds/${name}`);
-        this.routes.set(name, this.#entry(result.compiled, result.raw, found.version));
-        return null;
+        const keep = (entry: Entry<RouteConfigSpec>): unknown => this.routes.set(name, entry);
+        return this.#take(kind, found, compile, (r) => r.name, keep);
       }
       case 'rtds': {
         if (!this.wanted('rtds').has(name)) return `${name}: no rtds_layer asks for it`;
         const compile = (m: Runtime): ReturnType<typeof compileRuntime> => compileRuntime(m, '');
-        const result = acceptResource(kind, name, resource, compile, (r) => r.name);
-        if (!result.ok) return result.reason;
-        env.runtime?.replaceResource(name, result.compiled.values);
-        return null;
+        const replace = ({ compiled }: { readonly compiled: ReturnType<typeof compileRuntime> }): unknown =>
+          env.runtime?.replaceResource(name, compiled.values);
+        return this.#take(kind, found, compile, (r) => r.name, replace);
       }
     }
+  }
+
+  /** Compiles what was found and hands it on; what is wrong with it, or null. */
+  #take<M extends Message, C>(
+    kind: ResourceKind,
+    { name, version, resource }: DiscoveredResource,
+    compile: (message: M) => C,
+    nameOf: (compiled: C) => string,
+    use: (entry: Entry<C>) => unknown,
+  ): string | null {
+    const result = acceptResource(kind, name, resource, compile, nameOf);
+    if (!result.ok) return result.reason;
+    this.#absent.delete(`${kind}/${name}`);
+    use(this.#entry(result.compiled, result.raw, version));
+    return null;
   }
 
   #entry<C>(compiled: C, raw: Uint8Array, version: string): Entry<C> {
@@ -383,6 +385,8 @@ export class LiveConfig {
     return spec;
   }
 }
+
+const specName = (resource: { readonly spec: { readonly name: string } }): string => resource.spec.name;
 
 function again<M extends Message, C>(
   kind: ResourceKind,
