@@ -3,9 +3,9 @@ import fs from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
+import { freePort } from '@chainmail/runtime/testing';
 import test, { type ExecutionContext } from 'ava';
 import { AgentProcess, request } from './bootstrap/testing/agent-process.ts';
-import { freePort } from './net/testing/loopback.ts';
 
 const types = 'type.googleapis.com/envoy.extensions.filters';
 

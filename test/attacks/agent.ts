@@ -2,9 +2,9 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
-import net, { type AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { freePort } from '@chainmail/runtime/testing';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const typeOf = (name: string): string => `type.googleapis.com/envoy.${name}`;
@@ -89,16 +89,6 @@ export function configOf(setup: AgentSetup, port: number): Json {
       ...(setup.secrets === undefined ? {} : { secrets: setup.secrets }),
     },
   };
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** A program of node_modules/.bin, ended with the tests. */

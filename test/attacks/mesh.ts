@@ -6,7 +6,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { system, tokenAudience } from '@chainmail/runtime';
-import { freePort, program } from './agent.ts';
+import { freePort } from '@chainmail/runtime/testing';
+import { program } from './agent.ts';
 import type { Material } from './certificates.ts';
 
 const issuer = 'https://kubernetes.default.svc';

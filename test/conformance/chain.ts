@@ -5,8 +5,9 @@
 import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { freePorts } from '@chainmail/runtime/testing';
 import type { BenchCertificates } from '../bench/certificates.ts';
-import { commandOf, endProxy, freePorts, type ProxyName, startProxy } from '../oracle/proxy.ts';
+import { commandOf, endProxy, type ProxyName, startProxy } from '../oracle/proxy.ts';
 
 export type Protocol = 'h1' | 'h2';
 

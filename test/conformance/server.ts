@@ -1,7 +1,7 @@
 /** A foreign server as a process of its own, on a port that was free a moment ago. */
 import { spawn } from 'node:child_process';
 import net from 'node:net';
-import { freePorts } from '../oracle/proxy.ts';
+import { freePorts } from '@chainmail/runtime/testing';
 
 /** A process that is killed when it is no longer wanted. */
 export interface Server {

@@ -8,11 +8,12 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { freePorts } from '@chainmail/runtime/testing';
 import test, { type ExecutionContext } from 'ava';
 import { type BenchCertificates, makeCertificates } from '../bench/certificates.ts';
 import { envoyConfig, type Role } from '../bench/configurations.ts';
 import { findEnvoy } from '../bench/envoy.ts';
-import { commandOf, endProxy, freePorts, type ProxyName, startProxy } from '../oracle/proxy.ts';
+import { commandOf, endProxy, type ProxyName, startProxy } from '../oracle/proxy.ts';
 
 const envoy = findEnvoy();
 const withEnvoy = 'missing' in envoy ? test.serial.skip : test.serial;

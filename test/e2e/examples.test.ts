@@ -8,8 +8,9 @@ import http from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
 import tls from 'node:tls';
+import { freePorts } from '@chainmail/runtime/testing';
 import test, { type ExecutionContext } from 'ava';
-import { AgentProcess, address, extension, freePorts, type Json, type JsonObject } from './examples/agent.ts';
+import { AgentProcess, address, extension, type Json, type JsonObject } from './examples/agent.ts';
 import { Authority, type Leaf } from './examples/certificates.ts';
 
 const authority = new Authority();

@@ -1,9 +1,10 @@
 /** The admin pages that show configuration: the same file and the same questions to both, and what each answered. */
 import fs from 'node:fs';
 import path from 'node:path';
+import { freePorts } from '@chainmail/runtime/testing';
 import { filterType, type Json, type JsonObject } from './case.ts';
 import type { Judge } from './judge.ts';
-import { commandOf, endProxy, freePorts, type ProxyName, startProxy } from './proxy.ts';
+import { commandOf, endProxy, type ProxyName, startProxy } from './proxy.ts';
 
 const dump = '/config_dump';
 const clusters = `${dump}?resource=static_clusters`;

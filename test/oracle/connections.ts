@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import { freePorts } from '@chainmail/runtime/testing';
 import type { Json, JsonObject } from './case.ts';
 import type { Judge } from './judge.ts';
-import { commandOf, endProxy, freePorts, type ProxyName, startProxy } from './proxy.ts';
+import { commandOf, endProxy, type ProxyName, startProxy } from './proxy.ts';
 
 const network = (name: string): string => `type.googleapis.com/envoy.extensions.filters.network.${name}`;
 const address = (port: number): JsonObject => ({ socket_address: { address: '127.0.0.1', port_value: port } });

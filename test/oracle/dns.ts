@@ -5,9 +5,10 @@ import { Resolver } from 'node:dns/promises';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
+import { freePorts } from '@chainmail/runtime/testing';
 import type { JsonObject } from './case.ts';
 import type { Judge } from './judge.ts';
-import { commandOf, endProxy, freePorts, type ProxyName, startProxy } from './proxy.ts';
+import { commandOf, endProxy, type ProxyName, startProxy } from './proxy.ts';
 
 interface DnsCase {
   readonly name: string;

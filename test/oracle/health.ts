@@ -5,9 +5,10 @@ import http from 'node:http';
 import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
+import { freePorts } from '@chainmail/runtime/testing';
 import type { JsonObject } from './case.ts';
 import type { Judge } from './judge.ts';
-import { commandOf, endProxy, freePorts, type ProxyName, startProxy } from './proxy.ts';
+import { commandOf, endProxy, type ProxyName, startProxy } from './proxy.ts';
 
 /** The answers to the checks of a cluster in order: an HTTP status, 0 for none; for gRPC a serving status. */
 interface HealthCase {

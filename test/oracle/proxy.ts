@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import { freePorts } from '@chainmail/runtime/testing';
 import { findEnvoy } from '../bench/envoy.ts';
 import type { Group } from './case.ts';
 import { configuration } from './configuration.ts';
@@ -11,30 +12,6 @@ import { Upstream } from './upstream.ts';
 export type ProxyName = 'agent' | 'envoy';
 
 const agentMain = path.resolve(import.meta.dirname, '../../agent/src/main.ts');
-
-/** Below the range from which connections take their own ports, or one of these would be in the way. */
-const firstPort = 20_000;
-const portRange = 12_000;
-let nextPort = firstPort + ((process.pid * 97) % portRange);
-
-function isFree(port: number): Promise<boolean> {
-  const server = net.createServer();
-  return new Promise((done) => {
-    server.once('error', () => done(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => done(true)));
-  });
-}
-
-/** Ports that were free a moment ago. */
-export async function freePorts(count: number): Promise<readonly number[]> {
-  const found: number[] = [];
-  for (let tried = 0; found.length < count && tried < portRange; tried++) {
-    const port = nextPort;
-    nextPort = firstPort + ((nextPort + 1 - firstPort) % portRange);
-    if (await isFree(port)) found.push(port);
-  }
-  return found;
-}
 
 /** Command line of a proxy with a configuration file, or why it is absent. */
 export function commandOf(name: ProxyName, file: string): readonly string[] | { readonly missing: string } {

@@ -1,9 +1,10 @@
 /** Runtime layers in files: what the agent and the real Envoy read out of the same tree, before and after it is exchanged. */
 import fs from 'node:fs';
 import path from 'node:path';
+import { freePorts } from '@chainmail/runtime/testing';
 import { filterType, type JsonObject } from './case.ts';
 import type { Judge } from './judge.ts';
-import { commandOf, endProxy, freePorts, type ProxyName, startProxy } from './proxy.ts';
+import { commandOf, endProxy, type ProxyName, startProxy } from './proxy.ts';
 
 const address = (port: number): JsonObject => ({ socket_address: { address: '127.0.0.1', port_value: port } });
 

@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { freePort } from '../attacks/agent.ts';
+import { freePort } from '@chainmail/runtime/testing';
 import { startAgent } from './agent.ts';
 import { connections, requests } from './client.ts';
 

@@ -1,8 +1,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { freePort } from '@chainmail/runtime/testing';
 import test from 'ava';
 import { bootstrapOf, environment, type Json } from '../config/testing/compile.ts';
-import { freePort } from '../net/testing/loopback.ts';
 import { readRuntimeTree } from './runtime-trees.ts';
 import { AgentProcess } from './testing/agent-process.ts';
 import { folderWith } from './testing/folder.ts';

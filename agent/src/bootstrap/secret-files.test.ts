@@ -1,8 +1,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import tls from 'node:tls';
+import { freePort } from '@chainmail/runtime/testing';
 import test from 'ava';
-import { freePort } from '../net/testing/loopback.ts';
 import { TestCa } from '../worker/testing.ts';
 import { AgentProcess } from './testing/agent-process.ts';
 import { folderWith, put } from './testing/folder.ts';

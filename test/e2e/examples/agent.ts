@@ -20,16 +20,6 @@ export const address = (
   socket_address: { address: host, port_value: port },
 });
 
-/** Ports that were free a moment ago. */
-export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => net.createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((s) => once(s, 'listening')));
-  const ports = servers.map((s) => (s.address() as net.AddressInfo).port);
-  for (const s of servers) s.close();
-  await Promise.all(servers.map((s) => once(s, 'close')));
-  return ports;
-}
-
 const accepts = (port: number): Promise<boolean> =>
   new Promise((done) => {
     const socket = net.connect(port, '127.0.0.1', () => done(true));

@@ -1,21 +1,9 @@
 /** Streams over the loopback, for tests of what happens on sockets. */
-import { once } from 'node:events';
-import net from 'node:net';
 import { acceptedFrom, acceptTcp, listenTcp, localAddress } from '../../sys/tcp.ts';
 import { Connection } from '../connection.ts';
 import type { Loop } from '../loop.ts';
 import { SocketStream } from '../socket-stream.ts';
 import type { StreamHandler } from '../stream.ts';
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** A listener whose connections all have this handler. */
 export function serve(loop: Loop, handler: StreamHandler): { port: number; streams: SocketStream[]; stop: () => void } {
