@@ -28,6 +28,7 @@ import { Judge } from './judge.ts';
 import { commandOf } from './proxy.ts';
 import { checkRefused } from './refusal.ts';
 import { compareRuntime } from './runtime.ts';
+import { compareRuntimeDiscovery } from './runtime-discovery.ts';
 import { compareTls } from './tls.ts';
 
 const all: readonly Group[] = [
@@ -51,6 +52,7 @@ const others: Readonly<Record<string, (dir: string, judge: Judge) => Promise<voi
   connections: compareConnections,
   'bounded-loads': compareBoundedLoads,
   'runtime-files': compareRuntime,
+  'runtime-discovery': compareRuntimeDiscovery,
   tls: compareTls,
 };
 const [filter = ''] = process.argv.slice(2);

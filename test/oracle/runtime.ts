@@ -6,7 +6,7 @@ import { filterType, type JsonObject } from './case.ts';
 import type { Judge } from './judge.ts';
 import { commandOf, endProxy, type ProxyName, startProxy } from './proxy.ts';
 
-const address = (port: number): JsonObject => ({ socket_address: { address: '127.0.0.1', port_value: port } });
+export const address = (port: number): JsonObject => ({ socket_address: { address: '127.0.0.1', port_value: port } });
 
 /** Files by tree; a key is a route whose fraction it says, the default is the opposite of what is expected first. */
 const trees: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -19,15 +19,35 @@ const trees: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'app/proxies/fraction': '{"numerator": 1000000, "denominator": "MILLION"}',
     'app/proxies/yaml': 'numerator: 100\n',
     'app/proxies/text': 'yes',
+    'app/proxies/quoted': '"100"',
+    'app/proxies/bool': 'true',
+    'app/proxies/half': '100.5',
+    'app/proxies/large': '1e20',
     'app/proxies/overridden': '100',
     'app/proxies/hidden': '100',
     'app/elsewhere': '100',
   },
   two: { 'app/proxies/generation': '2', 'app/proxies/whole': '0', 'app/proxies/overridden': '0', 'app/x': '1' },
 };
-const keys = ['whole', 'none', 'deep.in.it', 'commented', 'fraction', 'yaml', 'text', 'overridden', 'hidden', 'absent'];
+const keys = [
+  'whole',
+  'none',
+  'deep.in.it',
+  'commented',
+  'fraction',
+  'yaml',
+  'text',
+  'overridden',
+  'hidden',
+  'absent',
+  'quoted',
+  'bool',
+  'half',
+  'large',
+];
 
-function configuration(admin: number, port: number, link: string): JsonObject {
+/** A listener whose routes each ask for a key, over these layers. */
+export function runtimeConfiguration(admin: number, port: number, layers: readonly JsonObject[]): JsonObject {
   const routes = keys.map((key) => ({
     match: { prefix: `/${key}`, runtime_fraction: { runtime_key: key, default_value: { numerator: 0 } } },
     direct_response: { status: 200, body: { inline_string: key } },
@@ -38,25 +58,27 @@ function configuration(admin: number, port: number, link: string): JsonObject {
     route_config: { virtual_hosts: [{ name: 'all', domains: ['*'], routes }] },
     http_filters: [{ name: 'router', typed_config: { '@type': filterType('router.v3.Router') } }],
   };
-  const files = { symlink_root: link, subdirectory: 'app', append_service_cluster: true };
   return {
     admin: { address: address(admin) },
     node: { id: 'one', cluster: 'proxies' },
-    layered_runtime: {
-      layers: [
-        { name: 'base', static_layer: { overridden: 0, absent: 0 } },
-        { name: 'files', disk_layer: files },
-        { name: 'nowhere', disk_layer: { symlink_root: `${link}-absent`, subdirectory: 'app' } },
-        { name: 'top', static_layer: { hidden: 0 } },
-        { name: 'admin', admin_layer: {} },
-      ],
-    },
+    layered_runtime: { layers },
     static_resources: {
       listeners: [
         { name: 'main', address: address(port), filter_chains: [{ filters: [{ name: 'h', typed_config: manager }] }] },
       ],
     },
   };
+}
+
+function layersOf(link: string): readonly JsonObject[] {
+  const files = { symlink_root: link, subdirectory: 'app', append_service_cluster: true };
+  return [
+    { name: 'base', static_layer: { overridden: 0, absent: 0 } },
+    { name: 'files', disk_layer: files },
+    { name: 'nowhere', disk_layer: { symlink_root: `${link}-absent`, subdirectory: 'app' } },
+    { name: 'top', static_layer: { hidden: 0 } },
+    { name: 'admin', admin_layer: {} },
+  ];
 }
 
 function exchange(dir: string, link: string, tree: string): void {
@@ -71,18 +93,27 @@ interface Shown {
   >;
 }
 
-/** A fraction's text is each proxy's own. */
+/** A fraction's text, and that of a number of many digits, is each proxy's own. */
 const values = ({ layers, entries }: Shown): string =>
   JSON.stringify([
     layers,
     Object.entries(entries)
-      .filter(([key]) => key !== 'fraction')
+      .filter(([key]) => key !== 'fraction' && key !== 'large')
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([key, { layer_values, final_value }]) => [key, final_value, layer_values]),
   ]);
 
-async function state(admin: number, port: number, generation: string): Promise<string> {
-  const end = Date.now() + 10_000;
+/**
+ * What the admin interface shows of a generation, and how each route answers.
+ * @param until a key, and the status that its route has then: the listener is told a moment after the values are shown
+ */
+export async function state(
+  admin: number,
+  port: number,
+  generation: string,
+  until: readonly [key: string, status: number],
+): Promise<string> {
+  const end = Date.now() + 30_000;
   const shown = async (): Promise<Shown | null> =>
     fetch(`http://127.0.0.1:${admin}/runtime`).then(
       async (r) => (await r.json()) as Shown,
@@ -90,10 +121,8 @@ async function state(admin: number, port: number, generation: string): Promise<s
     );
   let now = await shown();
   while (now?.entries['generation']?.final_value !== generation && Date.now() < end) now = await shown();
-  // The listener is told a moment after the values are shown.
   const statusOf = async (key: string): Promise<number> => (await fetch(`http://127.0.0.1:${port}/${key}`)).status;
-  const wanted = generation === '1' ? 200 : 404;
-  while ((await statusOf('whole')) !== wanted && Date.now() < end);
+  while ((await statusOf(until[0])) !== until[1] && Date.now() < end);
   const statuses: string[] = [];
   for (const key of keys) statuses.push(`${key}: ${await statusOf(key)}`);
   return [now === null ? '' : values(now), ...statuses].join('\n');
@@ -112,16 +141,16 @@ async function findings(proxy: ProxyName, parent: string): Promise<ReadonlyMap<s
   exchange(dir, link, 'one');
   const [admin = 0, port = 0] = await freePorts(2);
   const file = path.join(dir, 'config.json');
-  fs.writeFileSync(file, JSON.stringify(configuration(admin, port, link)));
+  fs.writeFileSync(file, JSON.stringify(runtimeConfiguration(admin, port, layersOf(link))));
   const command = commandOf(proxy, file);
   if ('missing' in command) throw new Error(command.missing);
   const child = await startProxy(command, port, path.join(dir, 'log'));
   try {
-    const first = await state(admin, port, '1');
+    const first = await state(admin, port, '1', ['whole', 200]);
     exchange(dir, link, 'two');
-    const second = await state(admin, port, '2');
+    const second = await state(admin, port, '2', ['whole', 404]);
     await fetch(`http://127.0.0.1:${admin}/runtime_modify?generation=3&none=100`, { method: 'POST' });
-    const third = await state(admin, port, '3');
+    const third = await state(admin, port, '3', ['none', 200]);
     return new Map([
       ['runtime files/first', first],
       ['runtime files/exchanged', second],

@@ -134,6 +134,19 @@ test('a fraction as text, as files and the admin interface have it', (t) => {
   t.is(runtime.share('other', 0.5), 0.5);
 });
 
+test('a text in a static layer is no fraction, but may be a number; what is behind the point is cut off', (t) => {
+  const { runtime } = bootstrap([
+    layer('a', { fraction: 'numerator: 5', text: '50', half: 50.9, large: 1e20, below: -1, none: 0.5 }),
+  ]);
+  t.is(runtime.share('fraction', 0.25), 0.25);
+  t.is(runtime.share('text', 1), 0.5);
+  t.is(runtime.share('half', 1), 0.5);
+  t.is(runtime.share('none', 1), 0);
+  for (const key of ['large', 'below']) t.is(runtime.share(key, 0.25), 0.25, key);
+  t.is(runtime.whole('half', 1), 50);
+  t.is(runtime.whole('large', 1), 1);
+});
+
 test('a discovered layer needs a server, and a name', (t) => {
   const rtds = (json: Json): Json => ({ layered_runtime: { layers: [{ name: 'a', rtds_layer: json }] } });
   t.throws(() => bootstrapOf(rtds({ name: 'x', rtds_config: adsSource })), {

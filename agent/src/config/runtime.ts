@@ -91,13 +91,13 @@ export class RuntimeValues {
     if (layer !== undefined) layer.values = values;
   }
 
+  /** The layer that decides about a key. */
+  #layerOf(key: string): RuntimeLayerState | undefined {
+    return key === '' ? undefined : this.#layers.findLast((l) => l.values?.has(key));
+  }
+
   #find(key: string): RuntimeValue | undefined {
-    if (key === '') return undefined;
-    for (let i = this.#layers.length - 1; i >= 0; i--) {
-      const value = this.#layers[i]?.values?.get(key);
-      if (value !== undefined) return value;
-    }
-    return undefined;
+    return this.#layerOf(key)?.values?.get(key);
   }
 
   /** A number, or what the configuration says where the value is none. */
@@ -108,29 +108,35 @@ export class RuntimeValues {
     return Number.isFinite(number) ? number : configured;
   }
 
-  /** The same for a value that cannot be below 0 or broken. */
+  /** The same for what cannot be below 0 or beyond 64 bits; what is behind the point is cut off. */
   whole(key: string, configured: number): number {
-    const value = this.number(key, configured);
-    return Number.isInteger(value) && value >= 0 ? value : configured;
+    const value = this.number(key, Number.NaN);
+    return value >= 0 && value < 2 ** 64 ? Math.floor(value) : configured;
   }
 
-  /** A switch: true and false, also as text, or a number that is 0 or not. */
+  /** A switch: true and false, also as text, or a whole number that is 0 or not. */
   flag(key: string, configured: boolean): boolean {
     const value = this.#find(key);
     if (typeof value === 'boolean') return value;
     if (typeof value === 'string' && /^\s*true\s*$/i.test(value)) return true;
     if (typeof value === 'string' && /^\s*false\s*$/i.test(value)) return false;
-    const number = this.whole(key, -1);
-    return number < 0 ? configured : number !== 0;
+    const number = this.number(key, Number.NaN);
+    return Number.isInteger(number) ? number !== 0 : configured;
   }
 
-  /** A share from 0 to 1: a fraction, or a whole number in percent. */
+  /** A share from 0 to 1: a fraction, or whole percents. */
   share(key: string, configured: number): number {
-    const value = this.#find(key);
-    const fraction = fractionOf(value);
+    const layer = this.#layerOf(key);
+    const value = layer?.values?.get(key);
+    const fraction = typeof value === 'string' && !this.#isOfText(layer) ? null : fractionOf(value);
     if (fraction !== null) return Math.min(1, shareOf(fraction) ?? configured);
-    const percent = this.number(key, Number.NaN);
-    return Number.isInteger(percent) && percent >= 0 ? Math.min(1, percent / 100) : configured;
+    const percent = this.whole(key, -1);
+    return percent >= 0 ? Math.min(1, percent / 100) : configured;
+  }
+
+  /** Files and the admin interface have nothing but text; in the other layers a text is no fraction. */
+  #isOfText(layer: RuntimeLayerState | undefined): boolean {
+    return layer !== undefined && (layer.values === this.#admin || this.trees.some((t) => t.layer === layer.name));
   }
 
   /** Writes to the admin layer; '' takes an override away. False when there is none. */
