@@ -100,6 +100,8 @@ export class Supervisor {
     fs.mkdirSync(paths.logs, { recursive: true, mode: 0o755 });
     await this.#controlPlane?.start();
     if (this.#controlPlane !== undefined) this.#watchBundle();
+    // Who sees that it runs must see its pods as well, or would take a cluster without any for ready.
+    this.#pods.reconcile(this.#desired);
     this.#phase = 'running';
     this.#soon();
   }
