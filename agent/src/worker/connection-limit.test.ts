@@ -53,7 +53,7 @@ test('a connection over the limit is closed, and its place is free when another 
 });
 
 test('with a delay it stays open unread, counts, and is closed when the time is over', async (t) => {
-  const rig = await limited(limit({ delayMs: 60 }));
+  const rig = await limited(limit({ delayMs: 500 }));
   await opened(rig);
   const second = new Client(rig.port);
   second.socket.write('hello');

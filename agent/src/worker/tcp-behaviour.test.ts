@@ -141,7 +141,7 @@ test('without a host the connection is closed', async (t) => {
 });
 
 test('an idle connection is closed after its time', async (t) => {
-  const { rig, stop } = await rigTo(echo, { terminal: tcpProxy('app', { idleTimeoutMs: 80 }) });
+  const { rig, stop } = await rigTo(echo, { terminal: tcpProxy('app', { idleTimeoutMs: 300 }) });
   const client = new Client(rig.port);
   client.socket.write('x');
   await client.receive('x');
@@ -192,7 +192,7 @@ test('an undeclared port: HTTP one byte a packet, other bytes, and silence', asy
       listener([chain('h', 'http', { match: match({ applicationProtocols: ['http/1.1'] }) }), chain('o', 'opaque')], {
         tlsInspector: true,
         httpInspector: true,
-        listenerFiltersTimeoutMs: 200,
+        listenerFiltersTimeoutMs: 1000,
         continueOnListenerFiltersTimeout: true,
       }),
     ],

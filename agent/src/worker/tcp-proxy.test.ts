@@ -29,7 +29,7 @@ async function proxied(more: Partial<TcpProxySpec>): Promise<{ rig: Rig; stop: (
 }
 
 test('a connection ends after its longest duration, busy or not', async (t) => {
-  const { rig, stop } = await proxied({ maxConnectionDurationMs: 120, accessLog: log });
+  const { rig, stop } = await proxied({ maxConnectionDurationMs: 500, accessLog: log });
   const client = new Client(rig.port);
   const talk = setInterval(() => client.socket.write('x'), 10);
   await until('close', () => client.over, 5_000);
