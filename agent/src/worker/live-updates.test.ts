@@ -57,7 +57,12 @@ for (const [what, options, stat] of [
     const own = new TestCa();
     const leaf = own.leaf(`URI:${web}`);
     const credentials = options === 'self-signed' ? { cert: leaf.chainPem, key: leaf.keyPem } : {};
-    const socket = tls.connect({ port: pair.server.port, rejectUnauthorized: false, ...credentials });
+    const socket = tls.connect({
+      port: pair.server.port,
+      host: '127.0.0.1',
+      rejectUnauthorized: false,
+      ...credentials,
+    });
     let alert = '';
     socket.on('error', (e: NodeJS.ErrnoException) => {
       alert = e.message;

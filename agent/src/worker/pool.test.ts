@@ -98,9 +98,9 @@ test.serial('a worker that dies is started anew with the whole configuration', a
   await pool.update(update);
   t.is((await exchange(port, Buffer.from('before'))).bytes.toString(), 'before');
   await workers[0]?.terminate();
-  await until('the second worker', () => workers.length === 2, 15_000);
+  await until('the second worker', () => workers.length === 2);
   let answer = '';
-  for (let i = 0; i < 400 && answer === ''; i++) {
+  for (let i = 0; i < 2000 && answer === ''; i++) {
     answer = (await exchange(port, Buffer.from('after'))).bytes.toString();
     if (answer === '') await delay(25);
   }

@@ -145,7 +145,7 @@ export async function meshPair(
 }
 
 /** Waits until the condition holds; the engines turn meanwhile. */
-export async function until(what: string, holds: () => boolean, timeoutMs = 10_000): Promise<void> {
+export async function until(what: string, holds: () => boolean, timeoutMs = 60_000): Promise<void> {
   const end = performance.now() + timeoutMs;
   while (!holds()) {
     if (performance.now() > end) throw new Error(`did not happen: ${what}`);

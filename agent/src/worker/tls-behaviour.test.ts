@@ -64,7 +64,7 @@ async function handshake(
       ]),
     ],
   });
-  const socket = tls.connect({ port: rig.port, rejectUnauthorized: false, ...options });
+  const socket = tls.connect({ port: rig.port, host: '127.0.0.1', rejectUnauthorized: false, ...options });
   let error = '';
   let done = false;
   let version: string | null = null;
