@@ -26,6 +26,8 @@ export interface AgentSetup {
   readonly routes?: readonly Json[];
   /** Merged into the cluster. */
   readonly cluster?: Json;
+  /** Beside the application's. */
+  readonly clusters?: readonly Json[];
   /** Merged into static_resources, beside the listener and the cluster. */
   readonly secrets?: readonly Json[];
   /** Descriptors that the process may have. */
@@ -85,7 +87,7 @@ export function configOf(setup: AgentSetup, port: number): Json {
     admin: { address: address(0) },
     static_resources: {
       listeners: [{ name: 'in', address: address(port), filter_chains: [chain], ...setup.listener }],
-      clusters: [cluster],
+      clusters: [cluster, ...(setup.clusters ?? [])],
       ...(setup.secrets === undefined ? {} : { secrets: setup.secrets }),
     },
   };

@@ -164,8 +164,11 @@ test('more connections than descriptors: it waits for free ones, lives and serve
     await new Promise((resolve) => setTimeout(resolve, 5000));
   });
   t.true(agent.alive, agent.stderr.slice(-500));
-  const ended = async (): Promise<number | undefined> => (await send(agent.port, get, { timeoutMs: 3000 })).statuses[0];
-  t.true((await ended()) === 200 || (await ended()) === 200);
+  const asked = async (): Promise<number | undefined> => (await send(agent.port, get, { timeoutMs: 3000 })).statuses[0];
+  const end = performance.now() + 20_000;
+  let status = await asked();
+  while (status !== 200 && performance.now() < end) status = await asked();
+  t.is(status, 200);
 });
 
 test('a proxy without limits takes a head of any size', async (t) => {
@@ -200,11 +203,16 @@ test('floods of cheap work do not stop the others', async (t) => {
     `GET /x HTTP/1.1\r\nHost: a\r\nConnection: ${'a,'.repeat(20_000)}\r\n\r\n`.repeat(10),
   ];
   for (const [i, flood] of floods.entries()) {
-    const end = send(agent.port, flood, { until: () => false, timeoutMs: 1500 });
-    const { statuses, tookMs } = await send(agent.port, get);
-    t.is(statuses[0], 200, `flood ${i}`);
-    t.true(tookMs < 1500, `flood ${i}: ${tookMs} ms`);
-    await end;
+    // A busy machine may spoil one measurement; a flood that stops the others spoils each.
+    let least = Number.POSITIVE_INFINITY;
+    for (let tried = 0; tried < 3 && least >= 1500; tried++) {
+      const end = send(agent.port, flood, { until: () => false, timeoutMs: 1500 });
+      const { statuses, tookMs } = await send(agent.port, get, { timeoutMs: 30_000 });
+      t.is(statuses[0], 200, `flood ${i}`);
+      least = Math.min(least, tookMs);
+      await end;
+    }
+    t.true(least < 1500, `flood ${i}: ${least} ms`);
   }
   t.true(agent.alive);
 });
