@@ -237,6 +237,7 @@ export class SocketStream implements ClosingStream, EventTarget, Resumable, Memb
     const tls = this.#tls;
     if (this.#end !== null && tls !== null) {
       this.info = this.#end.describe(tls, this.info);
+      tls.forgetHandshake();
       this.#output.secure(tls);
     }
     this.#opening = null;

@@ -58,7 +58,10 @@ export const x509ToDer = bindInt('i2d_X509', 2);
 export const x509FromDer = bindPointer('d2i_X509', 3);
 export const x509Subject = bindPointer('X509_get_subject_name', 2);
 export const namePrint = bindInt('X509_NAME_print_ex', 4);
+export const x509Key = bindPointer('X509_get0_pubkey', 2);
 export const keyFree = bindVoid('EVP_PKEY_free', 2);
+/** Frees what the key held before. */
+export const keySetType = bindInt('EVP_PKEY_set_type', 2);
 export const stackCount = bindInt('OPENSSL_sk_num', 2);
 export const stackItem = bindPointer('OPENSSL_sk_value', 2);
 
@@ -89,8 +92,10 @@ export const ctrl = {
   hostname: 55n,
   chainCertificate: 89n,
   groupsList: 92n,
+  peerTmpKey: 109n,
   minVersion: 123n,
   maxVersion: 124n,
+  tmpKey: 133n,
 } as const;
 
 /** -1 as a C int argument. */

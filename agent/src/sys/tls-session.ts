@@ -18,6 +18,33 @@ export const tlsWantWrite = -3;
 const cipherNames = new Map<bigint, string>();
 const protoOut = Buffer.alloc(16);
 const protoAddress = pin(protoOut);
+const keyOut = new BigUint64Array(1);
+const keyOutAddress = pin(keyOut);
+
+/**
+ * A key that gets a type loses what it held, and whoever refers to it still frees it in the end. EVP_PKEY_HMAC, because a
+ * key of that type without bytes answers what is asked of it; an EC key without a point would end the process.
+ */
+const bare = 855n;
+
+function emptyKey(key: bigint): void {
+  if (key === 0n || ssl.keySetType(key, bare) !== 1) ssl.errorClear(0n, 0n);
+}
+
+/**
+ * Frees what only a handshake needs and OpenSSL holds as long as the connection: the key shares (an ML-KEM key has its
+ * matrix with it, 6 KB) and the public key of the peer's certificate (3 KB of EC groups). To be called once it is done.
+ */
+export function forgetHandshake(handle: bigint): void {
+  for (const which of [ssl.ctrl.tmpKey, ssl.ctrl.peerTmpKey]) {
+    if (ssl.sslCtrl(handle, which, 0n, keyOutAddress) !== 1) continue;
+    const key = keyOut[0] ?? 0n;
+    emptyKey(key);
+    ssl.keyFree(key, 0n); // the reference that SSL_ctrl gave us
+  }
+  const certificate = ssl.sslPeerCertificate(handle, 0n);
+  if (certificate !== 0n) emptyKey(ssl.x509Key(certificate, 0n));
+}
 
 export class TlsSession {
   #ssl: bigint;
@@ -51,6 +78,11 @@ export class TlsSession {
     if (error === ssl.sslErrors.wantWrite) return 'want-write';
     this.#note(error === ssl.sslErrors.syscall ? 'the peer closed the connection during the handshake' : '');
     return 'failed';
+  }
+
+  /** See forgetHandshake. */
+  forgetHandshake(): void {
+    forgetHandshake(this.#ssl);
   }
 
   read(address: bigint, capacity: bigint): number {
