@@ -1,4 +1,5 @@
 /** What the agent's bundle is made of: memory of the agent is paid in every pod. */
+import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import test from 'ava';
@@ -52,4 +53,16 @@ test('a worker loads no logger, no protobuf and no server of Node', async (t) =>
     inputs.filter(([, { imports }]) => imports.some((i) => servers.includes(i.path))).map(([file]) => file),
     [],
   );
+});
+
+test("the agent's Node does not read its own store of certificates when TLS is loaded", async (t) => {
+  const { PROGRAMS } = (await import(path.join(root, 'scripts/bundle.mjs'))) as {
+    PROGRAMS: Record<string, { nodeFlags: readonly string[] }>;
+  };
+  const saidOf = (flags: readonly string[]): string => {
+    const env = { ...process.env, NODE_DEBUG_NATIVE: 'CRYPTO' };
+    return spawnSync(process.execPath, [...flags, '-e', "require('node:tls')"], { env, encoding: 'utf8' }).stderr;
+  };
+  t.regex(saidOf([]), /bundled root certificates/);
+  t.notRegex(saidOf(PROGRAMS['chainmail-agent']?.nodeFlags ?? []), /root certificates/);
 });

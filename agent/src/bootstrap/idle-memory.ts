@@ -5,6 +5,7 @@
  */
 import type { Clock, Timer } from '@chainmail/runtime';
 import { holdsDescriptors, releaseDescriptors } from '@chainmail/xds';
+import { releaseYaml } from '@chainmail/xds/text';
 import { anonymousBytes, collectGarbage, forgetColdCode, trimHeap } from '../sys/heap.ts';
 
 const quietMs = 3_000;
@@ -80,6 +81,7 @@ export function processMemory(collectWorkers: () => void): MemoryHold {
     holdsConfiguration: holdsDescriptors,
     releaseConfiguration() {
       releaseDescriptors();
+      releaseYaml();
     },
     collect() {
       collectWorkers();

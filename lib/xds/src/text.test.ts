@@ -1,12 +1,24 @@
+import { createRequire } from 'node:module';
 import { BootstrapSchema } from '@chainmail/xds/proto/envoy/config/bootstrap/v3/bootstrap';
 import test from 'ava';
-import { messageFromText, parseConfigText } from './text.ts';
+import { messageFromText, parseConfigText, releaseYaml } from './text.ts';
 
 test('YAML with anchors, and JSON', (t) => {
   const yaml = 'node: {id: &x a}\nstatic_resources:\n  clusters:\n  - name: *x\n';
   t.is(messageFromText(BootstrapSchema, yaml, 'f').staticResources?.clusters[0]?.name, 'a');
   t.is(messageFromText(BootstrapSchema, '{"node":{"id":"b"}}', 'f').node?.id, 'b');
   t.is(messageFromText(BootstrapSchema, '', 'f').node, undefined);
+});
+
+test('the YAML parser goes when it is let go of, and comes back with the next text', (t) => {
+  const { cache } = createRequire(import.meta.url);
+  const loaded = (): boolean => Object.keys(cache).some((file) => file.includes('/yaml/'));
+  for (let i = 0; i < 2; i++) {
+    t.deepEqual(parseConfigText('a: [b]', 'f.yaml'), { a: ['b'] });
+    t.true(loaded());
+    releaseYaml();
+    t.false(loaded());
+  }
 });
 
 for (const [form, text] of [

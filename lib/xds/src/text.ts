@@ -39,6 +39,15 @@ export function parseConfigText(text: string, name: string): unknown {
   return value;
 }
 
+/** The YAML parser's files, alone or in a bundle. */
+const yamlFile = /\/yaml(\.cjs|\/dist\/.*\.js)$/;
+
+/** Lets go of the YAML parser; the next text that is no JSON loads it again. */
+export function releaseYaml(): void {
+  const { cache } = createRequire(import.meta.url);
+  for (const file of Object.keys(cache)) if (yamlFile.test(file)) delete cache[file];
+}
+
 /** @throws UserError CONFIG_SYNTAX, or FieldError. An empty document is the empty message, as for Envoy. */
 export function messageFromText<D extends DescMessage>(schema: D, text: string, name: string): MessageShape<D> {
   return parseEnvoyJson(schema, parseConfigText(text, name) ?? {});
