@@ -14,6 +14,7 @@ export interface Result {
 
 const warmUps = 6;
 const warmUpSeconds = 2;
+const settleMs = 12_000;
 
 export const median = (list: readonly number[]): number => {
   const sorted = [...list].sort((a, b) => a - b);
@@ -34,6 +35,7 @@ export async function runRow(
       running.push(await start(peer, row.roles, row.rich, place, row.http2));
     }
     for (const r of running) await warmUp(r, row);
+    await settle(running, row);
     if (row.drive === 'paced') running.push({ peer: 'direct', port: place.upstream, processes: [], startMs: 0 });
     const samples = new Map<string, Sample[]>(running.map((r) => [r.peer, []]));
     for (let round = 0; round < rounds; round++) {
@@ -66,6 +68,15 @@ async function warmUp(running: Running, row: Row): Promise<void> {
   await untilNoFaster(running, row, row.path);
   if (row.beside !== null) await untilNoFaster(running, row, row.beside);
   if (row.drive === 'paced') await drive(running, row, 1);
+}
+
+/**
+ * In turn, unrecorded, until an agent that was warm last has collected what its growth left behind, as it does once: what
+ * it gives back then, it misses for a moment, and that must not be the moment that is measured.
+ */
+async function settle(running: readonly Running[], row: Row): Promise<void> {
+  const end = performance.now() + settleMs;
+  while (performance.now() < end) for (const r of running) await drive(r, { ...row, beside: null }, 1);
 }
 
 async function untilNoFaster(running: Running, row: Row, path: string): Promise<void> {
