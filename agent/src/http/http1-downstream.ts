@@ -390,12 +390,15 @@ export class Http1Downstream implements StreamHandler, Downstream {
     }
   }
 
-  /** Lets the answer out first; a client that still sends is listened to until it has read it. */
+  /**
+   * Lets the answer out first; a client that may still send is listened to until it has read it (RFC 9112 section 9.6).
+   * Nothing more comes from one that asked for the close.
+   */
   #close(): void {
     if (this.closed) return;
-    const unread = !this.#body.done || this.#stash.length > 0;
+    const isOver = this.#requestClose && this.#body.done && this.#stash.length === 0;
     this.#forget();
-    this.stream.closeAfterFlush(unread ? this.#manager.spec.delayedCloseTimeoutMs : 0);
+    this.stream.closeAfterFlush(isOver ? 0 : this.#manager.spec.delayedCloseTimeoutMs);
   }
 
   #closeNow(): void {
