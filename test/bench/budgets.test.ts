@@ -4,7 +4,8 @@ import type { Sample } from './load.ts';
 import { rows } from './rows.ts';
 import type { Result } from './run-row.ts';
 
-const sample = (of: Partial<Sample>): Sample => ({ cpuUs: 10, rps: 1000, p50Ms: 1, p99Ms: 2, errors: 0, ...of });
+const usual: Sample = { cpuUs: 10, kernelUs: 4, rps: 1000, p50Ms: 1, p99Ms: 2, errors: 0 };
+const sample = (of: Partial<Sample>): Sample => ({ ...usual, ...of });
 const result = (peer: string, ...samples: readonly Partial<Sample>[]): Result => ({
   peer,
   samples: samples.map(sample),
@@ -41,6 +42,22 @@ test('one limit that is missed misses the budget; a peer that is not there leave
   t.regex(rich(9), /MISSED$/);
   t.regex(rich(11), /not measured$/);
   t.regex(rich(11, result('envoy', { cpuUs: 20 })), /MISSED$/);
+});
+
+test('a limit that the kernel alone exceeds is missed, and says so', (t) => {
+  const line = (kernelUs: number): string =>
+    budgetLine(named('CPU, plain hop, rich'), {
+      rows: {
+        'plain hop, rich': [
+          result('agent', { cpuUs: 14, kernelUs }),
+          result('nginx', { cpuUs: 15 }),
+          result('envoy', { cpuUs: 30 }),
+        ],
+      },
+      costs: {},
+    });
+  t.regex(line(11), /MISSED: the kernel alone is 0\.37 envoy$/);
+  t.regex(line(10), /MISSED$/);
 });
 
 test('latency counts from what the upstream itself takes', (t) => {

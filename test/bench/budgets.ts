@@ -15,6 +15,8 @@ export interface Measured {
 export interface Reading {
   readonly own: number | null;
   readonly ratios: Readonly<Record<string, number>>;
+  /** What the kernel took of the agent's time, over all of the peer's: no code of ours brings the ratio below it. */
+  readonly floors?: Readonly<Record<string, number>>;
 }
 
 export type Limit =
@@ -38,6 +40,9 @@ const nothing: Reading = { own: null, ratios: {} };
 /** Peers whose ratios are shown, in the order of the columns; Envoy also with HTTP/2 between its two hops. */
 export const shownPeers = ['nginx', 'haproxy', 'envoy', 'envoy-h2', 'nghttpx'] as const;
 
+const floor = (agent: Result, peer: Result): number =>
+  median(agent.samples.map((s, i) => s.kernelUs / (peer.samples[i] ?? s).cpuUs));
+
 function cpuOf(row: string): (measured: Measured) => Reading {
   return ({ rows }) => {
     const results = rows[row] ?? [];
@@ -47,6 +52,7 @@ function cpuOf(row: string): (measured: Measured) => Reading {
     return {
       own: median(agent.samples.map((s) => s.cpuUs)),
       ratios: Object.fromEntries(others.map((r) => [r.peer, ratio(agent, r, (s) => s.cpuUs)])),
+      floors: Object.fromEntries(others.map((r) => [r.peer, floor(agent, r)])),
     };
   };
 }
@@ -168,8 +174,17 @@ const limitText = (limit: Limit): string =>
 
 function verdictText(limits: readonly Limit[], reading: Reading): string {
   const judged = limits.map((limit) => holds(limit, reading));
-  if (judged.includes(false)) return 'MISSED';
+  if (judged.includes(false)) return `MISSED${floorText(limits, reading)}`;
   return judged.includes(null) ? 'not measured' : 'holds';
+}
+
+/** Says so where the kernel alone is beyond a limit. */
+function floorText(limits: readonly Limit[], { floors = {} }: Reading): string {
+  const beyond = limits.flatMap((limit) => {
+    const least = limit.kind === 'ratio' ? (floors[limit.peer] ?? 0) : 0;
+    return limit.kind === 'ratio' && least > limit.max ? [`${least.toFixed(2)} ${limit.peer}`] : [];
+  });
+  return beyond.length === 0 ? '' : `: the kernel alone is ${beyond.join(', ')}`;
 }
 
 /** A line of the table: name, the agent's own figure, its ratios, the limits, the verdict. */

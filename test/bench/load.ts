@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import type { Paced } from './paced.ts';
 import { loadCpu, type Running } from './peers.ts';
 import { variedPaths } from './place.ts';
-import { cpuSeconds, endWithUs } from './process.ts';
+import { type CpuSeconds, cpuSeconds, endWithUs } from './process.ts';
 import type { Http2Drive, Row } from './rows.ts';
 
 /** What of a row says how it is driven. */
@@ -15,13 +15,15 @@ export type Drive = Pick<Row, 'drive' | 'path' | 'close' | 'beside' | 'http2'>;
 
 export interface Sample {
   readonly cpuUs: number;
+  /** What of it the kernel took: sockets, for the most part, which cost every proxy the same. */
+  readonly kernelUs: number;
   readonly rps: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly errors: number;
 }
 
-type Load = Omit<Sample, 'cpuUs'> & { readonly requests: number };
+type Load = Omit<Sample, 'cpuUs' | 'kernelUs'> & { readonly requests: number };
 
 const execute = promisify(execFile);
 
@@ -37,7 +39,7 @@ const unitMs: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000 };
 
 /** Processor time is of all hops; where other connections are served besides, it is theirs too. */
 export async function drive(running: Running, row: Drive, seconds: number): Promise<Sample> {
-  const cpu = (): number => running.processes.reduce((sum, p) => sum + cpuSeconds(p.pid ?? 0), 0);
+  const cpu = (): readonly CpuSeconds[] => running.processes.map((p) => cpuSeconds(p.pid ?? 0));
   const others = row.beside === null ? null : fetchAllTheTime(running.port, row.beside, seconds + 1);
   const before = cpu();
   const { requests, ...load } = await (row.drive === 'paced'
@@ -45,9 +47,11 @@ export async function drive(running: Running, row: Drive, seconds: number): Prom
     : row.http2 === null
       ? saturate(running.port, row, seconds)
       : saturateHttp2(running.port, row.path, row.http2, seconds));
-  const used = cpu() - before;
+  const after = cpu();
   others?.kill('SIGKILL');
-  return { cpuUs: (used / requests) * 1e6, ...load };
+  const used = (of: keyof CpuSeconds): number =>
+    after.reduce((sum, now, i) => sum + now[of] - (before[i]?.[of] ?? 0), 0);
+  return { cpuUs: (used('all') / requests) * 1e6, kernelUs: (used('kernel') / requests) * 1e6, ...load };
 }
 
 function fetchAllTheTime(port: number, of: string, seconds: number): ChildProcess {

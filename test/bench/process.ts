@@ -19,14 +19,26 @@ export function family(pid: number): number[] {
   return [pid, ...children.flatMap(family)];
 }
 
-/** Processor time of all threads that live, from the scheduler: the kernel's ticks of 10 ms are too coarse for a second. */
-export function cpuSeconds(pid: number): number {
-  return family(pid).reduce((sum, p) => {
-    const threads = fs.readdirSync(`/proc/${p}/task`);
-    const ns = threads.map((t) => Number(fs.readFileSync(`/proc/${p}/task/${t}/schedstat`, 'utf8').split(' ')[0]));
-    return sum + ns.reduce((a, b) => a + b, 0) / 1e9;
-  }, 0);
+export interface CpuSeconds {
+  readonly all: number;
+  /** Spent in the kernel, to a tick of 10 ms. */
+  readonly kernel: number;
 }
+
+/** Processor time of all threads that live: from the scheduler, as ticks are coarse, and what the kernel had in ticks. */
+export function cpuSeconds(pid: number): CpuSeconds {
+  const threads = family(pid).flatMap((p) => fs.readdirSync(`/proc/${p}/task`).map((t) => `/proc/${p}/task/${t}`));
+  return { all: sumOf(threads, nanoseconds) / 1e9, kernel: sumOf(threads, kernelTicks) / 100 };
+}
+
+const sumOf = (threads: readonly string[], of: (thread: string) => number): number =>
+  threads.reduce((sum, thread) => sum + of(thread), 0);
+
+const nanoseconds = (thread: string): number => Number(fs.readFileSync(`${thread}/schedstat`, 'utf8').split(' ')[0]);
+
+/** Field 15 of proc(5)'s stat, counted behind the name, which may have blanks. */
+const kernelTicks = (thread: string): number =>
+  Number(fs.readFileSync(`${thread}/stat`, 'utf8').split(') ')[1]?.split(' ')[12] ?? 0);
 
 export function memory(pid: number): Memory {
   const sum = { rssKb: 0, anonymousKb: 0 };

@@ -96,7 +96,7 @@ export function ratio(agent: Result, peer: Result, of: (s: Sample) => number): n
 export function printRow(row: Row, results: readonly Result[]): void {
   const agent = results.find((r) => r.peer === 'agent');
   console.log(
-    `\n${row.name}\n            cpu us/req   agent/peer      p50 ms   a/p     p99 ms   a/p     RSS MB  anon MB  start ms  errors`,
+    `\n${row.name}\n            cpu us/req  in kernel   agent/peer      p50 ms   a/p     p99 ms   a/p     RSS MB  anon MB  start ms  errors`,
   );
   for (const r of results) {
     const m = (of: (s: Sample) => number, digits: number, width: number): string =>
@@ -105,7 +105,7 @@ export function printRow(row: Row, results: readonly Result[]): void {
       (agent === undefined ? '-' : ratio(agent, r, of).toFixed(2)).padStart(width);
     const errors = r.samples.reduce((sum, s) => sum + s.errors, 0);
     console.log(
-      `  ${r.peer.padEnd(9)} ${m((s) => s.cpuUs, 1, 10)} ${a((s) => s.cpuUs, 12)} ` +
+      `  ${r.peer.padEnd(9)} ${m((s) => s.cpuUs, 1, 10)} ${m((s) => s.kernelUs, 1, 10)} ${a((s) => s.cpuUs, 12)} ` +
         `${m((s) => s.p50Ms, 2, 11)} ${a((s) => s.p50Ms, 5)} ${m((s) => s.p99Ms, 2, 10)} ${a((s) => s.p99Ms, 5)} ` +
         `${r.rssMb.toFixed(0).padStart(10)} ${r.anonymousMb.toFixed(0).padStart(8)} ${r.startMs.toFixed(0).padStart(9)} ${String(errors).padStart(7)}`,
     );

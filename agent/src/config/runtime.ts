@@ -93,7 +93,12 @@ export class RuntimeValues {
 
   /** The layer that decides about a key. */
   #layerOf(key: string): RuntimeLayerState | undefined {
-    return key === '' ? undefined : this.#layers.findLast((l) => l.values?.has(key));
+    if (key === '') return undefined;
+    for (let i = this.#layers.length - 1; i >= 0; i--) {
+      const layer = this.#layers[i];
+      if (layer?.values?.has(key) === true) return layer;
+    }
+    return undefined;
   }
 
   #find(key: string): RuntimeValue | undefined {
