@@ -130,13 +130,18 @@ const wrongFrames: readonly Wrong[] = (
   ] as const
 ).map(([name, bytes, code]) => ({ name, bytes, code, counted: 'http2.goaway_sent' }));
 
-test('a wrong message of a peer ends its stream; the next stream and the other peers go on', async (t) => {
+/** A server's agent in the middle of a good peer's request, which goes on with release(). */
+async function servedBeside(t: ExecutionContext) {
   const app = await appOf(t);
   const server = await serverAgent(t, app);
   const client = await Agent.start({ appPort: server.port, cluster: toServer });
   t.teardown(() => client.stop());
   const { arrived, status } = held(app, client.port);
-  const release = await arrived;
+  return { app, server, client, release: await arrived, status };
+}
+
+test('a wrong message of a peer ends its stream; the next stream and the other peers go on', async (t) => {
+  const { app, server, client, release, status } = await servedBeside(t);
   for (const { name, bytes, code, counted } of wrongMessages) {
     const before = await count(server, counted);
     const peer = await RawPeer.connect(server.port, evil);
@@ -156,12 +161,7 @@ test('a wrong message of a peer ends its stream; the next stream and the other p
 });
 
 test('a wrong frame of a peer ends its connection with the reason, and no other one', async (t) => {
-  const app = await appOf(t);
-  const server = await serverAgent(t, app);
-  const client = await Agent.start({ appPort: server.port, cluster: toServer });
-  t.teardown(() => client.stop());
-  const { arrived, status } = held(app, client.port);
-  const release = await arrived;
+  const { server, client, release, status } = await servedBeside(t);
   const beside = await RawPeer.connect(server.port, evil);
   t.teardown(() => beside.close());
   for (const { name, bytes, code, counted } of wrongFrames) {

@@ -1,10 +1,9 @@
 /** The admin pages that show configuration: the same file and the same questions to both, and what each answered. */
-import fs from 'node:fs';
 import path from 'node:path';
 import { freePorts } from '@chainmail/runtime/testing';
 import { filterType, type Json, type JsonObject } from './case.ts';
 import type { Judge } from './judge.ts';
-import { commandOf, endProxy, type ProxyName, startProxy } from './proxy.ts';
+import { endProxy, type ProxyName, startConfigured } from './proxy.ts';
 
 const dump = '/config_dump';
 const clusters = `${dump}?resource=static_clusters`;
@@ -113,13 +112,14 @@ function normalised(text: string): string {
 
 async function answersOf(name: ProxyName, dir: string): Promise<ReadonlyMap<string, string>> {
   const [admin = 0, port = 0] = await freePorts(2);
-  const file = path.join(dir, `admin-${name}.json`);
-  fs.writeFileSync(file, JSON.stringify(configuration(admin, port)));
-  const command = commandOf(name, file);
-  if ('missing' in command) throw new Error(command.missing);
-  const flags = ['--service-zone', 'here', '--drain-time-s', '7'];
-  const sameFlags = ['--disable-hot-restart', '--use-dynamic-base-id'].filter((f) => !command.includes(f));
-  const child = await startProxy([...command, ...flags, ...sameFlags], admin, path.join(dir, `admin-${name}.log`));
+  const own = name === 'agent' ? ['--disable-hot-restart', '--use-dynamic-base-id'] : [];
+  const child = await startConfigured(name, configuration(admin, port), path.join(dir, `admin-${name}`), admin, [
+    '--service-zone',
+    'here',
+    '--drain-time-s',
+    '7',
+    ...own,
+  ]);
   try {
     while (!(await fetch(`http://127.0.0.1:${admin}/ready`)).ok);
     const answers = new Map<string, string>();

@@ -1,12 +1,11 @@
 /** Bounded loads: requests of one hash that all stay, one after the other, and which host each of them has gone to. */
 import { once } from 'node:events';
-import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { freePorts } from '@chainmail/runtime/testing';
 import { filterType, type JsonObject } from './case.ts';
 import type { Judge } from './judge.ts';
-import { commandOf, endProxy, type ProxyName, startProxy } from './proxy.ts';
+import { endProxy, type ProxyName, startConfigured } from './proxy.ts';
 
 const address = (port: number): JsonObject => ({ socket_address: { address: '127.0.0.1', port_value: port } });
 const policies: Readonly<Record<string, JsonObject>> = {
@@ -98,11 +97,12 @@ async function findings(proxy: ProxyName, dir: string): Promise<ReadonlyMap<stri
   const silent = new Silent();
   const upstreams = await silent.listen();
   const [admin = 0, port = 0] = await freePorts(2);
-  const file = path.join(dir, `bounded-${proxy}.json`);
-  fs.writeFileSync(file, JSON.stringify(configuration(admin, port, upstreams)));
-  const command = commandOf(proxy, file);
-  if ('missing' in command) throw new Error(command.missing);
-  const child = await startProxy(command, port, path.join(dir, `bounded-${proxy}.log`));
+  const child = await startConfigured(
+    proxy,
+    configuration(admin, port, upstreams),
+    path.join(dir, `bounded-${proxy}`),
+    port,
+  );
   const clients: net.Socket[] = [];
   try {
     const found = new Map<string, string>();

@@ -1,12 +1,11 @@
 /** Limits of connections: the same connections to the agent and to the real Envoy, which were closed and what was counted. */
 import { once } from 'node:events';
-import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { freePorts } from '@chainmail/runtime/testing';
 import type { Json, JsonObject } from './case.ts';
 import type { Judge } from './judge.ts';
-import { commandOf, endProxy, type ProxyName, startProxy } from './proxy.ts';
+import { endProxy, type ProxyName, startConfigured } from './proxy.ts';
 
 const network = (name: string): string => `type.googleapis.com/envoy.extensions.filters.network.${name}`;
 const address = (port: number): JsonObject => ({ socket_address: { address: '127.0.0.1', port_value: port } });
@@ -158,11 +157,8 @@ async function findings(proxy: ProxyName, dir: string): Promise<ReadonlyMap<stri
   upstream.listen(0, '127.0.0.1');
   await once(upstream, 'listening');
   const [admin = 0, ...ports] = await freePorts(1 + names.length);
-  const file = path.join(dir, `connections-${proxy}.json`);
-  fs.writeFileSync(file, JSON.stringify(configuration(admin, (upstream.address() as net.AddressInfo).port, ports)));
-  const command = commandOf(proxy, file);
-  if ('missing' in command) throw new Error(command.missing);
-  const child = await startProxy(command, ports.at(-1) ?? 0, path.join(dir, `connections-${proxy}.log`));
+  const config = configuration(admin, (upstream.address() as net.AddressInfo).port, ports);
+  const child = await startConfigured(proxy, config, path.join(dir, `connections-${proxy}`), ports.at(-1) ?? 0);
   try {
     // The agent's admin interface opens behind its listeners; and the probe for readiness was a connection as well.
     while (!(await isThere(admin)));

@@ -3,12 +3,11 @@
 import dgram from 'node:dgram';
 import { Resolver } from 'node:dns/promises';
 import { once } from 'node:events';
-import fs from 'node:fs';
 import path from 'node:path';
 import { freePorts } from '@chainmail/runtime/testing';
 import type { JsonObject } from './case.ts';
 import type { Judge } from './judge.ts';
-import { commandOf, endProxy, type ProxyName, startProxy } from './proxy.ts';
+import { endProxy, type ProxyName, startConfigured } from './proxy.ts';
 
 interface DnsCase {
   readonly name: string;
@@ -90,11 +89,12 @@ async function answersOf(name: ProxyName, dir: string): Promise<ReadonlyMap<stri
   resolver.bind(0, '127.0.0.1');
   await once(resolver, 'listening');
   const [admin = 0, port = 0] = await freePorts(2);
-  const file = path.join(dir, `dns-${name}.json`);
-  fs.writeFileSync(file, JSON.stringify(configuration(admin, port, resolver.address().port)));
-  const command = commandOf(name, file);
-  if ('missing' in command) throw new Error(command.missing);
-  const child = await startProxy(command, admin, path.join(dir, `dns-${name}.log`));
+  const child = await startConfigured(
+    name,
+    configuration(admin, port, resolver.address().port),
+    path.join(dir, `dns-${name}`),
+    admin,
+  );
   try {
     // A UDP port says nothing about whether somebody is there yet: ask until there is an answer.
     const end = Date.now() + 10_000;

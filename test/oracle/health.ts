@@ -8,7 +8,7 @@ import path from 'node:path';
 import { freePorts } from '@chainmail/runtime/testing';
 import type { JsonObject } from './case.ts';
 import type { Judge } from './judge.ts';
-import { commandOf, endProxy, type ProxyName, startProxy } from './proxy.ts';
+import { endProxy, type ProxyName, startConfigured } from './proxy.ts';
 
 /** The answers to the checks of a cluster in order: an HTTP status, 0 for none; for gRPC a serving status. */
 interface HealthCase {
@@ -165,13 +165,11 @@ async function outcome(name: ProxyName, dir: string): Promise<ReadonlyMap<string
   const [admin = 0] = await freePorts(1);
   const events = (test: HealthCase): string => path.join(dir, `health-${name}-${test.name}.log`);
   const clusters = cases.map((test) => clusterOf(test, asked.ports.get(test.name) ?? 0, events(test)));
-  const file = path.join(dir, `health-${name}.json`);
   const config = { admin: { address: address(admin) }, static_resources: { clusters } };
-  fs.writeFileSync(file, JSON.stringify(config));
-  const command = commandOf(name, file);
-  if ('missing' in command) throw new Error(command.missing);
-  const flags = ['--file-flush-interval-msec', '50'];
-  const child = await startProxy([...command, ...flags], admin, path.join(dir, `health-${name}.log`));
+  const child = await startConfigured(name, config, path.join(dir, `health-${name}`), admin, [
+    '--file-flush-interval-msec',
+    '50',
+  ]);
   try {
     const isOver = (test: HealthCase): boolean => (asked.seen.get(test.name)?.length ?? 0) > test.plan.length + 1;
     const end = Date.now() + 20_000;

@@ -5,7 +5,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { freePorts } from '@chainmail/runtime/testing';
 import { findEnvoy } from '../bench/envoy.ts';
-import type { Group } from './case.ts';
+import type { Group, JsonObject } from './case.ts';
 import { configuration } from './configuration.ts';
 import { Upstream } from './upstream.ts';
 
@@ -37,6 +37,21 @@ const running = new Set<ChildProcess>();
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
+
+/** Starts a proxy with a configuration, as startProxy. stem: path of its files, which end in .json and .log. */
+export function startConfigured(
+  name: ProxyName,
+  configured: JsonObject,
+  stem: string,
+  port: number,
+  flags: readonly string[] = [],
+): Promise<ChildProcess> {
+  const file = `${stem}.json`;
+  fs.writeFileSync(file, JSON.stringify(configured));
+  const command = commandOf(name, file);
+  if ('missing' in command) throw new Error(command.missing);
+  return startProxy([...command, ...flags], port, `${stem}.log`);
+}
 
 /** Starts a proxy and waits until the port accepts; an error with its output when it ends or takes too long. */
 export async function startProxy(command: readonly string[], port: number, log: string): Promise<ChildProcess> {
@@ -90,7 +105,6 @@ export class Candidate {
     const [admin = 0, dead = 0, ...rest] = await freePorts(groups.length + 2);
     const ports = new Map(groups.map((g, i) => [g.name, rest[i] ?? 0]));
     const listen = (group: string): number => ports.get(group) ?? 0;
-    const file = path.join(dir, `${name}.json`);
     const config = configuration(groups, {
       admin,
       dead,
@@ -98,10 +112,7 @@ export class Candidate {
       http2: await upstream.listenHttp2(),
       listen,
     });
-    fs.writeFileSync(file, JSON.stringify(config, null, 1));
-    const command = commandOf(name, file);
-    if ('missing' in command) throw new Error(command.missing);
-    const child = await startProxy(command, rest.at(-1) ?? admin, path.join(dir, `${name}.log`));
+    const child = await startConfigured(name, config, path.join(dir, name), rest.at(-1) ?? admin);
     return new Candidate(name, upstream, child, ports, admin);
   }
 

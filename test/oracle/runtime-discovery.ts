@@ -1,10 +1,9 @@
 /** Runtime layers of an xDS server: the same layers to the agent and to the real Envoy, exchanged, refused and taken away. */
-import fs from 'node:fs';
 import path from 'node:path';
 import { freePorts } from '@chainmail/runtime/testing';
 import type { JsonObject } from './case.ts';
 import type { Judge } from './judge.ts';
-import { commandOf, endProxy, type ProxyName, startProxy } from './proxy.ts';
+import { endProxy, type ProxyName, startConfigured } from './proxy.ts';
 import { address, runtimeConfiguration, state } from './runtime.ts';
 import { RuntimeServer } from './runtime-server.ts';
 
@@ -61,11 +60,12 @@ async function findings(proxy: ProxyName, parent: string): Promise<ReadonlyMap<s
   await server.put('lower', lower);
   await server.put('upper', upper);
   const [admin = 0, port = 0] = await freePorts(2);
-  const file = path.join(parent, `runtime-discovery-${proxy}.json`);
-  fs.writeFileSync(file, JSON.stringify(configuration(admin, port, source)));
-  const command = commandOf(proxy, file);
-  if ('missing' in command) throw new Error(command.missing);
-  const child = await startProxy(command, port, `${file}.log`);
+  const child = await startConfigured(
+    proxy,
+    configuration(admin, port, source),
+    path.join(parent, `runtime-discovery-${proxy}`),
+    port,
+  );
   const found = new Map<string, string>();
   const step = async (name: string, said: string, generation: string, until: readonly [string, number]) =>
     found.set(`runtime discovery/${name}`, [said, await state(admin, port, generation, until)].join('\n'));

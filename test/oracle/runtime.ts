@@ -4,7 +4,7 @@ import path from 'node:path';
 import { freePorts } from '@chainmail/runtime/testing';
 import { filterType, type JsonObject } from './case.ts';
 import type { Judge } from './judge.ts';
-import { commandOf, endProxy, type ProxyName, startProxy } from './proxy.ts';
+import { endProxy, type ProxyName, startConfigured } from './proxy.ts';
 
 export const address = (port: number): JsonObject => ({ socket_address: { address: '127.0.0.1', port_value: port } });
 
@@ -140,11 +140,12 @@ async function findings(proxy: ProxyName, parent: string): Promise<ReadonlyMap<s
   const link = path.join(dir, 'now');
   exchange(dir, link, 'one');
   const [admin = 0, port = 0] = await freePorts(2);
-  const file = path.join(dir, 'config.json');
-  fs.writeFileSync(file, JSON.stringify(runtimeConfiguration(admin, port, layersOf(link))));
-  const command = commandOf(proxy, file);
-  if ('missing' in command) throw new Error(command.missing);
-  const child = await startProxy(command, port, path.join(dir, 'log'));
+  const child = await startConfigured(
+    proxy,
+    runtimeConfiguration(admin, port, layersOf(link)),
+    path.join(dir, 'config'),
+    port,
+  );
   try {
     const first = await state(admin, port, '1', ['whole', 200]);
     exchange(dir, link, 'two');

@@ -3,7 +3,6 @@
  * version are compared by what was chosen; damaged hellos, generated from a fixed seed, by whether a server's first
  * message came back or the connection ended.
  */
-import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import tls from 'node:tls';
@@ -11,7 +10,7 @@ import { freePorts } from '@chainmail/runtime/testing';
 import { Authority, type Leaf } from '../e2e/examples/certificates.ts';
 import type { JsonObject } from './case.ts';
 import type { Judge } from './judge.ts';
-import { commandOf, endProxy, type ProxyName, startProxy } from './proxy.ts';
+import { endProxy, type ProxyName, startConfigured } from './proxy.ts';
 
 const tlsType = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext';
 const filters = 'type.googleapis.com/envoy.extensions.filters';
@@ -209,11 +208,7 @@ async function answersOf(
   { damaged: cases, dir, leaves }: Asked,
 ): Promise<ReadonlyMap<string, string>> {
   const [admin = 0, port = 0] = await freePorts(2);
-  const file = path.join(dir, `tls-${name}.json`);
-  fs.writeFileSync(file, JSON.stringify(configuration(admin, port, ...leaves)));
-  const command = commandOf(name, file);
-  if ('missing' in command) throw new Error(command.missing);
-  const child = await startProxy(command, port, path.join(dir, `tls-${name}.log`));
+  const child = await startConfigured(name, configuration(admin, port, ...leaves), path.join(dir, `tls-${name}`), port);
   try {
     const answers = new Map<string, string>();
     for (const { name: of, options } of handshakes) answers.set(`tls/${of}`, await shake(port, options));

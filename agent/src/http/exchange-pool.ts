@@ -13,12 +13,10 @@ export class ExchangePool {
   }
 
   take(): Exchange {
-    return this.#free.pop() ?? new Exchange(this.#runtime, this);
+    return this.#free.pop() ?? new Exchange(this.#runtime);
   }
 
-  /** One whose line is not yet written comes back when it is. */
   give(exchange: Exchange): void {
-    if (exchange.waitForLog()) return;
     if (this.#free.length >= maxFree) return;
     exchange.requestHead.shrink();
     exchange.responseHead.shrink();

@@ -7,13 +7,11 @@
 import type { Head } from '../http1/head.ts';
 import { rejected, rejectionOf } from '../http1/rejection.ts';
 import { countStat } from '../http2/counters.ts';
-import type { LastingRecord } from '../log/log-batch.ts';
 import type { GrpcStatsSpec } from '../model/http.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import type { Framing } from './body-framing.ts';
 import { Deadlines } from './deadlines.ts';
 import type { Downstream, ExchangeEnd } from './downstream.ts';
-import type { ExchangePool } from './exchange-pool.ts';
 import { ExchangeRecord } from './exchange-record.ts';
 import { type GrpcCallCounts, MessageCounter } from './grpc-calls.ts';
 import { grpcStatusOf, noGrpcStatus, statusWorth } from './grpc-status.ts';
@@ -26,16 +24,13 @@ import { Router } from './router.ts';
 import { statusText } from './status-text.ts';
 import type { UpstreamFacts } from './upstream-facts.ts';
 
-export class Exchange extends ExchangeRecord implements LastingRecord {
+export class Exchange extends ExchangeRecord {
   readonly router: Router;
   readonly deadlines: Deadlines;
   protected readonly upstream: UpstreamFacts;
   readonly #runtime: WorkerRuntime;
   #manager: Manager | null = null;
   #downstream: Downstream | null = null;
-  readonly #pool: ExchangePool;
-  /** Whether its line is still to be written, and whether it was given back meanwhile. */
-  #unlogged: 'no' | 'owned' | 'given' = 'no';
   #closeAsked = false;
   /** Trailer fields of the request, once it is complete. */
   requestTrailers: Head | null = null;
@@ -55,9 +50,8 @@ export class Exchange extends ExchangeRecord implements LastingRecord {
   /** Cookies that the answer hands out. */
   readonly setCookies: string[] = [];
 
-  constructor(runtime: WorkerRuntime, pool: ExchangePool) {
+  constructor(runtime: WorkerRuntime) {
     super(runtime.clock);
-    this.#pool = pool;
     this.#runtime = runtime;
     this.deadlines = new Deadlines(runtime.clock, runtime.timers, this);
     this.router = new Router(this, runtime);
@@ -294,31 +288,8 @@ export class Exchange extends ExchangeRecord implements LastingRecord {
     if (this.status < 500 && statusWorth(this.grpcStatus, 0) >= 500)
       manager.count(manager.at.downstream_rq_grpc_failure);
     this.#countEdge();
-    this.#log(manager);
+    if (manager.spec.accessLog.length > 0) this.#runtime.logAccess(manager.spec.accessLog, this);
     downstream.exchangeDone(end);
-  }
-
-  /** Trailers belong to the upstream's stream, which may serve another before this turn ends. */
-  #log({ spec, logsTrailers }: Manager): void {
-    if (spec.accessLog.length === 0) return;
-    if (logsTrailers) this.#runtime.logAccess(spec.accessLog, this);
-    else {
-      this.#unlogged = 'owned';
-      this.#runtime.logLater(spec.accessLog, this);
-    }
-  }
-
-  /** Asked by the pool: whether the line is still to be written, after which the exchange is given back. */
-  waitForLog(): boolean {
-    if (this.#unlogged === 'no') return false;
-    this.#unlogged = 'given';
-    return true;
-  }
-
-  logged(): void {
-    const given = this.#unlogged === 'given';
-    this.#unlogged = 'no';
-    if (given) this.#pool.give(this);
   }
 
   #countEdge(): void {

@@ -1,4 +1,4 @@
-/** Lines are written at the end of a turn: each must still tell of its own exchange, however many ended together. */
+/** Exchanges are used again at once: each line must tell of its own, however many ended together. */
 import { once } from 'node:events';
 import net from 'node:net';
 import test from 'ava';

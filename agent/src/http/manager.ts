@@ -64,8 +64,6 @@ export class Manager {
   /** Null where gRPC calls are not counted by method. */
   readonly grpcStats: GrpcStatsSpec | null;
   readonly at = httpStat.at;
-  /** A format of the access log reads trailers. */
-  readonly logsTrailers: boolean;
   /** What took the place of this configuration while its connections go on. */
   successor: Manager | null = null;
   readonly http2: Http2Options;
@@ -102,7 +100,6 @@ export class Manager {
     this.via = spec.via ?? '';
     this.earlyMutations = compileEarlyMutations(spec.earlyMutations ?? [], formatOf);
     this.localReplies = spec.localReplies ? new LocalReplies(spec.localReplies, formatOf, runtime.random) : null;
-    this.logsTrailers = spec.accessLog.some(({ format }) => JSON.stringify(format).includes('%TRAILER('));
     this.grpcStats = spec.filters.find((f) => f.kind === 'grpc_stats') ?? null;
     this.http2 = spec.http2 ?? {
       ...defaultHttp2Options,

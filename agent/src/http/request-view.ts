@@ -11,6 +11,13 @@ export class ByteRange {
   start = 0;
   end = 0;
 
+  startsWith(wanted: Uint8Array): boolean {
+    const { bytes, start } = this;
+    if (this.end - start < wanted.length) return false;
+    for (let i = 0; i < wanted.length; i++) if (bytes[start + i] !== wanted[i]) return false;
+    return true;
+  }
+
   text(): string {
     return Buffer.from(this.bytes.buffer, this.bytes.byteOffset, this.end).toString('latin1', this.start);
   }

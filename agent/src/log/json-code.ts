@@ -49,15 +49,7 @@ const plainTexts: Partial<Record<StringField, string>> = {
   REQUESTED_SERVER_NAME: 'r.connection.sni',
 };
 
-/** Longest value of bytes that the code copies itself, and longest number. */
-const longestBytes = 256;
-const longestNumber = 24;
 const nullText = 'null';
-
-/** 1 for the bytes that stand for themselves in a JSON string. */
-const plain = new Uint8Array(256).fill(1, 0x20, 0x7f);
-plain['"'.charCodeAt(0)] = 0;
-plain['\\'.charCodeAt(0)] = 0;
 
 type Maker = (...values: unknown[]) => QuickWriter;
 
@@ -82,6 +74,8 @@ class LineCode {
   readonly #names: string[] = [];
   readonly #values: unknown[] = [];
   readonly #code: string[] = [];
+  /** Good for one value. */
+  readonly #range = new ByteRange();
   /** Bytes that the rest of the line takes at most. */
   #rest = 0;
 
@@ -91,13 +85,13 @@ class LineCode {
     for (const step of steps) {
       this.#constant(step.lead);
       this.#rest -= roomOf(step);
-      if (step.operator === null) this.#other(step.write);
+      if (step.operator === null) this.#slowly(`${this.#given(step.write)}(line, r)`);
       else this.#value(step.operator);
     }
     this.#constant(last);
     const body = `
-      const q = r.request, { view, end } = line, from = line.at;
-      let at = from;
+      const q = r.request, { view, end } = line;
+      let { at } = line;
       if (at + ${room} > end) return false;
       ${this.#code.join('\n')}
       line.at = at;
@@ -158,16 +152,13 @@ class LineCode {
         const { words, size } = ${texts}.piece;
         for (let i = 0; i < words.length; i++) view.setInt32(at + i * 4, words[i], ${littleEndian});
         at += size;
-      } else {
-        line.at = at; ${texts}.write(line, t); at = line.at;
-        if (line.overflowed || at + ${this.#rest} > end) return false;
-      } }`);
+      } else {`);
+    this.#slowly(`${texts}.write(line, t)`);
+    this.#code.push('} }');
   }
 
   #header(operator: Operator & { readonly kind: 'request-header' | 'response-header' }): void {
-    const range = new ByteRange();
-    const copy = this.#given((line: LineBuffer, at: number) => copyBytes(line, at, range));
-    const place = this.#given(range);
+    const place = this.#given(this.#range);
     const wanted = `${this.#given(operator.name)}, ${place}`;
     const found =
       operator.kind === 'request-header' ? `q !== null && q.locate(${wanted})` : `r.locateResponse(${wanted})`;
@@ -175,10 +166,9 @@ class LineCode {
     this.#missing(operator.next);
     this.#code.push(`} else if (${place}.end === ${place}.start) {`);
     this.#constant(nullText);
-    this.#code.push(`} else {
-      at = ${copy}(line, at);
-      if (at < 0 || at + ${this.#rest} > end) return false;
-    }`);
+    this.#code.push('} else {');
+    this.#slowly(`line.jsonBytes(${place}.bytes, ${place}.start, ${place}.end)`);
+    this.#code.push('}');
   }
 
   /** An operator that is asked only when the one before it has nothing. */
@@ -187,42 +177,14 @@ class LineCode {
     else this.#value(next);
   }
 
-  #other(write: LineStep['write']): void {
-    this.#code.push(`line.at = at; ${this.#given(write)}(line, r); at = line.at;
+  /** A value that the line writes itself, of whatever length. */
+  #slowly(call: string): void {
+    this.#code.push(`line.at = at; ${call}; at = line.at;
       if (line.overflowed || at + ${this.#rest} > end) return false;`);
   }
 }
 
-/** Generous for what is copied without asking; the rest is asked for as it comes. */
-function roomOf({ lead, operator }: LineStep): number {
-  return lead.length * 3 + 4 + (operator === null ? 0 : longestOf(operator));
-}
-
-function longestOf(operator: Operator): number {
-  if (operator.kind === 'number') return longestNumber;
-  if (operator.kind === 'string') return longestPiece + 4;
-  const own = operator.kind === 'computed' ? longestPiece + 4 : longestBytes + 2;
-  return operator.next === null ? own : Math.max(own, longestOf(operator.next));
-}
-
-/** Where the value ends, or -1 when the line has no room for it. */
-function copyBytes(line: LineBuffer, start: number, { bytes, start: first, end }: ByteRange): number {
-  const to = line.bytes;
-  let at = start;
-  if (end - first <= longestBytes) {
-    to[at++] = 0x22;
-    let i = first;
-    for (; i < end; i++) {
-      const c = bytes[i] as number;
-      if (plain[c] === 0) break;
-      to[at++] = c;
-    }
-    if (i === end) {
-      to[at] = 0x22;
-      return at + 1;
-    }
-  }
-  line.at = start;
-  line.jsonBytes(bytes, first, end);
-  return line.overflowed ? -1 : line.at;
+/** Generous, for what is written without asking: constants, kept texts, numbers. The rest is asked for as it comes. */
+function roomOf({ lead }: LineStep): number {
+  return lead.length * 3 + 4 + longestPiece + 4;
 }

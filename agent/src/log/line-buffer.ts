@@ -123,16 +123,29 @@ export class LineBuffer {
       return;
     }
     const { bytes } = this;
+    const stop = start + length;
     let at = this.at;
     bytes[at++] = quote;
-    for (let i = start; i < start + length; i++) {
+    let i = start;
+    for (; i < stop; i++) {
       const c = from[i] as number;
-      if (plain[c] === 1) bytes[at++] = c;
+      if (plain[c] === 0) break;
+      bytes[at++] = c;
+    }
+    if (i < stop) at = this.#escapedBytes(from, i, stop, at);
+    bytes[at] = quote;
+    this.at = at + 1;
+  }
+
+  #escapedBytes(from: Uint8Array, start: number, end: number, to: number): number {
+    let at = to;
+    for (let i = start; i < end; i++) {
+      const c = from[i] as number;
+      if (plain[c] === 1) this.bytes[at++] = c;
       else if (c >= 0x80) at = this.#latin1(c, at);
       else at = this.#escape(c, at);
     }
-    bytes[at] = quote;
-    this.at = at + 1;
+    return at;
   }
 
   /** Plain text of latin1 bytes, as text(). */

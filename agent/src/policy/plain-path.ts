@@ -22,11 +22,8 @@ export function compilePlainPath(spec: StringMatchSpec): ((view: RequestView) =>
   if (wanted.some((byte) => byte >= 128)) return null;
   return (view) => {
     if (!view.locatePath(range) || range.end === range.start || !isPlain(range)) return 'not plain';
-    const length = range.end - range.start;
-    if (kind === 'exact' ? length !== wanted.length : length < wanted.length) return 'no';
-    const { bytes, start } = range;
-    for (let i = 0; i < wanted.length; i++) if (bytes[start + i] !== wanted[i]) return 'no';
-    return 'yes';
+    const isLonger = range.end - range.start > wanted.length;
+    return range.startsWith(wanted) && (kind === 'prefix' || !isLonger) ? 'yes' : 'no';
   };
 }
 

@@ -27,11 +27,10 @@ export function compilePathMatch(spec: PathMatchSpec): PathMatch {
 /** A path that cannot be located (that of a CONNECT) is empty. */
 function comparison(kind: 'prefix' | 'path' | 'path_separated_prefix', wanted: Uint8Array): PathMatch {
   return (view) => {
-    const length = view.locatePath(range) ? range.end - range.start : 0;
-    if (length < wanted.length) return false;
-    const { bytes, start } = range;
-    for (let i = 0; i < wanted.length; i++) if (bytes[start + i] !== wanted[i]) return false;
-    return kind === 'prefix' || length === wanted.length || (kind !== 'path' && bytes[start + wanted.length] === slash);
+    if (!view.locatePath(range)) return wanted.length === 0;
+    if (!range.startsWith(wanted)) return false;
+    const end = range.start + wanted.length;
+    return kind === 'prefix' || end === range.end || (kind !== 'path' && range.bytes[end] === slash);
   };
 }
 

@@ -6,7 +6,6 @@ import type { Cluster } from '../cluster/cluster.ts';
 import { createCluster } from '../cluster/create.ts';
 import type { LogRecord } from '../http/request-view.ts';
 import type { AccessLogWriter } from '../log/access-log.ts';
-import { type LastingRecord, LogBatch } from '../log/log-batch.ts';
 import type { ClusterSpec } from '../model/cluster.ts';
 import type { ListenerSpec } from '../model/listener.ts';
 import type { AccessLogSpec } from '../model/log.ts';
@@ -66,7 +65,6 @@ export class Engine implements WorkerRuntime {
   readonly #census: ConnectionCensus;
   readonly #tallies: ConnectionTallies;
   readonly #dialer: Dialer;
-  readonly #lines: LogBatch;
   readonly #clusters = new Map<string, Cluster>();
   readonly #routes = new Map<string, RouteTable>();
   readonly #listeners = new Map<string, ActiveListener>();
@@ -92,11 +90,7 @@ export class Engine implements WorkerRuntime {
     this.#handshakes = new HandshakeGate(loop);
     this.#dialer = new Dialer(loop, this.#contexts, (dial) => this.#ownerOf(dial));
     loop.onFault = (error) => this.#fault(error);
-    this.#lines = new LogBatch({
-      log: options.log,
-      onFault: (error) => this.#fault(error),
-    });
-    loop.onTurnEnd = () => this.#lines.flush();
+    loop.onTurnEnd = () => options.log.publish();
   }
 
   /** Told at most once a second: a peer that has found a bug must not fill the log with it. */
@@ -130,15 +124,11 @@ export class Engine implements WorkerRuntime {
   }
 
   logAccess(sinks: readonly AccessLogSpec[], record: LogRecord): void {
-    this.#lines.writeNow(sinks, record);
-  }
-
-  logLater(sinks: readonly AccessLogSpec[], record: LastingRecord): void {
-    this.#lines.add(sinks, record);
+    this.#options.log.write(sinks, record);
   }
 
   logEvent(path: string, line: string): void {
-    if (this.#options.isSpeaker !== false) this.#lines.writeLine(path, line);
+    if (this.#options.isSpeaker !== false) this.#options.log.writeLine(path, line);
   }
 
   draining(direction: 'inbound' | 'outbound' | 'unspecified'): boolean {
@@ -274,7 +264,7 @@ export class Engine implements WorkerRuntime {
       listener.closeAll();
     }
     for (const cluster of this.#clusters.values()) cluster.close();
-    this.#lines.flush();
+    this.#options.log.publish();
   }
 
   hosts(): readonly ClusterHosts[] {

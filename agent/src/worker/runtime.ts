@@ -4,7 +4,6 @@
  */
 import type { Cluster } from '../cluster/cluster.ts';
 import type { LogRecord } from '../http/request-view.ts';
-import type { LastingRecord } from '../log/log-batch.ts';
 import type { AddressSpec } from '../model/listener.ts';
 import type { AccessLogSpec } from '../model/log.ts';
 import type { UpstreamTlsSpec } from '../model/tls.ts';
@@ -59,10 +58,8 @@ export interface WorkerRuntime {
   dial(options: DialOptions, handler: StreamHandler): Stream;
   /** Runs at the end of this turn, when no handler is at work in the read buffer. */
   defer(work: () => void): void;
-  /** Puts one line for each sink in the log ring, now; a full ring drops and counts. */
+  /** Puts one line for each sink in the log ring; a full ring drops and counts. */
   logAccess(sinks: readonly AccessLogSpec[], record: LogRecord): void;
-  /** The same at the end of the turn, or earlier; the record must stay as it is until it hears of it. */
-  logLater(sinks: readonly AccessLogSpec[], record: LastingRecord): void;
   /** A line about what every worker sees, told by one of them, to a path as of an access log. */
   logEvent(path: string, line: string): void;
   /** Whether new requests on connections of this direction should be answered with Connection: close. */

@@ -40,7 +40,6 @@ export function fixture(random: () => number = sequence()): Fixture {
     routes: unused,
     dial: unused,
     logAccess: unused,
-    logLater: unused,
     logEvent: unused,
     defer: (work) => work(),
     draining: () => false,

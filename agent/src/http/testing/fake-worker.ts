@@ -1,7 +1,6 @@
 /** A worker for unit tests: a manual clock, fake streams, real clusters and routes. */
 import type { Cluster } from '../../cluster/cluster.ts';
 import { createCluster } from '../../cluster/create.ts';
-import type { LastingRecord } from '../../log/log-batch.ts';
 import type { ClusterSpec, EndpointSpec } from '../../model/cluster.ts';
 import type { HttpConnectionManagerSpec, RouteConfigSpec } from '../../model/http.ts';
 import type { AccessLogSpec } from '../../model/log.ts';
@@ -112,11 +111,6 @@ export class FakeWorker implements WorkerRuntime, StreamHost {
   logAccess(_sinks: readonly AccessLogSpec[], record: LogRecord): void {
     this.onLog(record);
     this.logged.push(copyRecord(record));
-  }
-
-  logLater(sinks: readonly AccessLogSpec[], record: LastingRecord): void {
-    this.logAccess(sinks, record);
-    record.logged();
   }
 
   logEvent(): void {}
