@@ -20,6 +20,9 @@ export interface Hop {
   readonly dir: string;
 }
 
+/** Where a rich hop of that peer writes its access log. */
+export const accessLogOf = (peer: string, hop: Hop): string => `${hop.dir}/${peer}-${hop.listen}.access.log`;
+
 export function nginxConfig(hop: Hop): string {
   const { certs } = hop;
   const server =
@@ -35,7 +38,7 @@ export function nginxConfig(hop: Hop): string {
   return `worker_processes 1; daemon off; pid ${hop.dir}/nginx-${hop.listen}.pid; error_log ${hop.dir}/nginx-${hop.listen}.log;
 events { worker_connections 4096; }
 http {
-  access_log ${hop.rich ? `${hop.dir}/nginx-${hop.listen}.access.log` : 'off'}; keepalive_requests 1000000000;
+  access_log ${hop.rich ? accessLogOf('nginx', hop) : 'off'}; keepalive_requests 1000000000;
   upstream up { server 127.0.0.1:${hop.upstream}; keepalive 256; keepalive_requests 1000000000; }
   server {
     ${server}
@@ -94,7 +97,7 @@ export function nghttpxCommand(hop: Hop): readonly string[] {
     '--tls-min-proto-version=TLSv1.3',
     '--backend-connections-per-host=8',
     `--errorlog-file=${dir}/nghttpx-${hop.listen}.log`,
-    ...(hop.rich ? [`--accesslog-file=${dir}/nghttpx-${hop.listen}.access.log`] : []),
+    ...(hop.rich ? [`--accesslog-file=${accessLogOf('nghttpx', hop)}`] : []),
     ...(tlsOut ? identity : []),
     ...(tlsIn ? ['--verify-client', `--verify-client-cacert=${certs.ca}`, certs.server.key, certs.server.cert] : []),
   ];

@@ -3,7 +3,15 @@ import { type ChildProcess, execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { BenchCertificates } from './certificates.ts';
-import { envoyConfig, type Hop, haproxyConfig, nghttpxCommand, nginxConfig, type Role } from './configurations.ts';
+import {
+  accessLogOf,
+  envoyConfig,
+  type Hop,
+  haproxyConfig,
+  nghttpxCommand,
+  nginxConfig,
+  type Role,
+} from './configurations.ts';
 import { findEnvoy } from './envoy.ts';
 import { isTaken, killFamily, listening, startPinned } from './process.ts';
 import type { Http2Drive } from './rows.ts';
@@ -25,6 +33,8 @@ export interface Running {
   readonly peer: string;
   readonly port: number;
   readonly processes: readonly ChildProcess[];
+  /** Of its hops, as far as they write one. */
+  readonly accessLogs: readonly string[];
   readonly startMs: number;
 }
 
@@ -57,7 +67,7 @@ export function findPeers(say: (line: string) => void, adminPort: () => number, 
   const agentOf = (clone: string): string => path.resolve(clone, 'node_modules/.bin/chainmail-agent');
   const envoy = findEnvoy();
   const envoyFile = (hop: Hop, who: string): string =>
-    write(hop, `${who}.yaml`, envoyConfig(hop, adminPort(), path.join(hop.dir, `${who}-${hop.listen}.access.log`)));
+    write(hop, `${who}.yaml`, envoyConfig(hop, adminPort(), accessLogOf(who, hop)));
   const agent = (name: string, clone: string, between: 'h1' | 'h2'): Peer => ({
     name,
     command: (hop) => [
@@ -94,6 +104,7 @@ export async function start(
   http2: Http2Drive | null = null,
 ): Promise<Running> {
   const processes: ChildProcess[] = [];
+  const accessLogs: string[] = [];
   let upstream = http2 === null ? place.upstream : await place.http2Upstream(http2.grpc);
   let startMs = 0;
   for (const role of [...roles].reverse()) {
@@ -110,10 +121,11 @@ export async function start(
     if (await isTaken(hop.listen)) throw new Error(`port ${hop.listen} is in use by another program`);
     const child = startPinned(proxyCpu, peer.command(hop), log);
     processes.push(child);
+    if (rich) accessLogs.push(accessLogOf(peer.name, hop));
     startMs = Math.max(startMs, await listening(child, hop.listen, log));
     upstream = hop.listen;
   }
-  return { peer: peer.name, port: upstream, processes, startMs };
+  return { peer: peer.name, port: upstream, processes, accessLogs, startMs };
 }
 
 export function stop(running: Running): void {

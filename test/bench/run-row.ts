@@ -36,7 +36,8 @@ export async function runRow(
     }
     for (const r of running) await warmUp(r, row);
     await settle(running, row);
-    if (row.drive === 'paced') running.push({ peer: 'direct', port: place.upstream, processes: [], startMs: 0 });
+    if (row.drive === 'paced')
+      running.push({ peer: 'direct', port: place.upstream, processes: [], accessLogs: [], startMs: 0 });
     const samples = new Map<string, Sample[]>(running.map((r) => [r.peer, []]));
     for (let round = 0; round < rounds; round++) {
       for (let i = 0; i < running.length; i++) {
