@@ -1,26 +1,23 @@
 /** Exchanges of one worker that are not in use: a connection only holds one while a request is under way. */
+import { FreeList } from '../worker/free-list.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import { Exchange } from './exchange.ts';
 
-const maxFree = 256;
-
 export class ExchangePool {
-  readonly #runtime: WorkerRuntime;
-  readonly #free: Exchange[] = [];
+  readonly #free: FreeList<Exchange>;
 
   constructor(runtime: WorkerRuntime) {
-    this.#runtime = runtime;
+    this.#free = new FreeList(() => new Exchange(runtime), runtime.timers);
   }
 
   take(): Exchange {
-    return this.#free.pop() ?? new Exchange(this.#runtime);
+    return this.#free.take();
   }
 
   give(exchange: Exchange): void {
-    if (this.#free.length >= maxFree) return;
     exchange.requestHead.shrink();
     exchange.responseHead.shrink();
-    this.#free.push(exchange);
+    this.#free.give(exchange);
   }
 }
 

@@ -8,6 +8,7 @@ import { errorCode } from '../http2/frame.ts';
 import type { Http2Host } from '../http2/host.ts';
 import type { Http2Stream } from '../http2/stream.ts';
 import type { CloseReason, Stream } from '../net/stream.ts';
+import type { FreeList } from '../worker/free-list.ts';
 import type { TimerHandle } from '../worker/runtime.ts';
 import { countClosed } from './connection-count.ts';
 import { type ConnectionDeadlineOwner, ConnectionDeadlines } from './connection-deadlines.ts';
@@ -15,7 +16,7 @@ import type { Exchange } from './exchange.ts';
 import type { ExchangePool } from './exchange-pool.ts';
 import { FlushWatch } from './flush-watch.ts';
 import { Http2DownstreamStream } from './http2-downstream-stream.ts';
-import { FreeList, http2WorkerOf } from './http2-worker.ts';
+import { http2WorkerOf } from './http2-worker.ts';
 import type { Manager } from './manager.ts';
 
 export class Http2Downstream implements Http2ConnectionEvents, ConnectionDeadlineOwner {
@@ -43,7 +44,7 @@ export class Http2Downstream implements Http2ConnectionEvents, ConnectionDeadlin
     this.#manager = manager;
     this.#exchanges = exchanges;
     this.#bytesCounted = socket.bytesReceived;
-    this.#streams = worker.downstreams ??= new FreeList(() => new Http2DownstreamStream());
+    this.#streams = worker.downstreams(() => new Http2DownstreamStream());
     this.#deadlines = new ConnectionDeadlines(runtime.clock, runtime.timers, this);
     this.#flushes = new FlushWatch(runtime.clock, runtime.timers, spec.streamIdleTimeoutMs, manager.http2Counters);
     manager.count(at.downstream_cx_http2_total);

@@ -9,9 +9,10 @@ import type { Http2Host } from '../http2/host.ts';
 import type { Http2Stream, Http2StreamEvents } from '../http2/stream.ts';
 import type { CloseReason, Stream } from '../net/stream.ts';
 import { clusterStat } from '../stats/layout.ts';
+import type { FreeList } from '../worker/free-list.ts';
 import type { Http2Pool } from './http2-pool.ts';
 import { Http2UpstreamStream } from './http2-upstream-stream.ts';
-import { FreeList, http2WorkerOf } from './http2-worker.ts';
+import { http2WorkerOf } from './http2-worker.ts';
 import { LazyTimer } from './lazy-timer.ts';
 import type { UpstreamUser } from './upstream-request.ts';
 
@@ -41,7 +42,7 @@ export class Http2Upstream implements Http2ConnectionEvents {
     this.sni = sni;
     this.admitted = admitted;
     this.host = worker.host;
-    this.#streams = worker.upstreams ??= new FreeList(() => new Http2UpstreamStream());
+    this.#streams = worker.upstreams(() => new Http2UpstreamStream());
     this.#http2 = new Http2Connection(worker.host, stream, 'client', pool.options, pool.counters, this);
     this.#http2.start();
     this.#becomeIdle();

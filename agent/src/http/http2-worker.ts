@@ -2,37 +2,27 @@
 import { type Http2Counters, type Http2Stat, http2StatKinds, privateCounters } from '../http2/counters.ts';
 import type { Http2Host } from '../http2/host.ts';
 import { http2HostOf } from '../http2/host-of.ts';
+import { FreeList } from '../worker/free-list.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import type { Http2DownstreamStream } from './http2-downstream-stream.ts';
 import type { Http2UpstreamStream } from './http2-upstream-stream.ts';
 
-const maxFree = 256;
-
-/** Objects that are used again. */
-export class FreeList<T> {
-  readonly #make: () => T;
-  readonly #free: T[] = [];
-
-  constructor(make: () => T) {
-    this.#make = make;
-  }
-
-  take(): T {
-    return this.#free.pop() ?? this.#make();
-  }
-
-  give(item: T): void {
-    if (this.#free.length < maxFree) this.#free.push(item);
-  }
-}
-
 export class Http2Worker {
   readonly host: Http2Host;
-  downstreams: FreeList<Http2DownstreamStream> | null = null;
-  upstreams: FreeList<Http2UpstreamStream> | null = null;
+  #downstreams: FreeList<Http2DownstreamStream> | null = null;
+  #upstreams: FreeList<Http2UpstreamStream> | null = null;
 
   constructor(runtime: WorkerRuntime) {
     this.host = http2HostOf(runtime);
+  }
+
+  /** `make` comes from who uses them: the classes are not to be known here. */
+  downstreams(make: () => Http2DownstreamStream): FreeList<Http2DownstreamStream> {
+    return (this.#downstreams ??= new FreeList(make, this.host.timers));
+  }
+
+  upstreams(make: () => Http2UpstreamStream): FreeList<Http2UpstreamStream> {
+    return (this.#upstreams ??= new FreeList(make, this.host.timers));
   }
 }
 

@@ -1,5 +1,7 @@
 import test from 'ava';
-import { maxReplayBytes, ReplayBuffer } from './replay-buffer.ts';
+import { maxReplayBytes, ReplayBuffer, replayBlocks } from './replay-buffer.ts';
+
+const blocks = replayBlocks({ after: () => ({ cancel: () => {} }) });
 
 const kept = (held: ReplayBuffer): string => held.bytes.toString('latin1', 0, held.length);
 
@@ -8,7 +10,7 @@ function offer(held: ReplayBuffer, text: string): void {
 }
 
 test('a body that may be sent again is kept, as it grows beyond a block', (t) => {
-  const held = new ReplayBuffer();
+  const held = new ReplayBuffer(blocks);
   held.begin(true, 1 << 20);
   const parts = Array.from({ length: 40 }, (_, i) => String.fromCharCode(97 + (i % 26)).repeat(100));
   for (const part of parts) offer(held, part);
@@ -17,7 +19,7 @@ test('a body that may be sent again is kept, as it grows beyond a block', (t) =>
 });
 
 test('what is above the limit is not kept, and said to be incomplete', (t) => {
-  const held = new ReplayBuffer();
+  const held = new ReplayBuffer(blocks);
   held.begin(true, 1 << 20);
   offer(held, 'x'.repeat(maxReplayBytes));
   t.true(held.complete);
@@ -27,7 +29,7 @@ test('what is above the limit is not kept, and said to be incomplete', (t) => {
 });
 
 test('regression: a block that has gone to another request is not written to by the one before', (t) => {
-  const [first, second, third] = [new ReplayBuffer(), new ReplayBuffer(), new ReplayBuffer()];
+  const [first, second, third] = [new ReplayBuffer(blocks), new ReplayBuffer(blocks), new ReplayBuffer(blocks)];
   first.begin(true, 1000);
   offer(first, 'first');
   const block = first.bytes;
@@ -46,7 +48,7 @@ test('regression: a block that has gone to another request is not written to by 
 });
 
 test('bytes that nobody can take yet are kept without being armed', (t) => {
-  const held = new ReplayBuffer();
+  const held = new ReplayBuffer(blocks);
   held.begin(false, 1000);
   const bytes = Buffer.from('abc');
   held.offer(bytes, 0, 3);

@@ -2,21 +2,33 @@
  * The beginning of a request's body: kept until a connection is there, and for as long as another attempt may need it.
  * Invariant: `complete` is true only while the buffer holds every body byte that has come.
  */
+import { FreeList } from '../worker/free-list.ts';
+import type { Timers } from '../worker/runtime.ts';
 
 /** No more than this is kept for another attempt, whatever the cluster's buffer limit is. */
 export const maxReplayBytes = 65_536;
 const empty = Buffer.alloc(0);
 /** Most bodies that come along with a request are small: their blocks go from request to request. */
 const blockBytes = 1024;
-const maxFreeBlocks = 256;
-const freeBlocks: Buffer[] = [];
+
+export type ReplayBlocks = FreeList<Buffer>;
+
+/** The blocks of one worker. */
+export function replayBlocks(timers: Timers): ReplayBlocks {
+  return new FreeList(() => Buffer.allocUnsafeSlow(blockBytes), timers);
+}
 
 export class ReplayBuffer {
+  readonly #blocks: ReplayBlocks;
   #buffer: Buffer | null = null;
   #length = 0;
   #seen = 0;
   #armed = false;
   #limit = 0;
+
+  constructor(blocks: ReplayBlocks) {
+    this.#blocks = blocks;
+  }
 
   /** A body begins. armed: it may have to be sent again. */
   begin(armed: boolean, bufferLimitBytes: number): void {
@@ -60,7 +72,7 @@ export class ReplayBuffer {
   #grow(needed: number): Buffer {
     const grown =
       needed <= blockBytes
-        ? (freeBlocks.pop() ?? Buffer.allocUnsafeSlow(blockBytes))
+        ? this.#blocks.take()
         : Buffer.allocUnsafeSlow(Math.max(needed, Math.min(needed * 2, maxReplayBytes)));
     this.#buffer?.copy(grown, 0, 0, this.#length);
     this.#release();
@@ -72,7 +84,7 @@ export class ReplayBuffer {
     const buffer = this.#buffer;
     if (buffer === null) return;
     this.#buffer = null;
-    if (buffer.length === blockBytes && freeBlocks.length < maxFreeBlocks) freeBlocks.push(buffer);
+    if (buffer.length === blockBytes) this.#blocks.give(buffer);
   }
 
   /** What is held, in [0, length). */

@@ -8,11 +8,12 @@ import type { Framing } from './body-framing.ts';
 import type { Exchange } from './exchange.ts';
 import { ReplayBuffer } from './replay-buffer.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
+import { workerShared } from './worker-shared.ts';
 
 export class RequestSender {
   readonly #exchange: Exchange;
   readonly #runtime: WorkerRuntime;
-  readonly #hold = new ReplayBuffer();
+  readonly #hold: ReplayBuffer;
   #framing: Framing = 'none';
   #upstream: UpstreamRequest | null = null;
   /** The client has sent all of it. */
@@ -25,6 +26,7 @@ export class RequestSender {
   constructor(exchange: Exchange, runtime: WorkerRuntime) {
     this.#exchange = exchange;
     this.#runtime = runtime;
+    this.#hold = new ReplayBuffer(workerShared(runtime).replayBlocks);
   }
 
   reset(): void {
@@ -77,7 +79,7 @@ export class RequestSender {
     if (this.#live) {
       const { readBuffer } = this.#runtime;
       upstream.sendHead(requestHead, framing, readBuffer, this.#liveStart, this.#liveEnd, this.isDone, requestTrailers);
-    } else if (!this.#mayFollow) {
+    } else if (!this.#mayFollow()) {
       upstream.sendHead(requestHead, framing, this.#hold.bytes, 0, 0, this.isDone, null);
     } else {
       const hold = this.#hold;
@@ -91,7 +93,7 @@ export class RequestSender {
   data(start: number, end: number, last: boolean): boolean {
     const { readBuffer } = this.#runtime;
     this.#hold.offer(readBuffer, start, end);
-    const upstream = this.#mayFollow ? this.#upstream : null;
+    const upstream = this.#mayFollow() ? this.#upstream : null;
     if (upstream === null) {
       this.#hold.keep(readBuffer, start, end);
       this.#exchange.downstream.pauseRequest();
@@ -104,12 +106,12 @@ export class RequestSender {
 
   /** The upstream would only queue more of the body: it resumes the client when that is over. */
   waitsForUpstream(): boolean {
-    if (this.isDone || this.#upstream === null || !this.#mayFollow) return false;
+    if (this.isDone || this.#upstream === null || !this.#mayFollow()) return false;
     return this.#upstream.waitForRoom();
   }
 
   /** Bytes behind a request for an upgrade are a tunnel's, and there is none before the upstream has agreed. */
-  get #mayFollow(): boolean {
+  #mayFollow(): boolean {
     const { router } = this.#exchange;
     return router.isTunnel || !router.wantsUpgrade;
   }
@@ -140,7 +142,7 @@ export class RequestSender {
   #followBackPressure(upstream: UpstreamRequest): void {
     const { downstream } = this.#exchange;
     if (upstream.queued > 0) downstream.pauseRequest();
-    else if (this.#mayFollow) downstream.resumeRequest();
+    else if (this.#mayFollow()) downstream.resumeRequest();
   }
 
   /** The upstream takes bytes again. */

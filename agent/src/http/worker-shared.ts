@@ -3,6 +3,7 @@
 import { type StaticHeader, staticHeader } from '../http1/head.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import { GrpcCallTable } from './grpc-calls.ts';
+import { type ReplayBlocks, replayBlocks } from './replay-buffer.ts';
 
 const initialScratch = 32_768;
 /** A head beyond this is rare, and its buffer is not kept. */
@@ -11,6 +12,7 @@ const cachedServiceTimes = 512;
 
 export class WorkerShared {
   readonly grpcCalls = new GrpcCallTable();
+  readonly replayBlocks: ReplayBlocks;
   readonly #runtime: WorkerRuntime;
   #scratch: Buffer = Buffer.allocUnsafeSlow(initialScratch);
   #dateSecond = -1;
@@ -19,6 +21,7 @@ export class WorkerShared {
 
   constructor(runtime: WorkerRuntime) {
     this.#runtime = runtime;
+    this.replayBlocks = replayBlocks(runtime.timers);
   }
 
   /** A buffer of at least that size; its content is only good until the next call. */

@@ -6,6 +6,7 @@
  */
 import { Head } from '../http1/head.ts';
 import { viewOf } from '../http1/words.ts';
+import { FreeList } from '../worker/free-list.ts';
 import type { LoopClock, Timers } from '../worker/runtime.ts';
 import { HeadAssembly } from './head-assembly.ts';
 import { Http2Stream } from './stream.ts';
@@ -15,8 +16,6 @@ export const chunkBytes = 65_536;
 /** The beginnings of chunks are set off against each other, or they would all fall into the same lines of the cache. */
 const chunkStride = chunkBytes + 576;
 const chunksPerArena = 32;
-const maxPooledStreams = 1024;
-const maxPooledBlocks = 512;
 export const blockBytes = 16_384;
 /** What is dirtied while settling is settled in the same turn this many times, then in the next. */
 const maxRounds = 4;
@@ -73,10 +72,10 @@ export class Http2Host {
   /** Runs work at the end of the turn; of the next one when asked for at the end of a turn. */
   readonly defer: (work: () => void) => void;
   readonly #chunks: OutChunk[] = [];
-  readonly #streams: Http2Stream[] = [];
+  readonly #streams: FreeList<Http2Stream>;
   readonly #released: Http2Stream[] = [];
   #held: HeldBack | null = null;
-  readonly #blocks: Buffer[] = [];
+  readonly #blocks: FreeList<Buffer>;
   #dirty: Settled[] = [];
   #spare: Settled[] = [];
   #scheduled = false;
@@ -89,6 +88,8 @@ export class Http2Host {
     this.timers = options.timers;
     this.random = options.random;
     this.defer = options.defer;
+    this.#streams = new FreeList(() => new Http2Stream(), options.timers);
+    this.#blocks = new FreeList(() => Buffer.allocUnsafeSlow(blockBytes), options.timers);
   }
 
   /** Keeps the Head that was just handed out: it belongs to the caller, whose spare one takes its place. */
@@ -141,15 +142,15 @@ export class Http2Host {
 
   /** 16 KiB for bytes that wait for a window. */
   takeBlock(): Buffer {
-    return this.#blocks.pop() ?? Buffer.allocUnsafeSlow(blockBytes);
+    return this.#blocks.take();
   }
 
   giveBlock(block: Buffer): void {
-    if (this.#blocks.length < maxPooledBlocks) this.#blocks.push(block);
+    this.#blocks.give(block);
   }
 
   takeStream(): Http2Stream {
-    return this.#streams.pop() ?? new Http2Stream();
+    return this.#streams.take();
   }
 
   /** Used again from the next turn on, when nobody holds on to it any more. */
@@ -189,7 +190,7 @@ export class Http2Host {
       connections.length = 0;
     }
     const released = this.#released;
-    for (const stream of released) if (this.#streams.length < maxPooledStreams) this.#streams.push(stream);
+    for (const stream of released) this.#streams.give(stream);
     released.length = 0;
     if (this.#dirty.length > 0) this.#schedule();
     if (faults !== null) throw (faults as unknown[])[0];
