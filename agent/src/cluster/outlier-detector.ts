@@ -46,13 +46,13 @@ export class OutlierDetector {
   }
 
   record(host: ClusterHost, outcome: Outcome): void {
-    if (this.#ratesCount) this.#countRates(host, outcome);
+    if (this.#ratesCount()) this.#countRates(host, outcome);
     if (outcome.kind === 'response') this.#recordStatus(host, outcome.status);
     else if (this.#spec.splitExternalLocalOriginErrors) this.#recordLocal(host);
     else this.#recordStatus(host, outcome.cause === 'timeout' || outcome.cause === 'connect-timeout' ? 504 : 503);
   }
 
-  get #ratesCount(): boolean {
+  #ratesCount(): boolean {
     return Boolean(this.#spec.successRate) || Boolean(this.#spec.failurePercentage);
   }
 
@@ -173,7 +173,7 @@ export class OutlierDetector {
   #sweepNow(): void {
     let changed = false;
     let again = false;
-    if (this.#ratesCount) this.#checkRates();
+    if (this.#ratesCount()) this.#checkRates();
     for (const host of this.#owner.hosts()) {
       if (!host.ejected) host.outlier.multiplier = Math.max(0, host.outlier.multiplier - 1);
       else if (this.#served(host)) changed = this.#readmit(host);

@@ -81,7 +81,8 @@ function roundTrip(
 ): void {
   for (let i = 0; i < 2; i++) {
     const to = Buffer.alloc(encodedBound(head));
-    const end = kind === 'request' ? encoder.request(head, 'http', to, 0) : encoder[kind](head, to, 0);
+    const view = viewOf(to);
+    const end = kind === 'request' ? encoder.request(head, 'http', view, 0) : encoder[kind](head, view, 0);
     must(end <= to.length - slack, 'the bound holds');
     const back = decode(decoder, Buffer.from(to.subarray(0, end)), kind);
     must(back.ok && back.verdict === headVerdict.ok, `what was accepted is accepted again, not ${back.verdict}`);

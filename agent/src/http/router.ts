@@ -207,7 +207,7 @@ export class Router implements UpstreamUser, PickContext {
     }
     this.sni = host.tls === null ? '' : host.tls.autoSni ? hostOf(x.view.authority) : host.tls.sni;
     const cluster = this.#cluster as Cluster;
-    this.#pool = this.#endsHere
+    this.#pool = this.#endsHere()
       ? new ConnectTunnel(cluster, host, this.#action?.tunnelProxyHeader ?? null, x.downstream.info, this.#runtime)
       : poolOf(cluster, host, this.#runtime);
     const acquired = this.#pool.acquire(this, fresh);
@@ -216,7 +216,7 @@ export class Router implements UpstreamUser, PickContext {
   }
 
   /** A CONNECT, or a POST in its stead, whose bytes go to a TCP connection of their own. */
-  get #endsHere(): boolean {
+  #endsHere(): boolean {
     const action = this.#action;
     if (action?.terminatesConnect !== true) return false;
     const asked = this.#exchange.requestHead.method;

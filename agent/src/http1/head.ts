@@ -265,7 +265,7 @@ export class Head {
   /** Takes fields with their ids that a head with the same bytes had. */
   restoreFields(fields: Int32Array, ids: Float64Array): void {
     while (this.fields.length < fields.length) this.#growFields();
-    this.fields.set(fields);
+    for (let i = 0; i < fields.length; i++) this.fields[i] = fields[i] as number;
     while (this.ids.length < ids.length) this.#growIds();
     for (let i = 0; i < ids.length; i++) this.ids[i] = ids[i] as number;
     this.count = ids.length;

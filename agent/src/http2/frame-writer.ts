@@ -64,9 +64,9 @@ export class FrameWriter implements DirectWriter {
     return this.#chunk === null ? 0 : this.#at - this.#chunk.start;
   }
 
-  /** The buffer that `room` gives positions in. */
-  get buffer(): Buffer {
-    return (this.#chunk as OutChunk).buffer;
+  /** What `room` gives positions in. */
+  get chunk(): OutChunk {
+    return this.#chunk as OutChunk;
   }
 
   /** Position of at least `bytes` of room (at most a chunk) for a frame; to be followed by `wrote`. */
@@ -127,7 +127,7 @@ export class FrameWriter implements DirectWriter {
 
   bytes(source: Buffer): void {
     const at = this.room(source.length);
-    source.copy(this.buffer, at);
+    source.copy(this.chunk.buffer, at);
     this.#at = at + source.length;
   }
 
@@ -135,7 +135,7 @@ export class FrameWriter implements DirectWriter {
   numbers(type: number, streamId: number, first: number, second = -1): void {
     const length = second < 0 ? 4 : 8;
     const at = this.room(frameHeaderBytes + length);
-    const b = this.buffer;
+    const b = this.chunk.buffer;
     writeFrameHeader(b, at, length, type, 0, streamId);
     writeUint32(b, at + frameHeaderBytes, first);
     if (second >= 0) writeUint32(b, at + frameHeaderBytes + 4, second);
@@ -147,7 +147,7 @@ export class FrameWriter implements DirectWriter {
   control(type: number, flags: number, b: Buffer, start: number, end: number): void {
     const length = end - start;
     const at = this.room(frameHeaderBytes + length);
-    const to = this.buffer;
+    const to = this.chunk.buffer;
     writeFrameHeader(to, at, length, type, flags, 0);
     for (let i = 0; i < length; i++) to[at + frameHeaderBytes + i] = b[start + i] as number;
     this.wrote(at + frameHeaderBytes + length);
@@ -169,7 +169,7 @@ export class FrameWriter implements DirectWriter {
     if (this.#openId === streamId && this.#openLength < defaultFrameBytes && this.#at < this.#limit) {
       length = Math.min(length, defaultFrameBytes - this.#openLength, this.#limit - this.#at);
       this.#openLength += length;
-      const to = this.buffer;
+      const to = this.chunk.buffer;
       const at = this.#openAt;
       to[at] = this.#openLength >>> 16;
       to[at + 1] = this.#openLength >>> 8;
@@ -179,7 +179,7 @@ export class FrameWriter implements DirectWriter {
       if (this.blocked) return 0;
       if (this.#chunk === null) this.#begin();
       length = Math.min(length, defaultFrameBytes, this.#limit - this.#at - frameHeaderBytes);
-      this.#open(streamId, this.buffer, this.#at, length);
+      this.#open(streamId, this.chunk.buffer, this.#at, length);
       this.#at += frameHeaderBytes;
     }
     this.#append(b, start, length);
@@ -290,7 +290,7 @@ export class FrameWriter implements DirectWriter {
       return;
     }
     const at = this.room(frameHeaderBytes);
-    writeFrameHeader(this.buffer, at, 0, frameType.data, flag.endStream, streamId);
+    writeFrameHeader(this.chunk.buffer, at, 0, frameType.data, flag.endStream, streamId);
     this.wrote(at + frameHeaderBytes);
     this.dataFrames++;
   }
@@ -303,8 +303,8 @@ export class FrameWriter implements DirectWriter {
       const type = p === 0 ? frameType.headers : frameType.continuation;
       const ends = p === 0 && endStream ? flag.endStream : 0;
       const flags = ends | (p + size >= length ? flag.endHeaders : 0);
-      writeFrameHeader(this.buffer, at, size, type, flags, streamId);
-      block.copy(this.buffer, at + frameHeaderBytes, p, p + size);
+      writeFrameHeader(this.chunk.buffer, at, size, type, flags, streamId);
+      block.copy(this.chunk.buffer, at + frameHeaderBytes, p, p + size);
       this.wrote(at + frameHeaderBytes + size);
     }
   }

@@ -8,11 +8,16 @@
 import { fieldStride, type Head, removedToken, scheme as schemes } from '../http1/head.ts';
 import { method, methodText, token } from '../http1/known-headers.ts';
 import { isWord } from '../http1/parse-head.ts';
-import { equalWords, hashWords, slack, viewOf } from '../http1/words.ts';
+import { copyWords, equalWords, hashWords, slack, viewOf } from '../http1/words.ts';
 import { entryInts, FieldTable } from './field-table.ts';
 import { initialTableSize } from './hpack-decoder.ts';
 import { huffmanEncode, huffmanLength } from './huffman.ts';
 import { hashBytes, lineAt, staticCount, staticLines, staticName, staticToken, staticView } from './static-table.ts';
+
+/** A text with slack behind it. */
+function padded(text: string): DataView {
+  return viewOf(Buffer.from(text.padEnd(text.length + slack), 'latin1'));
+}
 
 const idSlots = 64;
 const hashSlots = 128;
@@ -50,22 +55,16 @@ for (const name of [
 for (const name of ['host', 'te', 'cookie', 'authorization', 'proxy-authorization', 'x-request-id'] as const)
   left[token[name]] = looked;
 
-const digits: Buffer = Buffer.alloc(3000 + slack);
-const digitsView = viewOf(digits);
-for (let status = 0; status < 1000; status++) digits.write(String(status).padStart(3, '0'), status * 3, 'latin1');
+/** Texts of three digits, by status. */
+const digits = padded(Array.from({ length: 1000 }, (_, status) => String(status).padStart(3, '0')).join(''));
 const staticStatuses = new Uint8Array(1000);
 for (let i = 8; i <= 14; i++) {
   const value = (lineAt[i] as number) + ':status: '.length;
   staticStatuses[Number(staticLines.toString('latin1', value, value + 3))] = i;
 }
 
-/** Texts with slack behind them. */
-const methodBytes: readonly Buffer[] = methodText.map((text) =>
-  Buffer.from(text.padEnd(text.length + slack), 'latin1'),
-);
-const methodViews: readonly DataView[] = methodBytes.map(viewOf);
-const protocolName = Buffer.from(':protocol'.padEnd(9 + slack), 'latin1');
-const protocolView = viewOf(protocolName);
+const methodNames: readonly DataView[] = methodText.map(padded);
+const protocolName = padded(':protocol');
 const trailersWord: Uint8Array = new TextEncoder().encode('trailers');
 
 /** An upper bound of what a head is encoded in. */
@@ -103,7 +102,7 @@ export class HpackEncoder {
   }
 
   /** Where the block ends. `to` must have encodedBound. `scheme` is used where the head does not say it. */
-  request(head: Head, scheme: 'http' | 'https', to: Buffer, at: number): number {
+  request(head: Head, scheme: 'http' | 'https', to: DataView, at: number): number {
     let p = this.#begin(to, at);
     p = this.#method(head, to, p);
     const connect = head.method === method.CONNECT && head.protocolEnd === head.protocolStart;
@@ -112,41 +111,28 @@ export class HpackEncoder {
     if (!connect) p = this.#path(head, to, p);
     if (head.protocolEnd > head.protocolStart) {
       const { protocolStart, protocolEnd } = head;
-      p = this.#field(protocolName, protocolView, 0, 9, head.bytes, head.view, protocolStart, protocolEnd, 0, 0, to, p);
+      p = this.#field(protocolName, 0, 9, head.view, protocolStart, protocolEnd, 0, 0, to, p);
     }
     return this.#fields(head, true, to, p);
   }
 
-  response(head: Head, to: Buffer, at: number): number {
+  response(head: Head, to: DataView, at: number): number {
     let p = this.#begin(to, at);
     const known = staticStatuses[head.status] as number;
-    if (known !== 0) to[p++] = 128 | known;
+    if (known !== 0) to.setUint8(p++, 128 | known);
     else {
       const value = head.status * 3;
       const name = lineAt[nameIndex.status] as number;
-      p = this.#field(
-        staticLines,
-        staticView,
-        name,
-        name + 7,
-        digits,
-        digitsView,
-        value,
-        value + 3,
-        nameIndex.status,
-        0,
-        to,
-        p,
-      );
+      p = this.#field(staticView, name, name + 7, digits, value, value + 3, nameIndex.status, 0, to, p);
     }
     return this.#fields(head, false, to, p);
   }
 
-  trailers(head: Head, to: Buffer, at: number): number {
+  trailers(head: Head, to: DataView, at: number): number {
     return this.#fields(head, true, to, this.#begin(to, at));
   }
 
-  #begin(to: Buffer, at: number): number {
+  #begin(to: DataView, at: number): number {
     if (this.#seen.length === 0) this.#allocate();
     if (this.#announce < 0) return at;
     let p = at;
@@ -167,68 +153,56 @@ export class HpackEncoder {
     this.#nameNumbers = new Float64Array(nameSlots);
   }
 
-  #method(head: Head, to: Buffer, at: number): number {
+  #method(head: Head, to: DataView, at: number): number {
     if (head.method === method.GET || head.method === method.POST) {
-      to[at] = head.method === method.GET ? 0x82 : 0x83;
+      to.setUint8(at, head.method === method.GET ? 0x82 : 0x83);
       return at + 1;
     }
     const name = nameIndex.method;
-    if (head.method === 0)
-      return this.#pseudo(name, 7, head.bytes, head.view, head.methodStart, head.methodEnd, 0, to, at);
-    const values = methodBytes[head.method] as Buffer;
-    return this.#pseudo(name, 7, values, methodViews[head.method] as DataView, 0, values.length - slack, 0, to, at);
+    if (head.method === 0) return this.#pseudo(name, 7, head.view, head.methodStart, head.methodEnd, 0, to, at);
+    const values = methodNames[head.method] as DataView;
+    return this.#pseudo(name, 7, values, 0, values.byteLength - slack, 0, to, at);
   }
 
-  #scheme(head: Head, fallback: 'http' | 'https', to: Buffer, at: number): number {
+  #scheme(head: Head, fallback: 'http' | 'https', to: DataView, at: number): number {
     if (head.scheme === schemes.other) {
-      const { bytes, view, schemeStart, schemeEnd } = head;
-      return this.#pseudo(nameIndex.scheme, 7, bytes, view, schemeStart, schemeEnd, 0, to, at);
+      const { view, schemeStart, schemeEnd } = head;
+      return this.#pseudo(nameIndex.scheme, 7, view, schemeStart, schemeEnd, 0, to, at);
     }
     const https = head.scheme === 0 ? fallback === 'https' : head.scheme === schemes.https;
-    to[at] = https ? 0x87 : 0x86;
+    to.setUint8(at, https ? 0x87 : 0x86);
     return at + 1;
   }
 
-  #authority(head: Head, to: Buffer, at: number): number {
+  #authority(head: Head, to: DataView, at: number): number {
     const index = head.find(token.host);
     if (index < 0) return at;
-    const { bytes, view, fields } = head;
+    const { view, fields } = head;
     const f = index * fieldStride;
     const known = index < head.idCount ? (head.ids[index] as number) : 0;
     // The static table has a `host` as well, which is not this.
     const id = known > staticCount || known === nameIndex.authority ? known : Math.min(known, 0);
-    return this.#pseudo(
-      nameIndex.authority,
-      10,
-      bytes,
-      view,
-      fields[f + 3] as number,
-      fields[f + 4] as number,
-      id,
-      to,
-      at,
-    );
+    return this.#pseudo(nameIndex.authority, 10, view, fields[f + 3] as number, fields[f + 4] as number, id, to, at);
   }
 
-  #path(head: Head, to: Buffer, at: number): number {
-    const { bytes, view, targetStart, targetEnd } = head;
-    if (targetEnd === targetStart + 1 && bytes[targetStart] === 47) {
-      to[at] = 128 | rootPath;
+  #path(head: Head, to: DataView, at: number): number {
+    const { view, targetStart, targetEnd } = head;
+    if (targetEnd === targetStart + 1 && view.getUint8(targetStart) === 47) {
+      to.setUint8(at, 128 | rootPath);
       return at + 1;
     }
-    return this.#pseudo(nameIndex.path, 5, bytes, view, targetStart, targetEnd, head.targetId, to, at);
+    return this.#pseudo(nameIndex.path, 5, view, targetStart, targetEnd, head.targetId, to, at);
   }
 
   /** A pseudo-header whose name is that of a static entry. */
   #pseudo(
     index: number,
     nameBytes: number,
-    values: Buffer,
-    valueView: DataView,
+    values: DataView,
     value: number,
     valueEnd: number,
     id: number,
-    to: Buffer,
+    to: DataView,
     at: number,
   ): number {
     if (id > 0) {
@@ -236,25 +210,12 @@ export class HpackEncoder {
       if (known > 0) return known;
     }
     const name = lineAt[index] as number;
-    return this.#field(
-      staticLines,
-      staticView,
-      name,
-      name + nameBytes,
-      values,
-      valueView,
-      value,
-      valueEnd,
-      index,
-      id,
-      to,
-      at,
-    );
+    return this.#field(staticView, name, name + nameBytes, values, value, valueEnd, index, id, to, at);
   }
 
   /** All fields, without those of the connection; `host` was written as :authority, and trailers have none. */
-  #fields(head: Head, skipHost: boolean, to: Buffer, at: number): number {
-    const { bytes, view, fields, ids, idCount, count } = head;
+  #fields(head: Head, skipHost: boolean, to: DataView, at: number): number {
+    const { view, fields, ids, idCount, count } = head;
     let p = at;
     for (let i = 0; i < count; i++) {
       const f = i * fieldStride;
@@ -275,11 +236,9 @@ export class HpackEncoder {
         }
       }
       p = this.#field(
-        bytes,
         view,
         fields[f + 1] as number,
         fields[f + 2] as number,
-        bytes,
         view,
         fields[f + 3] as number,
         fields[f + 4] as number,
@@ -312,9 +271,9 @@ export class HpackEncoder {
   }
 
   /** Writes the index of a field that is in a table, by its identity alone; 0 when it is not known to be there. */
-  #known(id: number, to: Buffer, at: number): number {
+  #known(id: number, to: DataView, at: number): number {
     if (id <= staticCount) {
-      to[at] = 128 | id;
+      to.setUint8(at, 128 | id);
       return at + 1;
     }
     const slot = id & (idSlots - 1);
@@ -323,25 +282,23 @@ export class HpackEncoder {
     return this.#index(number, to, at);
   }
 
-  #index(number: number, to: Buffer, at: number): number {
+  #index(number: number, to: DataView, at: number): number {
     const index = staticCount + this.#table.inserted - number;
     if (index >= 127) return writeInteger(to, at, 128, 127, index);
-    to[at] = 128 | index;
+    to.setUint8(at, 128 | index);
     return at + 1;
   }
 
   #field(
-    names: Buffer,
-    nameView: DataView,
+    names: DataView,
     name: number,
     nameEnd: number,
-    values: Buffer,
-    valueView: DataView,
+    values: DataView,
     value: number,
     valueEnd: number,
     knownName: number,
     id: number,
-    to: Buffer,
+    to: DataView,
     at: number,
   ): number {
     if (id === never) {
@@ -349,16 +306,16 @@ export class HpackEncoder {
       return literal(names, name, nameEnd, values, value, valueEnd, index, 0x10, 15, to, at);
     }
     const table = this.#table;
-    const nameHash = hashWords(nameView, name, nameEnd, 0);
-    const hash = id === unique ? 0 : hashWords(valueView, value, valueEnd, nameHash);
+    const nameHash = hashWords(names, name, nameEnd, 0);
+    const hash = id === unique ? 0 : hashWords(values, value, valueEnd, nameHash);
     if (id !== unique) {
-      const known = this.#find(hash, nameView, name, nameEnd, valueView, value, valueEnd, id, to, at);
+      const known = this.#find(hash, names, name, nameEnd, values, value, valueEnd, id, to, at);
       if (known > 0) return known;
     }
     let index = knownName;
     let isNew = false;
     if (index === 0) {
-      index = this.#nameIndex(nameHash, names, nameView, name, nameEnd);
+      index = this.#nameIndex(nameHash, names, name, nameEnd);
       isNew = index === 0 && this.#isSeen(nameHash);
     }
     const size = nameEnd - name + valueEnd - value + 32;
@@ -375,21 +332,21 @@ export class HpackEncoder {
       this.#nameHashes[slot] = nameHash;
       this.#nameNumbers[slot] = table.inserted;
     }
-    table.insert(nameView, name, nameEnd - name, valueView, value, valueEnd - value, 0);
+    table.insert(names, name, nameEnd - name, values, value, valueEnd - value, 0);
     return literal(names, name, nameEnd, values, value, valueEnd, index, 0x40, 63, to, at);
   }
 
   /** Writes the index of a field that is in the table, found by the hash of its bytes; 0 when it is not there. */
   #find(
     hash: number,
-    nameView: DataView,
+    names: DataView,
     name: number,
     nameEnd: number,
-    valueView: DataView,
+    values: DataView,
     value: number,
     valueEnd: number,
     id: number,
-    to: Buffer,
+    to: DataView,
     at: number,
   ): number {
     const table = this.#table;
@@ -404,8 +361,8 @@ export class HpackEncoder {
     if (
       entries[e + 1] !== nameBytes ||
       entries[e + 2] !== valueBytes ||
-      !equalWords(table.view, line, nameView, name, nameBytes) ||
-      !equalWords(table.view, line + nameBytes + 2, valueView, value, valueBytes)
+      !equalWords(table.view, line, names, name, nameBytes) ||
+      !equalWords(table.view, line + nameBytes + 2, values, value, valueBytes)
     ) {
       return 0;
     }
@@ -414,7 +371,7 @@ export class HpackEncoder {
   }
 
   /** Index of an entry of that name, which has no token with a static one; 0 when there is none. */
-  #nameIndex(nameHash: number, names: Buffer, nameView: DataView, name: number, nameEnd: number): number {
+  #nameIndex(nameHash: number, names: DataView, name: number, nameEnd: number): number {
     const table = this.#table;
     const slot = nameHash & (nameSlots - 1);
     const number = this.#nameNumbers[slot] as number;
@@ -422,7 +379,7 @@ export class HpackEncoder {
       const e = table.slotOf(number) * entryInts;
       const { entries } = table;
       const nameBytes = nameEnd - name;
-      if (entries[e + 1] === nameBytes && equalWords(table.view, entries[e] as number, nameView, name, nameBytes)) {
+      if (entries[e + 1] === nameBytes && equalWords(table.view, entries[e] as number, names, name, nameBytes)) {
         return staticCount + table.inserted - number;
       }
     }
@@ -444,38 +401,38 @@ export class HpackEncoder {
   }
 }
 
-function nameIndexOf(known: number, names: Buffer, name: number, nameEnd: number): number {
+function nameIndexOf(known: number, names: DataView, name: number, nameEnd: number): number {
   return known !== 0 ? known : staticName(hashBytes(names, name, nameEnd, 0), names, name, nameEnd);
 }
 
 /** Writes an integer behind the bits of `first` (RFC 7541 section 5.1); where it ends. */
-export function writeInteger(to: Buffer, at: number, first: number, mask: number, value: number): number {
+export function writeInteger(to: DataView, at: number, first: number, mask: number, value: number): number {
   if (value < mask) {
-    to[at] = first | value;
+    to.setUint8(at, first | value);
     return at + 1;
   }
-  to[at] = first | mask;
+  to.setUint8(at, first | mask);
   let p = at + 1;
   let rest = value - mask;
   while (rest > 127) {
-    to[p++] = (rest & 127) | 128;
+    to.setUint8(p++, (rest & 127) | 128);
     rest >>>= 7;
   }
-  to[p] = rest;
+  to.setUint8(p, rest);
   return p + 1;
 }
 
 function literal(
-  names: Buffer,
+  names: DataView,
   name: number,
   nameEnd: number,
-  values: Buffer,
+  values: DataView,
   value: number,
   valueEnd: number,
   index: number,
   first: number,
   mask: number,
-  to: Buffer,
+  to: DataView,
   at: number,
 ): number {
   let p = writeInteger(to, at, first, mask, index);
@@ -485,14 +442,13 @@ function literal(
   return writeString(values, value, valueEnd, huffman, to, p);
 }
 
-function writeString(b: Buffer, start: number, end: number, huffman: boolean, to: Buffer, at: number): number {
+function writeString(b: DataView, start: number, end: number, huffman: boolean, to: DataView, at: number): number {
   const length = end - start;
   if (huffman) {
     const short = huffmanLength(b, start, end);
     if (short < length) return huffmanEncode(b, start, end, to, writeInteger(to, at, 128, 127, short));
   }
   const p = writeInteger(to, at, 0, 127, length);
-  if (length > 128) b.copy(to, p, start, end);
-  else for (let i = 0; i < length; i++) to[p + i] = b[start + i] as number;
+  copyWords(b, start, to, p, length);
   return p + length;
 }

@@ -3,6 +3,7 @@ import { setRequestId } from '../http/request-id.ts';
 import { Head, staticHeader } from '../http1/head.ts';
 import { method } from '../http1/known-headers.ts';
 import { parseRequestHead } from '../http1/parse-head.ts';
+import { viewOf } from '../http1/words.ts';
 import { headVerdict } from './head-assembly.ts';
 import { HpackDecoder } from './hpack-decoder.ts';
 import { encodedBound, HpackEncoder } from './hpack-encoder.ts';
@@ -336,7 +337,7 @@ function request(text: string): Head {
 
 function encode(encoder: HpackEncoder, head: Head): Buffer {
   const to = Buffer.alloc(encodedBound(head));
-  return to.subarray(0, encoder.request(head, 'http', to, 0));
+  return to.subarray(0, encoder.request(head, 'http', viewOf(to), 0));
 }
 
 test('a request of HTTP/1.1 is encoded without what belongs to the connection, and comes back', (t) => {

@@ -156,19 +156,19 @@ export function huffmanDecode(b: Uint8Array, start: number, end: number, to: Uin
 }
 
 /** Bytes that [start, end) would be encoded in. */
-export function huffmanLength(b: Uint8Array, start: number, end: number): number {
+export function huffmanLength(b: DataView, start: number, end: number): number {
   let bits = 0;
-  for (let i = start; i < end; i++) bits += codeBits[b[i] as number] as number;
+  for (let i = start; i < end; i++) bits += codeBits[b.getUint8(i)] as number;
   return (bits + 7) >>> 3;
 }
 
 /** Encodes [start, end) to `to` from `at` on; where it ends. */
-export function huffmanEncode(b: Uint8Array, start: number, end: number, to: Uint8Array, at: number): number {
+export function huffmanEncode(b: DataView, start: number, end: number, to: DataView, at: number): number {
   let o = at;
   let acc = 0;
   let bits = 0;
   for (let i = start; i < end; i++) {
-    const symbol = b[i] as number;
+    const symbol = b.getUint8(i);
     const code = codes[symbol] as number;
     let left = codeBits[symbol] as number;
     // At most 7 bits wait in acc: a code goes in by parts of at most 24 bits.
@@ -176,13 +176,13 @@ export function huffmanEncode(b: Uint8Array, start: number, end: number, to: Uin
       left -= 24;
       acc = (acc << left) | (code >>> 24);
       bits += left;
-      while (bits >= 8) to[o++] = acc >>> (bits -= 8);
+      while (bits >= 8) to.setUint8(o++, acc >>> (bits -= 8));
       left = 24;
     }
     acc = (acc << left) | (code & (0xffffff >>> (24 - left)));
     bits += left;
-    while (bits >= 8) to[o++] = acc >>> (bits -= 8);
+    while (bits >= 8) to.setUint8(o++, acc >>> (bits -= 8));
   }
-  if (bits > 0) to[o++] = (acc << (8 - bits)) | (0xff >>> bits);
+  if (bits > 0) to.setUint8(o++, (acc << (8 - bits)) | (0xff >>> bits));
   return o;
 }

@@ -5,6 +5,7 @@
  * out behind its data.
  */
 import { Head } from '../http1/head.ts';
+import { viewOf } from '../http1/words.ts';
 import type { Stream } from '../net/stream.ts';
 import { ByteQueue } from './byte-queue.ts';
 import type { Http2Counters } from './counters.ts';
@@ -76,13 +77,13 @@ export class Sender {
     this.#owner.touch();
     if (bound + frameHeaderBytes > chunkBytes) {
       const block = Buffer.allocUnsafeSlow(bound);
-      out.headerBlock(streamId, last, block, this.#encode(kind, head, block, 0));
+      out.headerBlock(streamId, last, block, this.#encode(kind, head, viewOf(block), 0));
       return;
     }
     const at = out.room(bound + frameHeaderBytes);
     const from = at + frameHeaderBytes;
-    const { buffer } = out;
-    const end = this.#encode(kind, head, buffer, from);
+    const { buffer, view } = out.chunk;
+    const end = this.#encode(kind, head, view, from);
     if (end - from > defaultFrameBytes) {
       const block = Buffer.from(buffer.subarray(from, end));
       out.headerBlock(streamId, last, block, block.length);
@@ -93,7 +94,7 @@ export class Sender {
     out.wrote(end);
   }
 
-  #encode(kind: SentKind, head: Head, to: Buffer, at: number): number {
+  #encode(kind: SentKind, head: Head, to: DataView, at: number): number {
     const { encoder } = this;
     if (kind === 'request') return encoder.request(head, this.#options.scheme, to, at);
     return kind === 'response' ? encoder.response(head, to, at) : encoder.trailers(head, to, at);

@@ -3,7 +3,7 @@
  * Invariant: index 1 to 61; the line of entry i is `name: value CRLF` at lineAt[i].
  */
 import { hashStep, tokenOf } from '../http1/known-headers.ts';
-import { slack, viewOf } from '../http1/words.ts';
+import { equalWords, slack, viewOf } from '../http1/words.ts';
 
 const entries: readonly (readonly [name: string, value: string])[] = [
   [':authority', ''],
@@ -114,9 +114,9 @@ export const staticToken = new Int32Array(staticCount + 1);
 const slots = new Uint8Array(256);
 
 /** Folds the bytes of [start, end) into a hash. */
-export function hashBytes(b: Uint8Array, start: number, end: number, seed: number): number {
+export function hashBytes(b: DataView, start: number, end: number, seed: number): number {
   let hash = seed;
-  for (let i = start; i < end; i++) hash = (Math.imul(hash, 31) + (b[i] as number)) | 0;
+  for (let i = start; i < end; i++) hash = (Math.imul(hash, 31) + b.getUint8(i)) | 0;
   return hash;
 }
 
@@ -137,16 +137,14 @@ entries.forEach(([name, value], i) => {
 });
 
 /** Index of the first entry with the name in [start, end) whose hash (of hashBytes from 0) is given, or 0. */
-export function staticName(hash: number, b: Uint8Array, start: number, end: number): number {
+export function staticName(hash: number, b: DataView, start: number, end: number): number {
   const length = end - start;
   for (let slot = slotOf(hash); ; slot = (slot + 1) & 255) {
     const index = slots[slot] as number;
     if (index === 0) return 0;
     if (nameLength[index] !== length) continue;
     const at = lineAt[index] as number;
-    let i = 0;
-    while (i < length && staticLines[at + i] === b[start + i]) i++;
-    if (i === length) return index;
+    if (equalWords(staticView, at, b, start, length)) return index;
   }
 }
 

@@ -91,7 +91,7 @@ export class RingWriter {
     const { capacity } = this.#views;
     this.#length = end - (this.#begun & (capacity - 1)) - headerBytes;
     this.#lines++;
-    if (this.#used > capacity >>> 1) {
+    if (this.#used() > capacity >>> 1) {
       this.publish();
       this.#ask();
     }
@@ -121,14 +121,14 @@ export class RingWriter {
   }
 
   /** Bytes that the reader has not read, with what is not published. */
-  get #used(): number {
+  #used(): number {
     return (this.#begun + this.#length - this.#read) >>> 0;
   }
 
   #ask(): void {
     const { capacity, control } = this.#views;
     this.#read = Atomics.load(control, readAt) >>> 0;
-    if (this.#used <= capacity >>> 1 || this.#askedAt === this.#read) return;
+    if (this.#used() <= capacity >>> 1 || this.#askedAt === this.#read) return;
     this.#askedAt = this.#read;
     this.#onHalfFull();
   }

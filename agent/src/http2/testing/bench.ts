@@ -67,19 +67,20 @@ function trailersHead(): Head {
 
 function encode(encoder: HpackEncoder, head: Head): Buffer {
   const to = Buffer.alloc(encodedBound(head));
-  return to.subarray(0, encoder.request(head, 'http', to, 0));
+  return to.subarray(0, encoder.request(head, 'http', viewOf(to), 0));
 }
 
 function huffman(): void {
   const text = Buffer.from('/helloworld.Greeter/SayHello?a=1234');
   const code = Buffer.alloc(64);
-  const end = huffmanEncode(text, 0, text.length, code, 0);
+  const [textView, codeView] = [viewOf(text), viewOf(code)];
+  const end = huffmanEncode(textView, 0, text.length, codeView, 0);
   const to = Buffer.alloc(decodedBound(64));
   measure('huffman: decode 35 bytes', 300_000, (n) => {
     for (let i = 0; i < n; i++) huffmanDecode(code, 0, end, to, 0);
   });
   measure('huffman: encode 35 bytes', 300_000, (n) => {
-    for (let i = 0; i < n; i++) huffmanEncode(text, 0, text.length, code, 0);
+    for (let i = 0; i < n; i++) huffmanEncode(textView, 0, text.length, codeView, 0);
   });
 }
 
@@ -108,7 +109,7 @@ function hpack(): void {
     for (let i = 0; i < n; i++) feed(other);
   });
   feed(block);
-  const to = Buffer.alloc(4096);
+  const to = viewOf(Buffer.alloc(4096));
   const second = new HpackEncoder(4096);
   measure('hpack: encode a gRPC request as it was decoded', 200_000, (n) => {
     for (let i = 0; i < n; i++) second.request(head, 'http', to, 0);
@@ -209,9 +210,11 @@ function relay(bodyBytes: number): void {
   const clientEncoder = new HpackEncoder(4096);
   const serverEncoder = new HpackEncoder(4096);
   const to = Buffer.alloc(4096);
-  const requestBlock = (): Buffer => Buffer.from(to.subarray(0, clientEncoder.request(grpcHead(), 'http', to, 0)));
-  const responseBlock = (): Buffer => Buffer.from(to.subarray(0, serverEncoder.response(responseHead(), to, 0)));
-  const trailersBlock = (): Buffer => Buffer.from(to.subarray(0, serverEncoder.trailers(trailersHead(), to, 0)));
+  const view = viewOf(to);
+  const block = (end: number): Buffer => Buffer.from(to.subarray(0, end));
+  const requestBlock = (): Buffer => block(clientEncoder.request(grpcHead(), 'http', view, 0));
+  const responseBlock = (): Buffer => block(serverEncoder.response(responseHead(), view, 0));
+  const trailersBlock = (): Buffer => block(serverEncoder.trailers(trailersHead(), view, 0));
   const body = Buffer.alloc(bodyBytes, 97);
   const requests = (first: number): Buffer => {
     const parts: Buffer[] = [];
