@@ -76,6 +76,13 @@ export const rows: readonly Row[] = [
   { ...http2, name: 'gRPC hop, 8 x 32', roles: plain, http2: { ...batched, grpc: true } },
   { ...http2, name: 'gRPC hop, 64 x 1', roles: plain, http2: { ...single, grpc: true } },
   { ...http2, name: 'gRPC two hops mTLS, 8 x 32', roles: mutualTls, http2: { ...batched, grpc: true } },
+  // What is pooled by number has an end somewhere, and behind it everything is made anew for each request.
+  {
+    ...http2,
+    name: 'gRPC two hops mTLS, 8 x 64',
+    roles: mutualTls,
+    http2: { ...batched, streams: 64, grpc: true },
+  },
   { ...http2, name: 'gRPC two hops mTLS, 64 x 1', roles: mutualTls, http2: { ...single, grpc: true } },
   {
     ...http2,
