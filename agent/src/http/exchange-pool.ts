@@ -1,5 +1,6 @@
 /** Exchanges of one worker that are not in use: a connection only holds one while a request is under way. */
 import { FreeList } from '../worker/free-list.ts';
+import { perWorker } from '../worker/per-worker.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import { Exchange } from './exchange.ts';
 
@@ -21,13 +22,6 @@ export class ExchangePool {
   }
 }
 
-const byRuntime = new WeakMap<WorkerRuntime, ExchangePool>();
-
-export function exchangePoolOf(runtime: WorkerRuntime): ExchangePool {
-  let pool = byRuntime.get(runtime);
-  if (pool === undefined) {
-    pool = new ExchangePool(runtime);
-    byRuntime.set(runtime, pool);
-  }
-  return pool;
-}
+export const exchangePoolOf: (runtime: WorkerRuntime) => ExchangePool = perWorker(
+  (runtime) => new ExchangePool(runtime),
+);

@@ -6,9 +6,11 @@ import type { Head } from '../http1/head.ts';
 import { Http2Connection, type Http2ConnectionEvents } from '../http2/connection.ts';
 import { errorCode } from '../http2/frame.ts';
 import type { Http2Host } from '../http2/host.ts';
+import { http2HostOf } from '../http2/host-of.ts';
 import type { Http2Stream } from '../http2/stream.ts';
 import type { CloseReason, Stream } from '../net/stream.ts';
-import type { FreeList } from '../worker/free-list.ts';
+import { FreeList } from '../worker/free-list.ts';
+import { perWorker } from '../worker/per-worker.ts';
 import type { TimerHandle } from '../worker/runtime.ts';
 import { countClosed } from './connection-count.ts';
 import { type ConnectionDeadlineOwner, ConnectionDeadlines } from './connection-deadlines.ts';
@@ -16,8 +18,9 @@ import type { Exchange } from './exchange.ts';
 import type { ExchangePool } from './exchange-pool.ts';
 import { FlushWatch } from './flush-watch.ts';
 import { Http2DownstreamStream } from './http2-downstream-stream.ts';
-import { http2WorkerOf } from './http2-worker.ts';
 import type { Manager } from './manager.ts';
+
+const freeStreamsOf = perWorker(({ timers }) => new FreeList(() => new Http2DownstreamStream(), timers));
 
 export class Http2Downstream implements Http2ConnectionEvents, ConnectionDeadlineOwner {
   readonly socket: Stream;
@@ -38,20 +41,19 @@ export class Http2Downstream implements Http2ConnectionEvents, ConnectionDeadlin
   /** For a connection that is counted already. */
   constructor(socket: Stream, manager: Manager, exchanges: ExchangePool) {
     const { runtime, spec, at } = manager;
-    const worker = http2WorkerOf(runtime);
     this.socket = socket;
-    this.host = worker.host;
+    this.host = http2HostOf(runtime);
     this.#manager = manager;
     this.#exchanges = exchanges;
     this.#bytesCounted = socket.bytesReceived;
-    this.#streams = worker.downstreams(() => new Http2DownstreamStream());
+    this.#streams = freeStreamsOf(runtime);
     this.#deadlines = new ConnectionDeadlines(runtime.clock, runtime.timers, this);
     this.#flushes = new FlushWatch(runtime.clock, runtime.timers, spec.streamIdleTimeoutMs, manager.http2Counters);
     manager.count(at.downstream_cx_http2_total);
     manager.count(at.downstream_cx_http2_active);
     this.#deadlines.setLife(spec.maxConnectionDurationMs);
     this.#deadlines.setIdle(spec.idleTimeoutMs);
-    this.#http2 = new Http2Connection(worker.host, socket, 'server', manager.http2, manager.http2Counters, this);
+    this.#http2 = new Http2Connection(this.host, socket, 'server', manager.http2, manager.http2Counters, this);
     this.#http2.start();
   }
 

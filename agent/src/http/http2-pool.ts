@@ -3,7 +3,7 @@
  * no more streams on it. Requests beyond what the peer takes wait instead of failing.
  */
 import type { Cluster, Host } from '../cluster/cluster.ts';
-import type { Http2Counters } from '../http2/counters.ts';
+import { countersAt, type Http2Counters } from '../http2/counters.ts';
 import { defaultHttp2Options, type Http2Options } from '../http2/options.ts';
 import type { CloseReason, Stream } from '../net/stream.ts';
 import { clusterStat } from '../stats/layout.ts';
@@ -12,7 +12,6 @@ import { isExtendedConnect } from './extended-connect.ts';
 import { anyUser, HostConnections } from './host-connections.ts';
 import { Http2Dial } from './http2-dial.ts';
 import { Http2Upstream } from './http2-upstream.ts';
-import { countersAt } from './http2-worker.ts';
 import type { Acquired, RequestPool, UpstreamUser } from './upstream-request.ts';
 
 const { at } = clusterStat;

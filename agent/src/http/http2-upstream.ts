@@ -6,17 +6,20 @@ import type { Head } from '../http1/head.ts';
 import { Http2Connection, type Http2ConnectionEvents } from '../http2/connection.ts';
 import { errorCode } from '../http2/frame.ts';
 import type { Http2Host } from '../http2/host.ts';
+import { http2HostOf } from '../http2/host-of.ts';
 import type { Http2Stream, Http2StreamEvents } from '../http2/stream.ts';
 import type { CloseReason, Stream } from '../net/stream.ts';
 import { clusterStat } from '../stats/layout.ts';
-import type { FreeList } from '../worker/free-list.ts';
+import { FreeList } from '../worker/free-list.ts';
+import { perWorker } from '../worker/per-worker.ts';
 import type { Http2Pool } from './http2-pool.ts';
 import { Http2UpstreamStream } from './http2-upstream-stream.ts';
-import { http2WorkerOf } from './http2-worker.ts';
 import { LazyTimer } from './lazy-timer.ts';
 import type { UpstreamUser } from './upstream-request.ts';
 
 const { at } = clusterStat;
+
+const freeStreamsOf = perWorker(({ timers }) => new FreeList(() => new Http2UpstreamStream(), timers));
 
 export class Http2Upstream implements Http2ConnectionEvents {
   readonly pool: Http2Pool;
@@ -36,14 +39,13 @@ export class Http2Upstream implements Http2ConnectionEvents {
 
   /** admitted: counted by the circuit breaker of the cluster. */
   constructor(pool: Http2Pool, stream: Stream, sni: string, admitted: boolean) {
-    const worker = http2WorkerOf(pool.runtime);
     this.pool = pool;
     this.stream = stream;
     this.sni = sni;
     this.admitted = admitted;
-    this.host = worker.host;
-    this.#streams = worker.upstreams(() => new Http2UpstreamStream());
-    this.#http2 = new Http2Connection(worker.host, stream, 'client', pool.options, pool.counters, this);
+    this.host = http2HostOf(pool.runtime);
+    this.#streams = freeStreamsOf(pool.runtime);
+    this.#http2 = new Http2Connection(this.host, stream, 'client', pool.options, pool.counters, this);
     this.#http2.start();
     this.#becomeIdle();
   }

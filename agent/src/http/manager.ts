@@ -2,7 +2,7 @@
 
 import { type StaticHeader, staticHeader } from '../http1/head.ts';
 import type { HeadLimits } from '../http1/parse-head.ts';
-import type { Http2Counters } from '../http2/counters.ts';
+import { countersAt, type Http2Counters } from '../http2/counters.ts';
 import { defaultHttp2Options, type Http2Options } from '../http2/options.ts';
 import { compileFormat } from '../log/format.ts';
 import type { GrpcStatsSpec, HttpConnectionManagerSpec } from '../model/http.ts';
@@ -16,7 +16,6 @@ import { RouteCompiler } from './compiled-route.ts';
 import { compileUserAgent, type UserAgent } from './forwarding-headers.ts';
 import { compileEarlyMutations, type FormatCompiler, type HeaderEdits } from './header-mutations.ts';
 import { Http1ResponseWriter } from './http1-response-writer.ts';
-import { countersAt } from './http2-worker.ts';
 import { LocalReplies } from './local-replies.ts';
 import { pathMarksOf } from './request-headers.ts';
 import { type WorkerShared, workerShared } from './worker-shared.ts';

@@ -3,7 +3,8 @@
  * Invariant: `complete` is true only while the buffer holds every body byte that has come.
  */
 import { FreeList } from '../worker/free-list.ts';
-import type { Timers } from '../worker/runtime.ts';
+import { perWorker } from '../worker/per-worker.ts';
+import type { Timers, WorkerRuntime } from '../worker/runtime.ts';
 
 /** No more than this is kept for another attempt, whatever the cluster's buffer limit is. */
 export const maxReplayBytes = 65_536;
@@ -11,22 +12,22 @@ const empty = Buffer.alloc(0);
 /** Most bodies that come along with a request are small: their blocks go from request to request. */
 const blockBytes = 1024;
 
-export type ReplayBlocks = FreeList<Buffer>;
+export const replayBlocks = (timers: Timers): FreeList<Buffer> =>
+  new FreeList(() => Buffer.allocUnsafeSlow(blockBytes), timers);
 
-/** The blocks of one worker. */
-export function replayBlocks(timers: Timers): ReplayBlocks {
-  return new FreeList(() => Buffer.allocUnsafeSlow(blockBytes), timers);
-}
+export const replayBlocksOf: (runtime: WorkerRuntime) => FreeList<Buffer> = perWorker(({ timers }) =>
+  replayBlocks(timers),
+);
 
 export class ReplayBuffer {
-  readonly #blocks: ReplayBlocks;
+  readonly #blocks: FreeList<Buffer>;
   #buffer: Buffer | null = null;
   #length = 0;
   #seen = 0;
   #armed = false;
   #limit = 0;
 
-  constructor(blocks: ReplayBlocks) {
+  constructor(blocks: FreeList<Buffer>) {
     this.#blocks = blocks;
   }
 

@@ -6,9 +6,8 @@
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import type { Framing } from './body-framing.ts';
 import type { Exchange } from './exchange.ts';
-import { ReplayBuffer } from './replay-buffer.ts';
+import { ReplayBuffer, replayBlocksOf } from './replay-buffer.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
-import { workerShared } from './worker-shared.ts';
 
 export class RequestSender {
   readonly #exchange: Exchange;
@@ -26,7 +25,7 @@ export class RequestSender {
   constructor(exchange: Exchange, runtime: WorkerRuntime) {
     this.#exchange = exchange;
     this.#runtime = runtime;
-    this.#hold = new ReplayBuffer(workerShared(runtime).replayBlocks);
+    this.#hold = new ReplayBuffer(replayBlocksOf(runtime));
   }
 
   reset(): void {

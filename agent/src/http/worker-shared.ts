@@ -1,9 +1,9 @@
 /** What all HTTP connections of one worker share: room to serialise heads in, and headers whose text is cached. */
 
 import { type StaticHeader, staticHeader } from '../http1/head.ts';
+import { perWorker } from '../worker/per-worker.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import { GrpcCallTable } from './grpc-calls.ts';
-import { type ReplayBlocks, replayBlocks } from './replay-buffer.ts';
 
 const initialScratch = 32_768;
 /** A head beyond this is rare, and its buffer is not kept. */
@@ -12,7 +12,6 @@ const cachedServiceTimes = 512;
 
 export class WorkerShared {
   readonly grpcCalls = new GrpcCallTable();
-  readonly replayBlocks: ReplayBlocks;
   readonly #runtime: WorkerRuntime;
   #scratch: Buffer = Buffer.allocUnsafeSlow(initialScratch);
   #dateSecond = -1;
@@ -21,7 +20,6 @@ export class WorkerShared {
 
   constructor(runtime: WorkerRuntime) {
     this.#runtime = runtime;
-    this.replayBlocks = replayBlocks(runtime.timers);
   }
 
   /** A buffer of at least that size; its content is only good until the next call. */
@@ -49,13 +47,4 @@ export class WorkerShared {
   }
 }
 
-const byRuntime = new WeakMap<WorkerRuntime, WorkerShared>();
-
-export function workerShared(runtime: WorkerRuntime): WorkerShared {
-  let shared = byRuntime.get(runtime);
-  if (shared === undefined) {
-    shared = new WorkerShared(runtime);
-    byRuntime.set(runtime, shared);
-  }
-  return shared;
-}
+export const workerShared: (runtime: WorkerRuntime) => WorkerShared = perWorker((runtime) => new WorkerShared(runtime));

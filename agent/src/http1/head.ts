@@ -5,7 +5,7 @@
  * text that is added later lies behind it in the same buffer, laid out as `name: value CRLF`.
  */
 import { type HeaderName, methodText, tokenOf } from './known-headers.ts';
-import { copyWords, slack, viewOf } from './words.ts';
+import { copyWords, padded, slack, viewOf } from './words.ts';
 
 /** Layout of one field in `fields`. `line` is the end of a line that can be copied as it is, else 0. */
 export const fieldAt = { token: 0, name: 1, nameEnd: 2, value: 3, valueEnd: 4, line: 5 } as const;
@@ -64,11 +64,11 @@ export function newFieldId(): number {
 /** Encodes `name: value CRLF` for Head.addStatic. The name must be lower case. */
 export function staticHeader(name: string, value: string): StaticHeader {
   const text = `${name}: ${value}\r\n`;
-  const padded = Buffer.from(text + ' '.repeat(slack), 'latin1');
+  const bytes = padded(text);
   return {
     token: tokenOf(name),
-    line: padded.subarray(0, text.length),
-    view: viewOf(padded),
+    line: bytes.subarray(0, text.length),
+    view: viewOf(bytes),
     nameLength: name.length,
     id: newFieldId(),
   };

@@ -52,6 +52,11 @@ export function mayHaveControls(b: DataView, start: number, end: number): boolea
   return (found & 0x80808080) !== 0;
 }
 
+/** A text in latin1, with slack behind it. */
+export function padded(text: string): Buffer {
+  return Buffer.from(text.padEnd(text.length + slack), 'latin1');
+}
+
 /** A view of the whole of a buffer. */
 export function viewOf(b: Uint8Array): DataView {
   return new DataView(b.buffer, b.byteOffset, b.byteLength);

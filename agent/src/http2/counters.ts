@@ -39,6 +39,18 @@ export function privateCounters(): Http2Counters {
   return { slots: new Float64Array(names.length), at };
 }
 
+/** Counters in the worker's slots; at: their offsets in the block that starts at base. */
+export function countersAt(
+  slots: Float64Array,
+  base: number | undefined,
+  at: (name: Http2Stat) => number,
+): Http2Counters {
+  if (base === undefined) return privateCounters();
+  const names = Object.keys(http2StatKinds) as Http2Stat[];
+  const places = Object.fromEntries(names.map((name) => [name, base + at(name)]));
+  return { slots, at: places as { readonly [S in Http2Stat]: number } };
+}
+
 export function countStat(counters: Http2Counters, stat: Http2Stat, n: number): void {
   const { slots, at } = counters;
   const slot = at[stat];

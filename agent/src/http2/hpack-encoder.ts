@@ -8,16 +8,11 @@
 import { fieldStride, type Head, removedToken, scheme as schemes } from '../http1/head.ts';
 import { method, methodText, token } from '../http1/known-headers.ts';
 import { isWord } from '../http1/parse-head.ts';
-import { copyWords, equalWords, hashWords, slack, viewOf } from '../http1/words.ts';
+import { copyWords, equalWords, hashWords, padded, slack, viewOf } from '../http1/words.ts';
 import { entryInts, FieldTable } from './field-table.ts';
 import { initialTableSize } from './hpack-decoder.ts';
 import { huffmanEncode, huffmanLength } from './huffman.ts';
-import { hashBytes, lineAt, staticCount, staticLines, staticName, staticToken, staticView } from './static-table.ts';
-
-/** A text with slack behind it. */
-function padded(text: string): DataView {
-  return viewOf(Buffer.from(text.padEnd(text.length + slack), 'latin1'));
-}
+import { lineAt, staticCount, staticLines, staticName, staticToken, staticView } from './static-table.ts';
 
 const idSlots = 64;
 const hashSlots = 128;
@@ -56,15 +51,15 @@ for (const name of ['host', 'te', 'cookie', 'authorization', 'proxy-authorizatio
   left[token[name]] = looked;
 
 /** Texts of three digits, by status. */
-const digits = padded(Array.from({ length: 1000 }, (_, status) => String(status).padStart(3, '0')).join(''));
+const digits = viewOf(padded(Array.from({ length: 1000 }, (_, status) => String(status).padStart(3, '0')).join('')));
 const staticStatuses = new Uint8Array(1000);
 for (let i = 8; i <= 14; i++) {
   const value = (lineAt[i] as number) + ':status: '.length;
   staticStatuses[Number(staticLines.toString('latin1', value, value + 3))] = i;
 }
 
-const methodNames: readonly DataView[] = methodText.map(padded);
-const protocolName = padded(':protocol');
+const methodNames: readonly DataView[] = methodText.map((text) => viewOf(padded(text)));
+const protocolName = viewOf(padded(':protocol'));
 const trailersWord: Uint8Array = new TextEncoder().encode('trailers');
 
 /** An upper bound of what a head is encoded in. */
@@ -302,7 +297,7 @@ export class HpackEncoder {
     at: number,
   ): number {
     if (id === never) {
-      const index = nameIndexOf(knownName, names, name, nameEnd);
+      const index = knownName !== 0 ? knownName : staticName(names, name, nameEnd);
       return literal(names, name, nameEnd, values, value, valueEnd, index, 0x10, 15, to, at);
     }
     const table = this.#table;
@@ -383,7 +378,7 @@ export class HpackEncoder {
         return staticCount + table.inserted - number;
       }
     }
-    return nameIndexOf(0, names, name, nameEnd);
+    return staticName(names, name, nameEnd);
   }
 
   /** Whether something with that hash was asked about before. */
@@ -399,10 +394,6 @@ export class HpackEncoder {
     this.#idKeys[slot] = id;
     this.#idNumbers[slot] = number;
   }
-}
-
-function nameIndexOf(known: number, names: DataView, name: number, nameEnd: number): number {
-  return known !== 0 ? known : staticName(hashBytes(names, name, nameEnd, 0), names, name, nameEnd);
 }
 
 /** Writes an integer behind the bits of `first` (RFC 7541 section 5.1); where it ends. */

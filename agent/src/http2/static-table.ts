@@ -3,7 +3,7 @@
  * Invariant: index 1 to 61; the line of entry i is `name: value CRLF` at lineAt[i].
  */
 import { hashStep, tokenOf } from '../http1/known-headers.ts';
-import { equalWords, slack, viewOf } from '../http1/words.ts';
+import { equalWords, padded, viewOf } from '../http1/words.ts';
 
 const entries: readonly (readonly [name: string, value: string])[] = [
   [':authority', ''],
@@ -103,7 +103,7 @@ export function pseudoToken(b: Buffer, start: number, end: number): number {
 
 const lines = entries.map(([name, value]) => `${name}: ${value}\r\n`);
 /** With slack behind them, for copies by words. */
-export const staticLines: Buffer = Buffer.from(lines.join('') + '\0'.repeat(slack), 'latin1');
+export const staticLines: Buffer = padded(lines.join(''));
 export const staticView: DataView = viewOf(staticLines);
 
 export const lineAt = new Int32Array(staticCount + 2);
@@ -112,13 +112,6 @@ export const valueLength = new Int32Array(staticCount + 1);
 export const staticToken = new Int32Array(staticCount + 1);
 
 const slots = new Uint8Array(256);
-
-/** Folds the bytes of [start, end) into a hash. */
-export function hashBytes(b: DataView, start: number, end: number, seed: number): number {
-  let hash = seed;
-  for (let i = start; i < end; i++) hash = (Math.imul(hash, 31) + b.getUint8(i)) | 0;
-  return hash;
-}
 
 function slotOf(hash: number): number {
   return (hash ^ (hash >>> 8) ^ (hash >>> 17)) & 255;
@@ -136,9 +129,11 @@ entries.forEach(([name, value], i) => {
   slots[slot] = index;
 });
 
-/** Index of the first entry with the name in [start, end) whose hash (of hashBytes from 0) is given, or 0. */
-export function staticName(hash: number, b: DataView, start: number, end: number): number {
+/** Index of the first entry with the name in [start, end), or 0. */
+export function staticName(b: DataView, start: number, end: number): number {
   const length = end - start;
+  let hash = 0;
+  for (let i = start; i < end; i++) hash = hashStep(hash, b.getUint8(i));
   for (let slot = slotOf(hash); ; slot = (slot + 1) & 255) {
     const index = slots[slot] as number;
     if (index === 0) return 0;
