@@ -106,6 +106,21 @@ export class Cluster {
     return (await this.api.until(kinds.Pod, namespace, pod, isReady, deadlineMs)) as KubeObject;
   }
 
+  /**
+   * Once new connections to a Service go to these pods and no other: kube-proxy writes its rules up to a second after
+   * the API server knows, and until then a connection may still be sent to a pod that is gone.
+   */
+  async routed(namespace: string, service: string, pods: readonly KubeObject[]): Promise<void> {
+    const chain = new RegExp(`chain service-\\w+-${namespace}/${service}/\\S+ \\{([^}]*vmap \\{[^}]*\\})`);
+    const asked = async (): Promise<string> => {
+      const { stdout } = await this.run('nft', ['list', 'table', 'ip', 'kube-proxy']);
+      const targets = chain.exec(stdout)?.[1]?.match(/(?<=__)[\d.]+/g) ?? [];
+      return targets.toSorted().join(' ');
+    };
+    const wanted = pods.map((p) => p['status'].podIP as string).toSorted();
+    await this.api.eventually(asked, (seen) => seen === wanted.join(' '));
+  }
+
   /** Pods with these labels that are not on their way out. */
   async pods(namespace: string, labels: Readonly<Record<string, string>>): Promise<readonly KubeObject[]> {
     const pods = await this.api.list(kinds.Pod, namespace, selectorOf(labels));

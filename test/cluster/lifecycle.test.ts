@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { answered, startLoad } from './calls.ts';
 import { connect, kinds, Undo } from './cluster.ts';
 import { installed, meshed } from './mesh.ts';
-import { app, deployment, type Fields, idle, pod, ready, service } from './workloads.ts';
+import { app, deployment, type Fields, idle, lingering, pod, ready, service } from './workloads.ts';
 
 const cluster = connect();
 const undo = new Undo();
@@ -40,9 +40,6 @@ async function recorded(name: string, replicas: number, more: Fields = {}): Prom
       .trimEnd()
       .split('\n');
 }
-
-/** Kubernetes tells a pod to end and everybody else that it is going, at the same time: the application waits. */
-const lingering = { lifecycle: { preStop: { sleep: { seconds: 2 } } } };
 
 async function restartAll(t: ExecutionContext, name: string): Promise<void> {
   const before = await cluster.pods(home, { app: name });

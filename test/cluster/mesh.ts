@@ -3,7 +3,7 @@ import { system } from '@chainmail/runtime';
 import { answered } from './calls.ts';
 import { type Cluster, isRolledOut, kinds, type Undo } from './cluster.ts';
 import { ApiError } from './kube-api.ts';
-import { deployment, idle, pod, service } from './workloads.ts';
+import { app, deployment, idle, lingering, pod, ready, service } from './workloads.ts';
 
 export const meshed = { 'chainmail.dev/inject': 'enabled' } as const;
 
@@ -31,11 +31,12 @@ export async function installed(cluster: Cluster): Promise<void> {
   if (code !== 0) throw new Error(`meshctl install: ${stdout}${stderr}`);
 }
 
-/** A meshed namespace in which `client` is answered by two replicas of `web`; its name. */
+/** A meshed namespace in which `client` is answered by two replicas of `web`, also while they are replaced; its name. */
 export async function webAndClient(cluster: Cluster, undo: Undo): Promise<string> {
   await installed(cluster);
   const home = await cluster.namespace(undo, meshed);
-  await cluster.api.apply([pod('client', { container: idle }), deployment('web', {}, 2), service('web')], home);
+  const web = { container: { ...app, ...ready, ...lingering } };
+  await cluster.api.apply([pod('client', { container: idle }), deployment('web', web, 2), service('web')], home);
   await cluster.available(home, 'web');
   await cluster.ready(home, 'client');
   await answered(cluster, { namespace: home, pod: 'client' }, 'http://web/');

@@ -2,7 +2,7 @@
 import { system } from '@chainmail/runtime';
 import test from 'ava';
 import { answered, call, loadPod, reviewed, startLoad } from './calls.ts';
-import { connect, kinds, selectorOf, Undo } from './cluster.ts';
+import { connect, isReady, kinds, selectorOf, Undo } from './cluster.ts';
 import type { KubeObject } from './kube-api.ts';
 import { components, webAndClient } from './mesh.ts';
 import { deployment, idle, pod, service, serviceAccount } from './workloads.ts';
@@ -35,13 +35,16 @@ async function killAll(name: string): Promise<void> {
     kinds.Pod,
     system.namespace,
     podsOf(name),
-    (pods) => pods.length === old.length && pods.every((p) => !gone.has(p.metadata.name)),
+    (pods) => pods.length === old.length && pods.every((p) => !gone.has(p.metadata.name) && isReady(p)),
   );
   await back(name);
 }
 
+/** The pods are asked and not the Deployment alone: its status lags behind when pods are gone at once. */
 async function back(name: string): Promise<void> {
   await cluster.available(system.namespace, name);
+  const pods = await cluster.pods(system.namespace, { 'app.kubernetes.io/name': name });
+  await cluster.routed(system.namespace, name, pods);
   if (name === system.injectorServiceAccount) await reviewed(cluster);
 }
 

@@ -25,6 +25,12 @@ export const ready: Fields = {
   },
 };
 
+/**
+ * Kubernetes tells a pod to end and everybody else that it is going, at the same time: the application waits. Without
+ * it a POST may meet a connection that the application is closing, and nobody may repeat that.
+ */
+export const lingering: Fields = { lifecycle: { preStop: { sleep: { seconds: 2 } } } };
+
 /** Does nothing, so that commands can be run in it. */
 export const idle: Fields = { name: 'app', image: testImages.app, command: ['sleep', '1000000'] };
 
