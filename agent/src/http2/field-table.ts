@@ -4,7 +4,6 @@
  * [start, end) of `bytes`. Memory grows with what is in it, so that an idle connection pays little.
  */
 
-import { newFieldId } from '../http1/head.ts';
 import { copyWords, slack, viewOf } from '../http1/words.ts';
 
 const entryOverhead = 32;
@@ -62,8 +61,8 @@ export class FieldTable {
   }
 
   /**
-   * Inserts a field whose name and value lie in other buffers. Its id, or 0 when it is larger than the table, which is
-   * then empty (RFC 7541 section 4.4).
+   * Inserts a field whose name and value lie in other buffers. False when it is larger than the table, which is then
+   * empty (RFC 7541 section 4.4).
    */
   insert(
     names: DataView,
@@ -73,11 +72,12 @@ export class FieldTable {
     value: number,
     valueLength: number,
     token: number,
-  ): number {
+    id: number,
+  ): boolean {
     const size = nameLength + valueLength + entryOverhead;
     this.version++;
     this.#evictTo(size > this.maxSize ? 0 : this.maxSize - size);
-    if (size > this.maxSize) return 0;
+    if (size > this.maxSize) return false;
     const length = nameLength + valueLength + 4;
     if (this.#end + length + slack > this.bytes.length) this.#makeRoom(length);
     if (this.count > this.#mask) this.#growEntries();
@@ -97,12 +97,11 @@ export class FieldTable {
     this.entries[e + 1] = nameLength;
     this.entries[e + 2] = valueLength;
     this.entries[e + 3] = token;
-    const id = newFieldId();
     this.ids[slot] = id;
     this.inserted++;
     this.count++;
     this.size += size;
-    return id;
+    return true;
   }
 
   /** Moves the live lines to the front, of a larger buffer when they fill more than half of this one. */

@@ -8,6 +8,7 @@ import { tokenLower, valueByte } from '../http1/character-classes.ts';
 import type { Head } from '../http1/head.ts';
 import { findHeader } from '../http1/known-headers.ts';
 import { copyWords, hashWords, mayHaveControls, slack } from '../http1/words.ts';
+import { fieldIdOf } from './field-ids.ts';
 import { entryInts, FieldTable } from './field-table.ts';
 import type { HeadAssembly } from './head-assembly.ts';
 import { HeadMemo } from './head-memo.ts';
@@ -213,9 +214,15 @@ export class HpackDecoder {
     const fieldToken = this.#bad || isPadded(to, value, valueEnd) ? pseudo.invalid : known;
     const next = this.#next;
     let id = never ? neverIndexed : 0;
-    if (index) id = this.#table.insert(head.view, line, nameEnd - line, head.view, value, valueEnd - value, fieldToken);
+    if (index) id = this.#insert(head.view, line, nameEnd - line, value, valueEnd - value, fieldToken);
     assembly.field(fieldToken, line, nameEnd, value, valueEnd, id);
     return next;
+  }
+
+  /** The id of the new entry, or 0 when the table is too small for it. */
+  #insert(view: DataView, line: number, nameBytes: number, value: number, valueBytes: number, known: number): number {
+    const id = fieldIdOf(view, line, nameBytes + valueBytes + 4, nameBytes, known);
+    return this.#table.insert(view, line, nameBytes, view, value, valueBytes, known, id) ? id : 0;
   }
 
   /** Copies the name of a table entry; its token, or -1 when there is no such entry. */

@@ -8,16 +8,14 @@
 import { fieldStride, type Head, removedToken, scheme as schemes } from '../http1/head.ts';
 import { method, methodText, token } from '../http1/known-headers.ts';
 import { isWord } from '../http1/parse-head.ts';
-import { copyWords, equalWords, hashWords, padded, slack, viewOf } from '../http1/words.ts';
-import { entryInts, FieldTable } from './field-table.ts';
+import { copyWords, hashWords, padded, slack, viewOf } from '../http1/words.ts';
+import { FieldIndex } from './field-index.ts';
+import { FieldTable } from './field-table.ts';
 import { initialTableSize } from './hpack-decoder.ts';
 import { huffmanEncode, huffmanLength } from './huffman.ts';
 import { lineAt, staticCount, staticLines, staticName, staticToken, staticView } from './static-table.ts';
 
-const idSlots = 64;
-const hashSlots = 128;
 const seenSlots = 256;
-const nameSlots = 32;
 /** A cookie shorter than this could be guessed bit by bit (RFC 7541 section 7.1.3). */
 const guessableCookie = 20;
 
@@ -73,13 +71,10 @@ export class HpackEncoder {
   /** Sizes the peer has to be told at the beginning of the next block: the smallest since the last, and the last. */
   #smallest = -1;
   #announce = -1;
-  #idKeys = new Float64Array(0);
-  #idNumbers = new Float64Array(0);
-  #hashes = new Int32Array(0);
-  #hashNumbers = new Float64Array(0);
+  /** Made with the first block: an idle connection pays nothing for it. */
+  #index: FieldIndex | null = null;
   #seen = new Int32Array(0);
-  #nameHashes = new Int32Array(0);
-  #nameNumbers = new Float64Array(0);
+  #coin = 1;
 
   /** largest: our own bound for the table, whatever the peer allows. */
   constructor(largest: number) {
@@ -128,7 +123,10 @@ export class HpackEncoder {
   }
 
   #begin(to: DataView, at: number): number {
-    if (this.#seen.length === 0) this.#allocate();
+    if (this.#index === null) {
+      this.#index = new FieldIndex(this.#table);
+      this.#seen = new Int32Array(seenSlots);
+    }
     if (this.#announce < 0) return at;
     let p = at;
     if (this.#smallest < this.#announce) p = writeInteger(to, p, 0x20, 31, this.#smallest);
@@ -136,16 +134,6 @@ export class HpackEncoder {
     this.#announce = -1;
     this.#smallest = -1;
     return p;
-  }
-
-  #allocate(): void {
-    this.#idKeys = new Float64Array(idSlots);
-    this.#idNumbers = new Float64Array(idSlots);
-    this.#hashes = new Int32Array(hashSlots);
-    this.#hashNumbers = new Float64Array(hashSlots);
-    this.#seen = new Int32Array(seenSlots);
-    this.#nameHashes = new Int32Array(nameSlots);
-    this.#nameNumbers = new Float64Array(nameSlots);
   }
 
   #method(head: Head, to: DataView, at: number): number {
@@ -271,13 +259,11 @@ export class HpackEncoder {
       to.setUint8(at, 128 | id);
       return at + 1;
     }
-    const slot = id & (idSlots - 1);
-    const number = this.#idNumbers[slot] as number;
-    if (this.#idKeys[slot] !== id || !this.#table.holds(number)) return 0;
-    return this.#index(number, to, at);
+    const number = (this.#index as FieldIndex).byId(id);
+    return number < 0 ? 0 : this.#indexed(number, to, at);
   }
 
-  #index(number: number, to: DataView, at: number): number {
+  #indexed(number: number, to: DataView, at: number): number {
     const index = staticCount + this.#table.inserted - number;
     if (index >= 127) return writeInteger(to, at, 128, 127, index);
     to.setUint8(at, 128 | index);
@@ -301,98 +287,45 @@ export class HpackEncoder {
       return literal(names, name, nameEnd, values, value, valueEnd, index, 0x10, 15, to, at);
     }
     const table = this.#table;
-    const nameHash = hashWords(names, name, nameEnd, 0);
-    const hash = id === unique ? 0 : hashWords(values, value, valueEnd, nameHash);
-    if (id !== unique) {
-      const known = this.#find(hash, names, name, nameEnd, values, value, valueEnd, id, to, at);
-      if (known > 0) return known;
-    }
-    let index = knownName;
-    let isNew = false;
-    if (index === 0) {
-      index = this.#nameIndex(nameHash, names, name, nameEnd);
-      isNew = index === 0 && this.#isSeen(nameHash);
-    }
-    const size = nameEnd - name + valueEnd - value + 32;
-    const enters = size <= table.maxSize && ((id !== unique && this.#isSeen(hash)) || isNew);
-    if (!enters) return literal(names, name, nameEnd, values, value, valueEnd, index, 0, 15, to, at);
-    if (id !== unique) {
-      const slot = hash & (hashSlots - 1);
-      this.#hashes[slot] = hash;
-      this.#hashNumbers[slot] = table.inserted;
-      if (id > 0) this.#remember(id, table.inserted);
-    }
-    if (knownName === 0) {
-      const slot = nameHash & (nameSlots - 1);
-      this.#nameHashes[slot] = nameHash;
-      this.#nameNumbers[slot] = table.inserted;
-    }
-    table.insert(names, name, nameEnd - name, values, value, valueEnd - value, 0);
-    return literal(names, name, nameEnd, values, value, valueEnd, index, 0x40, 63, to, at);
-  }
-
-  /** Writes the index of a field that is in the table, found by the hash of its bytes; 0 when it is not there. */
-  #find(
-    hash: number,
-    names: DataView,
-    name: number,
-    nameEnd: number,
-    values: DataView,
-    value: number,
-    valueEnd: number,
-    id: number,
-    to: DataView,
-    at: number,
-  ): number {
-    const table = this.#table;
-    const slot = hash & (hashSlots - 1);
-    const number = this.#hashNumbers[slot] as number;
-    if (this.#hashes[slot] !== hash || !table.holds(number)) return 0;
-    const e = table.slotOf(number) * entryInts;
-    const { entries } = table;
-    const line = entries[e] as number;
+    const entries = this.#index as FieldIndex;
     const nameBytes = nameEnd - name;
     const valueBytes = valueEnd - value;
-    if (
-      entries[e + 1] !== nameBytes ||
-      entries[e + 2] !== valueBytes ||
-      !equalWords(table.view, line, names, name, nameBytes) ||
-      !equalWords(table.view, line + nameBytes + 2, values, value, valueBytes)
-    ) {
-      return 0;
+    const nameHash = hashWords(names, name, nameEnd, 0) || 1;
+    const hash = id === unique ? 0 : hashWords(values, value, valueEnd, nameHash) || 1;
+    if (id !== unique) {
+      const number = entries.byField(hash, names, name, nameBytes, values, value, valueBytes);
+      if (number >= 0) {
+        if (id > 0) entries.rememberId(id, number);
+        return this.#indexed(number, to, at);
+      }
     }
-    if (id > 0) this.#remember(id, number);
-    return this.#index(number, to, at);
+    const index = knownName !== 0 ? knownName : this.#nameIndex(nameHash, names, name, nameEnd);
+    const isNew = index === 0 && this.#isSeen(nameHash);
+    const enters = nameBytes + valueBytes + 32 <= table.maxSize && ((id !== unique && this.#isSeen(hash)) || isNew);
+    if (!enters) return literal(names, name, nameEnd, values, value, valueEnd, index, 0, 15, to, at);
+    table.insert(names, name, nameBytes, values, value, valueBytes, 0, 0);
+    entries.add(hash, knownName === 0 ? nameHash : 0);
+    if (id > 0) entries.rememberId(id, table.inserted - 1);
+    return literal(names, name, nameEnd, values, value, valueEnd, index, 0x40, 63, to, at);
   }
 
   /** Index of an entry of that name, which has no token with a static one; 0 when there is none. */
   #nameIndex(nameHash: number, names: DataView, name: number, nameEnd: number): number {
-    const table = this.#table;
-    const slot = nameHash & (nameSlots - 1);
-    const number = this.#nameNumbers[slot] as number;
-    if (this.#nameHashes[slot] === nameHash && table.holds(number)) {
-      const e = table.slotOf(number) * entryInts;
-      const { entries } = table;
-      const nameBytes = nameEnd - name;
-      if (entries[e + 1] === nameBytes && equalWords(table.view, entries[e] as number, names, name, nameBytes)) {
-        return staticCount + table.inserted - number;
-      }
-    }
-    return staticName(names, name, nameEnd);
+    const number = (this.#index as FieldIndex).byName(nameHash, names, name, nameEnd - name);
+    return number < 0 ? staticName(names, name, nameEnd) : staticCount + this.#table.inserted - number;
   }
 
-  /** Whether something with that hash was asked about before. */
+  /**
+   * Whether something with that hash was asked about before. A coin says who keeps a place: if it always were the last,
+   * of two that come in turn none would ever be seen twice.
+   */
   #isSeen(hash: number): boolean {
+    const seen = this.#seen;
     const slot = (hash >>> 8) & (seenSlots - 1);
-    if (this.#seen[slot] === hash) return true;
-    this.#seen[slot] = hash;
+    if (seen[slot] === hash) return true;
+    this.#coin = (Math.imul(this.#coin, 1_664_525) + 1_013_904_223) | 0;
+    if (seen[slot] === 0 || this.#coin < 0) seen[slot] = hash;
     return false;
-  }
-
-  #remember(id: number, number: number): void {
-    const slot = id & (idSlots - 1);
-    this.#idKeys[slot] = id;
-    this.#idNumbers[slot] = number;
   }
 }
 

@@ -1,4 +1,4 @@
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { setRequestId } from '../http/request-id.ts';
 import { Head, staticHeader } from '../http1/head.ts';
 import { method } from '../http1/known-headers.ts';
@@ -385,6 +385,45 @@ test('of values that differ each time only the name is kept', (t) => {
   });
   // Twice with its name, of which the second stays in the table; then a reference to that one.
   t.deepEqual(sizes.slice(2), new Array(4).fill(4 + 2 + 1 + 38), String(sizes));
+});
+
+/** Sizes of the blocks of these fields in turn, each decoded and compared. */
+function settledSizes(t: ExecutionContext, messages: readonly (readonly string[])[]): readonly number[] {
+  const [decoder, encoder] = [new HpackDecoder(), new HpackEncoder(4096)];
+  return messages.map((fields) => {
+    const block = encode(encoder, request(`GET / HTTP/1.1\nhost: a\n${fields.join('\n')}\n\n`));
+    t.deepEqual(fieldsOf(decodeBlock(decoder, block).head), ['host: a', ...fields]);
+    return block.length;
+  });
+}
+
+test('regression: fields whose hashes fall together do not push each other out for ever', (t) => {
+  // Of 60 fields some always fall together; each was inserted again with every message, and pushed out the others.
+  const fields = Array.from({ length: 60 }, (_, i) => `x-${i}: ${'v'.repeat(i % 9)}`);
+  const sizes = settledSizes(t, new Array(8).fill(fields));
+  t.deepEqual(sizes.slice(4), new Array(4).fill(4 + 60), String(sizes));
+});
+
+test('regression: names whose hashes fall together stay, whatever their values are', (t) => {
+  const names = Array.from({ length: 40 }, (_, i) => `x-trace-${i}`);
+  const sizes = settledSizes(
+    t,
+    Array.from({ length: 12 }, (_, n) => names.map((name, i) => `${name}: ${n + 10}.${i + 10}`)),
+  );
+  const value = '10.10'.length;
+  t.deepEqual(sizes.slice(8), new Array(4).fill(4 + 40 * (2 + 1 + value)), String(sizes));
+});
+
+test('regression: lines of many connections keep their identity towards one upstream', (t) => {
+  const ids = Array.from({ length: 100 }, () => {
+    const [decoder, encoder] = [new HpackDecoder(), new HpackEncoder(4096)];
+    const source = request('GET /path HTTP/1.1\nhost: a\nuser-agent: something long\nx-b: c\n\n');
+    let head = source;
+    for (let i = 0; i < 3; i++) head = decodeBlock(decoder, encode(encoder, source)).head;
+    return [head.targetId, ...head.ids.subarray(0, head.idCount)].join(' ');
+  });
+  t.is(new Set(ids).size, 1, ids.slice(0, 3).join(', '));
+  t.notRegex(ids[0] as string, /\b0\b/);
 });
 
 test('regression: a request id that happens to come twice does not become the id of every request after it', (t) => {
