@@ -44,7 +44,6 @@ export class DnsProxies {
       await proxy.listen();
       if (this.#proxies.get(spec.name) !== proxy) proxy.close();
     } catch (error) {
-      proxy.close();
       log.error({ listener: spec.name, reason: messageOf(error) }, 'DNS listener cannot be opened');
       clock.after(retryMs, () => {
         if (this.#proxies.get(spec.name) === proxy) void this.#open(proxy.spec);

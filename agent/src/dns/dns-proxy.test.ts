@@ -61,6 +61,16 @@ async function rig(t: ExecutionContext, forward: Partial<DnsForwardSpec> | null 
 
 const at = (port: number) => [{ ip: '127.0.0.1', port }];
 
+test('an address that is taken is refused, and nothing of it stays open', async (t) => {
+  const { port } = await resolver(t, () => {});
+  const spec: DnsListenerSpec = { name: 'dns', addresses: at(port), statPrefix: 'p', domains, forward: null };
+  const proxy = new DnsProxy(spec, { clock: new ManualClock(), readResolvConf: () => '' });
+  await t.throwsAsync(proxy.listen(), { code: 'EADDRINUSE' });
+  const free = net.createServer().listen(port, '127.0.0.1');
+  await t.notThrowsAsync(once(free, 'listening'));
+  free.close();
+});
+
 test('names of the table: both families, a family without addresses, short names, turns', async (t) => {
   const { proxy, port } = await rig(t);
   const ask = async (name: string, type = 1) => readSeen(await askUdp(port, query(name, { type })));

@@ -67,22 +67,25 @@ export class DnsProxy {
     this.#table = new NameTable(spec.domains);
   }
 
-  /** Opens its sockets; a port of 0 is chosen once for both protocols. @throws when an address is taken */
+  /** Opens its sockets; a port of 0 is chosen once for both protocols. @throws when an address is taken, and closes the others */
   async listen(): Promise<readonly AddressSpec[]> {
     const opened: AddressSpec[] = [];
     for (const address of this.#spec.addresses) {
       try {
-        const port = await this.#listenUdp(address);
-        await this.#listenTcp({ ip: address.ip, port });
+        // TCP first: of the ports that the kernel may choose, others hold many for TCP and few for UDP.
+        const port = await this.#listenTcp(address);
+        await this.#listenUdp({ ip: address.ip, port });
         opened.push({ ip: address.ip, port });
       } catch (error) {
-        if (opened.length === 0 || !isFamilyMissing(error)) throw error;
+        if (opened.length > 0 && isFamilyMissing(error)) continue;
+        this.close();
+        throw error;
       }
     }
     return opened;
   }
 
-  async #listenUdp({ ip, port }: AddressSpec): Promise<number> {
+  async #listenUdp({ ip, port }: AddressSpec): Promise<void> {
     const socket = dgram.createSocket({ type: ip.includes(':') ? 'udp6' : 'udp4', ipv6Only: ip.includes(':') });
     this.#closers.push(() => socket.close());
     socket.on('message', (message, from) => {
@@ -101,10 +104,9 @@ export class DnsProxy {
         resolve();
       });
     });
-    return socket.address().port;
   }
 
-  async #listenTcp({ ip, port }: AddressSpec): Promise<void> {
+  async #listenTcp({ ip, port }: AddressSpec): Promise<number> {
     const connections = new Set<net.Socket>();
     const server = net.createServer((socket) => {
       connections.add(socket);
@@ -120,6 +122,7 @@ export class DnsProxy {
       server.once('error', reject);
       server.listen({ port, host: ip, ipv6Only: ip.includes(':') }, resolve);
     });
+    return (server.address() as net.AddressInfo).port;
   }
 
   /** Messages with their length in front, answered as answers come (RFC 7766 section 6.2.1.1). */
