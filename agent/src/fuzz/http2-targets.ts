@@ -64,7 +64,9 @@ function checkHead(head: Head): void {
 function lineOf(h: Head): string {
   const target = h.text(h.targetStart, h.targetEnd);
   const query = h.queryStart - h.targetStart;
-  return `${h.methodName()} ${h.schemeName()} ${target} ${query} ${h.pathMarks} ${h.status} ${h.contentLength} ${h.expectContinue}`;
+  const protocol = h.text(h.protocolStart, h.protocolEnd);
+  const first = `${h.methodName()} ${h.schemeName()} ${target} ${query} ${h.pathMarks} ${protocol} ${h.status}`;
+  return `${first} ${h.contentLength} ${h.expectContinue}`;
 }
 
 function same(a: Head, b: Head): boolean {

@@ -33,6 +33,13 @@ export class HeadMemo {
   #method = 0;
   #scheme = 0;
   #status = 0;
+  /** Ranges of the names that have no number: of a method, a scheme, a protocol. */
+  #methodStart = 0;
+  #methodEnd = 0;
+  #schemeStart = 0;
+  #schemeEnd = 0;
+  #protocolStart = 0;
+  #protocolEnd = 0;
   #targetStart = 0;
   #targetEnd = 0;
   #queryStart = 0;
@@ -70,6 +77,12 @@ export class HeadMemo {
     this.#method = head.method;
     this.#scheme = head.scheme;
     this.#status = head.status;
+    this.#methodStart = head.methodStart;
+    this.#methodEnd = head.methodEnd;
+    this.#schemeStart = head.schemeStart;
+    this.#schemeEnd = head.schemeEnd;
+    this.#protocolStart = head.protocolStart;
+    this.#protocolEnd = head.protocolEnd;
     this.#targetStart = head.targetStart;
     this.#targetEnd = head.targetEnd;
     this.#queryStart = head.queryStart;
@@ -91,6 +104,12 @@ export class HeadMemo {
     head.method = this.#method;
     head.scheme = this.#scheme;
     head.status = this.#status;
+    head.methodStart = this.#methodStart;
+    head.methodEnd = this.#methodEnd;
+    head.schemeStart = this.#schemeStart;
+    head.schemeEnd = this.#schemeEnd;
+    head.protocolStart = this.#protocolStart;
+    head.protocolEnd = this.#protocolEnd;
     head.targetStart = this.#targetStart;
     head.targetEnd = this.#targetEnd;
     head.queryStart = this.#queryStart;

@@ -507,6 +507,28 @@ test('blocks that begin alike are read from memos: what follows differs, and so 
   }
 });
 
+test('regression: a method, scheme or protocol of a name of its own comes out of a memo as well', (t) => {
+  const insert = (name: string, value: string): Buffer =>
+    Buffer.concat([Buffer.from([0x40]), literals([name, value]).subarray(1)]);
+  const decoder = new HpackDecoder();
+  const first = [
+    insert(':method', 'FROB'),
+    insert(':scheme', 'coap'),
+    insert(':protocol', 'x'),
+    insert(':authority', 'a'),
+  ];
+  const blocks = [Buffer.concat([...first, hex('84')]), ...(new Array(4).fill(hex('c1 c0 be 84')) as Buffer[])];
+  const lines = blocks.map((block) => requestLine(decodeBlock(decoder, block).head));
+  t.deepEqual(lines.slice(1), new Array(4).fill('FROB / coap'));
+  const upgrade = Buffer.concat([insert(':method', 'CONNECT'), hex('c0 bf c1 84')]);
+  const again = hex('be c0 bf c1 84');
+  const heads = [upgrade, again, again, again, again].map((b) => decodeBlock(decoder, b, 'request', wideLimits, true));
+  t.deepEqual(
+    heads.map(({ verdict, head }) => [verdict, head.text(head.protocolStart, head.protocolEnd)]),
+    new Array(5).fill([headVerdict.ok, 'x']),
+  );
+});
+
 test('an empty host out of the static table becomes :authority', (t) => {
   const { head } = decodeBlock(new HpackDecoder(), hex('828684 a6'));
   t.deepEqual(fieldsOf(head), ['host: ']);
