@@ -107,6 +107,9 @@ export class HeadAssembly {
     this.#seen = state.seen;
     this.#crumbs = state.crumbs;
     this.#regular = state.regular;
+    // The limits may be others since.
+    if (state.size > this.#limits.maxBytes) this.#reject(headVerdict.tooLarge);
+    else if (state.fields > this.#limits.maxHeaders) this.#reject(headVerdict.tooManyHeaders);
   }
 
   /**

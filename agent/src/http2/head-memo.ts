@@ -1,7 +1,7 @@
 /**
- * A head as far as the first indexed fields of a block make it: most blocks of a connection begin with the same indexes,
- * and differ in a literal at the end (an id, a time). Kept by the connection's decoder, which knows when the indexes
- * still mean the same.
+ * A head as far as the beginning of a block makes it: the whole block where it repeats, or the indexes it begins with,
+ * since many blocks differ in a literal at the end (an id, a time). Kept by the connection's decoder, which knows when
+ * the indexes still mean the same (ADR 0044).
  */
 import type { Head } from '../http1/head.ts';
 import { fieldStride } from '../http1/head.ts';

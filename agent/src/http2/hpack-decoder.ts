@@ -30,9 +30,13 @@ export const initialTableSize = 4096;
 /** Lengths and indexes above this are refused: 28 bits. */
 const maxShift = 21;
 const neverIndexed = -1;
-/** A memo is worth it from so many indexes on; a connection keeps so many. */
+/** A memo of indexes alone is worth it from so many on; a connection keeps so many memos, of heads up to so large. */
 const fewestIndexes = 4;
 const memoSlots = 4;
+const memoBytes = 4096;
+/** So many whole blocks in a row may be new before only one in so many is looked at as a whole. */
+const wholeTries = 8;
+const wholeEvery = 32;
 
 /** Name bytes: lower-case tchar (RFC 9113 section 8.2.1). */
 const nameByte: Uint8Array = Uint8Array.from({ length: 256 }, (_, c) => (tokenLower[c] === c && c !== 0 ? 1 : 0));
@@ -51,6 +55,8 @@ export class HpackDecoder {
   #memos: HeadMemo[] | null = null;
   /** The hash of what each slot was asked for last: a memo is made for what comes twice. */
   readonly #seen = new Int32Array(memoSlots);
+  #tries = wholeTries;
+  #passed = 0;
 
   /** `remembers`: whether what repeats is taken from memos, which changes nothing but the time. */
   constructor(remembers = true) {
@@ -73,34 +79,50 @@ export class HpackDecoder {
       p = this.#next;
     }
     if (this.#mustShrink) return false;
-    return this.#fields(b, view, this.#indexes(b, view, p, end, assembly), end, assembly);
+    return this.#fields(b, view, this.#recalled(b, view, p, end, assembly), end, assembly);
   }
 
-  /**
-   * Takes the indexed fields that a block begins with from a memo, when the same were seen twice before with the same
-   * tables; where the others begin.
-   */
-  #indexes(b: Buffer, view: DataView, start: number, end: number, assembly: HeadAssembly): number {
+  /** Takes from a memo a whole block that repeats, or else the indexed fields it begins with; where the others begin. */
+  #recalled(b: Buffer, view: DataView, start: number, end: number, assembly: HeadAssembly): number {
+    if (!this.#remembers || !assembly.isGood) return start;
     let p = start;
     while (p < end && (b[p] as number) >= 128 && b[p] !== 255) p++;
-    const length = p - start;
-    if (length < fewestIndexes || !this.#remembers || !assembly.isGood) return start;
+    if (p < end && this.#looksAtWhole() && changesNothing(b, p, end)) {
+      if (this.#recall(b, view, start, end, assembly) === end) {
+        this.#tries = wholeTries;
+        return end;
+      }
+      this.#tries--;
+    }
+    return p - start < fewestIndexes ? start : this.#recall(b, view, start, p, assembly);
+  }
+
+  /** Whoever writes something new into each block should not pay for memos that nobody needs. */
+  #looksAtWhole(): boolean {
+    return this.#tries > 0 || ++this.#passed % wholeEvery === 0;
+  }
+
+  /** Takes [start, end) from a memo when it was seen twice before with the same tables: `end` then, otherwise `start`. */
+  #recall(b: Buffer, view: DataView, start: number, end: number, assembly: HeadAssembly): number {
     const { kind } = assembly;
-    const hash = hashWords(view, start, p, kind.length);
+    const length = end - start;
+    const hash = hashWords(view, start, end, kind.length);
     const slot = (hash >>> 8) & (memoSlots - 1);
     const { version } = this.#table;
     const memo = this.#memos?.[slot];
     if (memo?.matches(kind, hash, version, view, start, length)) {
       assembly.resume(memo);
-      return p;
+      return end;
     }
     if (this.#seen[slot] !== hash) {
       this.#seen[slot] = hash;
       return start;
     }
-    if (!this.#fields(b, view, start, p, assembly)) return start;
-    if (assembly.isGood) this.#remember(slot, hash, view, start, length, assembly);
-    return p;
+    if (!this.#fields(b, view, start, end, assembly)) return start;
+    if (assembly.isGood && assembly.head.used <= memoBytes) {
+      this.#remember(slot, hash, view, start, length, assembly);
+    }
+    return end;
   }
 
   #remember(slot: number, hash: number, view: DataView, start: number, length: number, assembly: HeadAssembly): void {
@@ -289,6 +311,30 @@ export class HpackDecoder {
     head.used = o + length;
     return true;
   }
+}
+
+/**
+ * Whether a block is only of indexes and of literals that enter no table, all of them short: then equal bytes mean equal
+ * fields. Literals that are never to be indexed are not remembered in any other way either.
+ */
+function changesNothing(b: Buffer, start: number, end: number): boolean {
+  let p = start;
+  while (p < end) {
+    const first = b[p++] as number;
+    if (first >= 128) {
+      if (first === 255) return false;
+      continue;
+    }
+    if (first >= 16) return false;
+    if (first === 15) while (p < end && (b[p++] as number) >= 128);
+    for (let strings = first === 0 ? 2 : 1; strings > 0; strings--) {
+      if (p >= end) return false;
+      const length = (b[p] as number) & 127;
+      if (length === 127) return false;
+      p += 1 + length;
+    }
+  }
+  return p === end;
 }
 
 function hasBadByte(b: Buffer, start: number, end: number): boolean {

@@ -507,6 +507,29 @@ test('blocks that begin alike are read from memos: what follows differs, and so 
   }
 });
 
+test('whole blocks that repeat are read from memos, literals of them too, until something enters the table', (t) => {
+  const [decoder, plain] = [new HpackDecoder(), new HpackDecoder(false)];
+  const insert = (name: string, value: string): Buffer =>
+    Buffer.concat([Buffer.from([0x40]), literals([name, value]).subarray(1)]);
+  const never = Buffer.concat([Buffer.from([0x10]), literals(['x-secret', 's']).subarray(1)]);
+  const start = Buffer.concat([literals([':path', '/a?b']), hex('82 86'), insert(':authority', 'a'), insert('x', 'y')]);
+  const alike = Buffer.concat([literals([':path', '/a?b']), hex('82 86 bf be 0f0d 02 3130')]);
+  const secret = Buffer.concat([alike, never]);
+  const other = Buffer.concat([literals([':path', '/b?b']), hex('82 86 bf be 0f0d 02 3130')]);
+  const change = Buffer.concat([literals([':path', '/']), hex('82 86'), insert(':authority', 'b'), insert('x', 'z')]);
+  const turns = [start, ...[alike, other, secret].flatMap((block) => [block, block, block, block])];
+  for (const [i, block] of [...turns, change, ...turns.slice(1)].entries()) {
+    const [one, two] = [decodeBlock(decoder, block), decodeBlock(plain, block)];
+    t.deepEqual([one.ok, one.verdict], [true, headVerdict.ok], `block ${i}`);
+    t.deepEqual([requestLine(one.head), ...fieldsOf(one.head)], [requestLine(two.head), ...fieldsOf(two.head)]);
+    t.deepEqual([one.head.queryStart, one.head.contentLength], [two.head.queryStart, two.head.contentLength]);
+    t.deepEqual([...one.head.ids.subarray(0, one.head.idCount)], [...two.head.ids.subarray(0, two.head.idCount)]);
+  }
+  const small = { maxBytes: 40, maxHeaders: 100 };
+  t.is(decodeBlock(decoder, secret, 'request', small).verdict, headVerdict.tooLarge, 'limits may have changed since');
+  t.is(decodeBlock(decoder, other, 'request', small).verdict, headVerdict.tooLarge);
+});
+
 test('regression: a method, scheme or protocol of a name of its own comes out of a memo as well', (t) => {
   const insert = (name: string, value: string): Buffer =>
     Buffer.concat([Buffer.from([0x40]), literals([name, value]).subarray(1)]);
