@@ -98,9 +98,13 @@ async function saturateHttp2(port: number, of: string, how: Http2Drive, wanted: 
       fs.writeFileSync(path.join(dir, 'message'), '\0\0\0\0\x05hello');
       args.push('-d', path.join(dir, 'message'), '-H', 'content-type: application/grpc', '-H', 'te: trailers');
     }
-    if (how.varied) {
+    if (how.paths > 1) {
       const salt = uris++;
-      const lines = Array.from({ length: variedPaths }, (_, i) => `${url}/v${i}?id=${salt}-${(i * 7919) % 99991}`);
+      const lines = Array.from({ length: variedPaths }, (_, i) => {
+        const turn = (i * 7919) % 99_991;
+        const n = how.paths < variedPaths ? turn % how.paths : i;
+        return `${url}/v${n}?id=${salt}-${(n * 7919) % 99_991}`;
+      });
       fs.writeFileSync(path.join(dir, 'uris'), lines.join('\n'));
       args.push('-i', path.join(dir, 'uris'));
     } else args.push(`${url}${of}`);

@@ -1,5 +1,6 @@
 /** What is measured: which proxies, which request, and how it is driven. */
 import type { Role } from './configurations.ts';
+import { variedPaths } from './place.ts';
 
 /** HTTP/2 at the client, between the hops and at the upstream, driven by h2load. */
 export interface Http2Drive {
@@ -8,8 +9,8 @@ export interface Http2Drive {
   readonly streams: number;
   /** POST with a message, an answer with trailers. */
   readonly grpc: boolean;
-  /** Every path of a thousand is another, so that nothing that remembers whole heads helps. */
-  readonly varied: boolean;
+  /** How many paths take turns: with a thousand nothing that remembers whole heads helps, a service has some twenty. */
+  readonly paths: number;
 }
 
 export interface Row {
@@ -50,8 +51,8 @@ const simple = {
   http2: null,
 } as const;
 
-const batched: Http2Drive = { connections: 8, streams: 32, grpc: false, varied: false };
-const single: Http2Drive = { connections: 64, streams: 1, grpc: false, varied: false };
+const batched: Http2Drive = { connections: 8, streams: 32, grpc: false, paths: 1 };
+const single: Http2Drive = { connections: 64, streams: 1, grpc: false, paths: 1 };
 /** nghttpx and haproxy are what there is for HTTP/2; nginx does not speak it to upstreams. */
 const http2 = { ...simple, peers: ['agent', 'base', 'nghttpx', 'haproxy', 'envoy'], path: '/small' } as const;
 const http2Rich = { ...http2, rich: true, peers: ['agent', 'base', 'nghttpx', 'envoy'] } as const;
@@ -72,7 +73,7 @@ export const rows: readonly Row[] = [
   { ...simple, name: 'two hops mTLS, paced, beside 10 MiB', roles: mutualTls, drive: 'paced', beside: '/10m' },
   { ...http2, name: 'h2c hop, 8 x 32', roles: plain, http2: batched },
   { ...http2, name: 'h2c hop, 64 x 1', roles: plain, http2: single },
-  { ...http2, name: 'h2c hop, 8 x 32, varied', roles: plain, http2: { ...batched, varied: true } },
+  { ...http2, name: 'h2c hop, 8 x 32, varied', roles: plain, http2: { ...batched, paths: variedPaths } },
   { ...http2, name: 'gRPC hop, 8 x 32', roles: plain, http2: { ...batched, grpc: true } },
   { ...http2, name: 'gRPC hop, 64 x 1', roles: plain, http2: { ...single, grpc: true } },
   { ...http2, name: 'gRPC two hops mTLS, 8 x 32', roles: mutualTls, http2: { ...batched, grpc: true } },
@@ -88,7 +89,13 @@ export const rows: readonly Row[] = [
     ...http2,
     name: 'gRPC two hops mTLS, 8 x 32, varied',
     roles: mutualTls,
-    http2: { ...batched, grpc: true, varied: true },
+    http2: { ...batched, grpc: true, paths: variedPaths },
+  },
+  {
+    ...http2,
+    name: 'gRPC two hops mTLS, 8 x 32, 20 paths',
+    roles: mutualTls,
+    http2: { ...batched, grpc: true, paths: 20 },
   },
   { ...http2Rich, name: 'gRPC two hops mTLS, 8 x 32, rich', roles: mutualTls, http2: { ...batched, grpc: true } },
   { ...http2Rich, name: 'gRPC two hops mTLS, 64 x 1, rich', roles: mutualTls, http2: { ...single, grpc: true } },

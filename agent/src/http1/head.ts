@@ -74,13 +74,21 @@ export function staticHeader(name: string, value: string): StaticHeader {
   };
 }
 
+/** Above this a native copy is the faster one. */
+const longRange = 512;
+
+function copyRange(from: Head, to: Head, length: number): void {
+  if (length > longRange) from.bytes.copy(to.bytes, 0, 0, length);
+  else copyWords(from.view, 0, to.view, 0, length);
+}
+
 export class Head {
-  bytes: HeadBuffer = allocate(initialBytes);
+  bytes: HeadBuffer;
   /** The same bytes. */
-  view: DataView = new DataView(this.bytes.buffer);
+  view: DataView;
   /** End of the used part of `bytes`. */
   used = 0;
-  fields: Int32Array = new Int32Array(initialFields * fieldStride);
+  fields: Int32Array;
   count = 0;
   /** Which known tokens were seen, as two masks. */
   seenLow = 0;
@@ -135,6 +143,13 @@ export class Head {
   /** Where the blank line starts. */
   fieldsEnd = 0;
 
+  /** room: bytes, and fields, for the first messages; more is taken when one needs it. */
+  constructor(room: number = initialBytes, fields: number = initialFields) {
+    this.bytes = allocate(room);
+    this.view = new DataView(this.bytes.buffer);
+    this.fields = new Int32Array(fields * fieldStride);
+  }
+
   reset(): void {
     this.used = 0;
     this.count = 0;
@@ -179,14 +194,13 @@ export class Head {
     this.#reserve(more);
   }
 
-  /** Becomes a copy of another head. */
+  /** Becomes a copy of another head, which must have slack behind `used`. Takes memory only where there is too little. */
   copyFrom(other: Head): void {
-    this.reset();
+    this.used = 0;
     this.#reserve(other.used);
-    other.bytes.copy(this.bytes, 0, 0, other.used);
+    copyRange(other, this, other.used);
     this.used = other.used;
-    if (this.fields.length < other.fields.length) this.fields = new Int32Array(other.fields.length);
-    this.fields.set(other.fields);
+    this.#copyFields(other);
     this.count = other.count;
     this.seenLow = other.seenLow;
     this.seenHigh = other.seenHigh;
@@ -209,8 +223,6 @@ export class Head {
     this.schemeEnd = other.schemeEnd;
     this.protocolStart = other.protocolStart;
     this.protocolEnd = other.protocolEnd;
-    this.ids = other.idCount > 0 ? other.ids.slice() : noIds;
-    this.idCount = other.idCount;
     this.targetId = other.targetId;
     this.contentLength = other.contentLength;
     this.transferEncodings = other.transferEncodings;
@@ -262,14 +274,18 @@ export class Head {
     else this.seenHigh |= 1 << (token - 32);
   }
 
-  /** Takes fields with their ids that a head with the same bytes had. */
-  restoreFields(fields: Int32Array, ids: Float64Array): void {
-    while (this.fields.length < fields.length) this.#growFields();
-    for (let i = 0; i < fields.length; i++) this.fields[i] = fields[i] as number;
-    while (this.ids.length < ids.length) this.#growIds();
-    for (let i = 0; i < ids.length; i++) this.ids[i] = ids[i] as number;
-    this.count = ids.length;
-    this.idCount = ids.length;
+  #copyFields(other: Head): void {
+    const { count, idCount } = other;
+    const numbers = count * fieldStride;
+    while (this.fields.length < numbers) this.#growFields();
+    while (this.ids.length < idCount) this.#growIds();
+    const { fields, ids } = other;
+    const toFields = this.fields;
+    const toIds = this.ids;
+    for (let i = 0; i < numbers; i++) toFields[i] = fields[i] as number;
+    for (let i = 0; i < idCount; i++) toIds[i] = ids[i] as number;
+    this.count = count;
+    this.idCount = idCount;
   }
 
   #growIds(): void {

@@ -100,7 +100,7 @@ export class HeadAssembly {
 
   /** Goes on behind the fields of a memo. */
   resume(memo: HeadMemo): void {
-    memo.restore(this.head);
+    this.head.copyFrom(memo.head);
     const { state } = memo;
     this.#size = state.size;
     this.#fields = state.fields;

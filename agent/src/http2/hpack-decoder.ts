@@ -32,7 +32,7 @@ const maxShift = 21;
 const neverIndexed = -1;
 /** A memo of indexes alone is worth it from so many on; a connection keeps so many memos, of heads up to so large. */
 const fewestIndexes = 4;
-const memoSlots = 4;
+const memoSlots = 8;
 const memoBytes = 4096;
 /** So many whole blocks in a row may be new before only one in so many is looked at as a whole. */
 const wholeTries = 8;
@@ -52,7 +52,7 @@ export class HpackDecoder {
   #next = 0;
   #bad = false;
   readonly #remembers: boolean;
-  #memos: HeadMemo[] | null = null;
+  #memos: (HeadMemo | null)[] | null = null;
   /** The hash of what each slot was asked for last: a memo is made for what comes twice. */
   readonly #seen = new Int32Array(memoSlots);
   #tries = wholeTries;
@@ -126,8 +126,9 @@ export class HpackDecoder {
   }
 
   #remember(slot: number, hash: number, view: DataView, start: number, length: number, assembly: HeadAssembly): void {
-    this.#memos ??= Array.from({ length: memoSlots }, () => new HeadMemo());
-    const memo = this.#memos[slot] as HeadMemo;
+    this.#memos ??= new Array<HeadMemo | null>(memoSlots).fill(null);
+    const memo = this.#memos[slot] ?? new HeadMemo();
+    this.#memos[slot] = memo;
     memo.keep(assembly.head, assembly.kind, hash, this.#table.version, view, start, length);
     assembly.keepState(memo.state);
   }
