@@ -1,7 +1,7 @@
 /**
- * What one attempt at a host takes - a place among the cluster's requests, a count on the host - and gives back, and
- * how its end is told to statistics, outlier detection and the edge table. Invariant: `end` gives back exactly what was
- * taken, however often it is called.
+ * What one attempt at a host takes - a place among the cluster's requests, a count on the host, a connection - and gives
+ * back, and how its end is told to statistics, outlier detection and the edge table. Invariant: `end` gives back exactly
+ * what was taken, however often it is called.
  */
 import type { Cluster, Host, Outcome } from '../cluster/cluster.ts';
 import type { Edge } from '../net/edge.ts';
@@ -18,6 +18,7 @@ import {
 } from '../stats/layout.ts';
 import type { LoopClock } from '../worker/runtime.ts';
 import type { RequestView } from './request-view.ts';
+import type { RequestPool, UpstreamRequest } from './upstream-request.ts';
 
 const { at } = clusterStat;
 const partAt = virtualHostStat.at;
@@ -36,7 +37,10 @@ export class Attempt {
   #route = 0;
   /** The host of this attempt, or of the last one. */
   host: Host | null = null;
-  edge: Edge | null = null;
+  #edge: Edge | null = null;
+  /** Where a connection was asked for, and the connection once it is there. */
+  pool: RequestPool | null = null;
+  upstream: UpstreamRequest | null = null;
 
   constructor(slots: Float64Array, clock: LoopClock) {
     this.#slots = slots;
@@ -46,7 +50,9 @@ export class Attempt {
   reset(): void {
     this.#cluster = null;
     this.host = null;
-    this.edge = null;
+    this.#edge = null;
+    this.pool = null;
+    this.upstream = null;
     this.#virtualCluster = 0;
     this.#route = 0;
   }
@@ -64,7 +70,7 @@ export class Attempt {
   begin(cluster: Cluster): boolean {
     this.#cluster = cluster;
     this.#startedMs = this.#clock.nowMs;
-    this.edge = null;
+    this.#edge = null;
     this.#admitted = cluster.admitRequest();
     return this.#admitted;
   }
@@ -78,11 +84,19 @@ export class Attempt {
     this.count(at.upstream_rq_active);
   }
 
+  /** The connection is there. */
+  connected(upstream: UpstreamRequest): void {
+    this.upstream = upstream;
+    this.#edge = upstream.edge;
+  }
+
   get elapsedMs(): number {
     return Math.max(0, Math.floor(this.#clock.nowMs - this.#startedMs));
   }
 
-  end(): void {
+  /** Gives everything back but the connection: that is the caller's, to release or to cancel. */
+  end(): UpstreamRequest | null {
+    const { upstream } = this;
     if (this.#admitted) this.#cluster?.releaseRequest();
     if (this.#counted && this.host !== null) {
       this.host.activeRequests--;
@@ -90,6 +104,9 @@ export class Attempt {
     }
     this.#admitted = false;
     this.#counted = false;
+    this.pool = null;
+    this.upstream = null;
+    return upstream;
   }
 
   /** A complete answer, for the histogram too. */
@@ -108,7 +125,7 @@ export class Attempt {
 
   record(outcome: Outcome): void {
     if (this.host !== null) this.#cluster?.record(this.host, outcome);
-    const { edge } = this;
+    const edge = this.#edge;
     if (edge === null) return;
     edge.requests++;
     if (outcome.kind === 'local' || outcome.status >= 500) edge.failures++;

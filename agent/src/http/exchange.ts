@@ -189,7 +189,7 @@ export class Exchange extends ExchangeRecord {
       this.#countResponseMessages(this.#calls, start, end);
     }
     downstream.settleClose(this.#closeAsked);
-    downstream.sendHead(responseHead, framing, start, end, last, this.router.responseTrailers);
+    downstream.sendHead(responseHead, framing, start, end, last, this.router.answer.trailers);
     if (last) this.responseTxDurationMs = this.elapsedMs;
   }
 
@@ -197,14 +197,14 @@ export class Exchange extends ExchangeRecord {
   sendData(start: number, end: number, last: boolean): void {
     this.bytesSent += end - start;
     if (this.#calls !== null) this.#countResponseMessages(this.#calls, start, end);
-    this.downstream.sendData(start, end, last, this.router.responseTrailers);
+    this.downstream.sendData(start, end, last, this.router.answer.trailers);
     if (last) this.responseTxDurationMs = this.elapsedMs;
   }
 
   /** The answer is complete: notes its grpc-status. The HTTP status that it counts as. */
   settleGrpcStatus(): number {
     if (!this.view.isGrpc) return this.status;
-    this.#noteGrpcStatus(grpcStatusOf(this.responseHead, this.router.responseTrailers));
+    this.#noteGrpcStatus(grpcStatusOf(this.responseHead, this.router.answer.trailers));
     if (this.#calls !== null && this.requestDurationMs >= 0) this.#calls.took(this.elapsedMs - this.requestDurationMs);
     return statusWorth(this.grpcStatus, this.status);
   }
@@ -236,7 +236,7 @@ export class Exchange extends ExchangeRecord {
   }
 
   responseTrailer(name: string): string | null {
-    return this.router.responseTrailers?.get(name) ?? null;
+    return this.router.answer.trailers?.get(name) ?? null;
   }
 
   /** The response is complete and everything of it was handed to the client's connection. */

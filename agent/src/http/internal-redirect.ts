@@ -1,13 +1,17 @@
 /**
- * Internal redirects (internal_redirect_policy): where an upstream's Location leads within the routes, and whether the
- * policy lets the request go there. What does not pass is an answer for the client, and counted by its reason.
- * Invariant: a request head is changed only when the redirect is taken.
+ * Internal redirects (internal_redirect_policy): where an upstream's Location leads within the routes, whether the
+ * policy lets the request go there, and its way there. What does not pass is an answer for the client, and counted by
+ * its reason. Invariant: a request head is changed only when the redirect is taken.
  */
 import { method, token } from '../http1/known-headers.ts';
 import type { InternalRedirectSpec, RedirectPredicateSpec } from '../model/http.ts';
+import { readHeadroom } from '../net/stream.ts';
 import type { RouteResult } from '../route/route-table.ts';
+import type { WorkerRuntime } from '../worker/runtime.ts';
+import type { Framing } from './body-framing.ts';
 import type { Exchange } from './exchange.ts';
 import { normalizePath } from './path-normalization.ts';
+import { serveRedirected } from './serve.ts';
 
 type Matched = Extract<RouteResult, { readonly kind: 'matched' }>;
 
@@ -70,6 +74,18 @@ export function takeRedirect(x: Exchange, policy: InternalRedirectSpec, from: st
   head.set('x-envoy-original-url', `${before.scheme}://${before.host}${before.path}`);
   view.forget();
   return result;
+}
+
+/** Serves the request again, by the route that takeRedirect gave, with a body of its own. The last attempt is over. */
+export function serveAgain(x: Exchange, to: Matched, framing: Framing, body: Buffer, runtime: WorkerRuntime): void {
+  const { redirects } = x;
+  // The read buffer is in use until this turn is over.
+  runtime.defer(() => {
+    if (x.ended || x.redirects !== redirects) return;
+    const end = readHeadroom + body.copy(runtime.readBuffer, readHeadroom);
+    x.router.reset();
+    serveRedirected(x, to, { framing, start: readHeadroom, end, last: true });
+  });
 }
 
 /** A path is normalised here as it is at the door, or a policy would see another one than the upstream. */

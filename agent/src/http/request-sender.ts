@@ -1,12 +1,15 @@
 /**
  * The request on its way from the client to the upstream of the attempt at hand: held until there is one, kept for
- * another, and read only as fast as the upstream takes it. Invariant: whatever has come of the body is either with the
- * upstream or held here, or `complete` is false.
+ * another, read only as fast as the upstream takes it, and copied to mirrors. Invariant: whatever has come of the body is
+ * either with the upstream or held here, or `complete` is false.
  */
+import type { MirrorSpec } from '../model/http.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import type { Framing } from './body-framing.ts';
 import type { Exchange } from './exchange.ts';
+import { Mirroring } from './mirror.ts';
 import { ReplayBuffer, replayBlocksOf } from './replay-buffer.ts';
+import type { Routing } from './routing.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
 
 export class RequestSender {
@@ -15,6 +18,8 @@ export class RequestSender {
   readonly #hold: ReplayBuffer;
   #framing: Framing = 'none';
   #upstream: UpstreamRequest | null = null;
+  /** Null until a request is to be copied. */
+  #mirroring: Mirroring | null = null;
   /** The client has sent all of it. */
   isDone = false;
   /** While the first attempt is set out, the first body bytes still lie in the read buffer. */
@@ -31,7 +36,7 @@ export class RequestSender {
   reset(): void {
     this.#upstream = null;
     this.isDone = false;
-    this.#hold.clear();
+    this.clear();
   }
 
   /** A request begins with the body bytes [start, end) of the read buffer. replay: another attempt may need them. */
@@ -42,6 +47,13 @@ export class RequestSender {
     this.#liveStart = start;
     this.#liveEnd = end;
     this.#live = true;
+  }
+
+  /** Copies the request, of which the first has just come. */
+  mirror(mirrors: readonly MirrorSpec[], { hash, action, cluster }: Routing): void {
+    this.#mirroring ??= new Mirroring(this.#exchange, this.#runtime);
+    const copied = { framing: this.#framing, hash, timeoutMs: action.timeoutMs };
+    this.#mirroring.start(mirrors, copied, cluster, this.#liveStart, this.#liveEnd, this.isDone);
   }
 
   /** The first attempt is set out; the read buffer goes to others. */
@@ -91,6 +103,7 @@ export class RequestSender {
   /** More of the body, in the read buffer. False when nobody could take it yet. */
   data(start: number, end: number, last: boolean): boolean {
     const { readBuffer } = this.#runtime;
+    if (this.#mirroring !== null) this.#mirroring.data(start, end, last);
     this.#hold.offer(readBuffer, start, end);
     const upstream = this.#mayFollow() ? this.#upstream : null;
     if (upstream === null) {
@@ -112,7 +125,7 @@ export class RequestSender {
   /** Bytes behind a request for an upgrade are a tunnel's, and there is none before the upstream has agreed. */
   #mayFollow(): boolean {
     const { router } = this.#exchange;
-    return router.isTunnel || !router.wantsUpgrade;
+    return router.answer.isTunnel || !router.wantsUpgrade;
   }
 
   /** The request's bytes are a tunnel's from now on; those that have come go first. */
@@ -149,7 +162,9 @@ export class RequestSender {
     if (!this.isDone) this.#exchange.downstream.resumeRequest();
   }
 
+  /** Nothing of it is wanted any more, nor copies that are not whole. */
   clear(): void {
+    this.#mirroring?.end();
     this.#hold.clear();
   }
 }

@@ -1,38 +1,51 @@
 /**
- * How often one request was tried again and whether it may be once more. Invariant: it holds at most one place among the
- * cluster's retries, from the decision to retry until that attempt has ended.
+ * How often one request was tried again and whether it may be once more, after a failure or an answer; what was not
+ * allowed is counted. Invariant: it holds at most one place among the cluster's retries, from the decision to retry
+ * until that attempt has ended.
  */
 import type { Cluster } from '../cluster/cluster.ts';
-import type { Head } from '../http1/head.ts';
 import type { RetrySpec } from '../model/http.ts';
+import { clusterStat } from '../stats/layout.ts';
+import type { Attempt } from './attempt.ts';
+import type { Exchange } from './exchange.ts';
+import { takeRelayedFailure } from './relayed-failure.ts';
+import type { RequestSender } from './request-sender.ts';
 import type { AnswerMatch } from './retry-answer.ts';
 import { backoffMs, isIdempotent, methodMayRetry, retriesFailure, retriesStatus } from './retry-policy.ts';
 import type { UpstreamFailure } from './upstream-failure.ts';
+
+const { at } = clusterStat;
 
 export type RetryDecision =
   | 'again'
   /** The policy does not cover it. */
   | 'no'
-  | 'limit-exceeded'
-  /** The body is not there any more. */
-  | 'not-replayable'
-  /** The cluster has too many retries. */
-  | 'overflow';
+  /** The policy would, but it was tried too often, the body is gone, or the cluster has too many retries. */
+  | 'not-possible';
 
 export class RetryState {
+  readonly #exchange: Exchange;
+  readonly #sender: RequestSender;
+  readonly #attempt: Attempt;
   #spec: RetrySpec | null = null;
   #answers: AnswerMatch | null = null;
   #cluster: Cluster | null = null;
   #method = '';
   #admitted = false;
-  #raced = false;
+  #replaced = false;
   /** Retries so far; the replacement of a connection that raced its closing is none. */
   count = 0;
+
+  constructor(exchange: Exchange, sender: RequestSender, attempt: Attempt) {
+    this.#exchange = exchange;
+    this.#sender = sender;
+    this.#attempt = attempt;
+  }
 
   reset(): void {
     this.#spec = null;
     this.#cluster = null;
-    this.#raced = false;
+    this.#replaced = false;
     this.count = 0;
   }
 
@@ -54,41 +67,60 @@ export class RetryState {
   }
 
   /**
-   * The upstream closed an idle connection while the request was on its way, and nothing was answered: a request that
-   * may be repeated is sent once more on a fresh connection, whatever the policy (RFC 9112 section 9.3.1).
+   * Whether the request is sent once more on a fresh connection, whatever the policy, and without that being a retry:
+   * nothing was done with it, or it does no harm twice. To be asked while the attempt still has its connection.
    */
-  takeRace(replayable: boolean): boolean {
-    if (this.#raced || !replayable || !isIdempotent(this.#method)) return false;
-    this.#raced = true;
-    return true;
+  takeReplacement(failure: UpstreamFailure): boolean {
+    if (this.#replaced || !this.#sender.complete) return false;
+    this.#replaced = this.#isKeepAliveRace(failure) || this.#isRefusal(failure);
+    return this.#replaced;
   }
 
-  /** The same for a request that was refused before anything was done with it (RFC 9113 section 8.7). */
-  takeRefusal(replayable: boolean): boolean {
-    if (this.#raced || !replayable) return false;
-    this.#raced = true;
-    return true;
+  /** The upstream closed an idle connection while the request was on its way to it (RFC 9112 section 9.3.1). */
+  #isKeepAliveRace(failure: UpstreamFailure): boolean {
+    const { upstream } = this.#attempt;
+    if (failure !== 'connection-termination' || upstream === null) return false;
+    return upstream.reused && !upstream.answered && isIdempotent(this.#method);
   }
 
-  afterAnswer(head: Head, replayable: boolean): RetryDecision {
+  /** The upstream says that it has not looked at the request, so its method does not matter (RFC 9113 section 8.7). */
+  #isRefusal(failure: UpstreamFailure): boolean {
+    return failure === 'refused-stream' && !this.#exchange.responseStarted;
+  }
+
+  /** peerPrincipal: who gave the answer in responseHead; a peer is asked what it was before its status is. */
+  afterAnswer(peerPrincipal: string): RetryDecision {
+    const head = this.#exchange.responseHead;
+    const relayed = takeRelayedFailure(head, peerPrincipal);
+    const decision = relayed === null ? 'no' : this.afterFailure(relayed);
     const spec = this.#spec;
-    if (spec === null) return 'no';
+    if (decision !== 'no' || spec === null) return decision;
     const verdict = this.#answers === null ? 'by-status' : this.#answers(head);
     const wanted = verdict === 'by-status' ? retriesStatus(spec, head.status) : verdict === 'again';
-    return wanted ? this.#decide(spec, replayable) : 'no';
+    return wanted ? this.#decide(spec) : 'no';
   }
 
-  afterFailure(failure: UpstreamFailure, replayable: boolean): RetryDecision {
+  afterFailure(failure: UpstreamFailure): RetryDecision {
     const spec = this.#spec;
-    return spec === null || !retriesFailure(spec, failure) ? 'no' : this.#decide(spec, replayable);
+    return spec === null || !retriesFailure(spec, failure) ? 'no' : this.#decide(spec);
   }
 
-  #decide(spec: RetrySpec, replayable: boolean): RetryDecision {
+  #decide(spec: RetrySpec): RetryDecision {
     this.release();
     if (!methodMayRetry(spec, this.#method)) return 'no';
-    if (this.count >= spec.numRetries) return 'limit-exceeded';
-    if (!replayable) return 'not-replayable';
-    if (this.#cluster?.admitRetry() !== true) return 'overflow';
+    if (this.count >= spec.numRetries) {
+      this.#attempt.countEverywhere('upstream_rq_retry_limit_exceeded');
+      this.#exchange.flag('URX');
+      return 'not-possible';
+    }
+    if (!this.#sender.complete) {
+      this.#attempt.count(at.retry_or_shadow_abandoned);
+      return 'not-possible';
+    }
+    if (this.#cluster?.admitRetry() !== true) {
+      this.#attempt.countPart('upstream_rq_retry_overflow');
+      return 'not-possible';
+    }
     this.#admitted = true;
     this.count++;
     return 'again';

@@ -160,7 +160,7 @@ function act(x: Exchange, result: RouteResult, body: FirstBody): void {
     case 'route':
       if (action.idleTimeoutMs !== null) x.deadlines.setIdle(action.idleTimeoutMs);
       if (action.streamDuration) limitDuration(x, action.streamDuration);
-      x.router.start(route, action, body.framing, body.start, body.end, body.last);
+      x.router.start(route, action, body);
       return;
   }
 }

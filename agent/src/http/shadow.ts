@@ -13,7 +13,7 @@ import type { Framing } from './body-framing.ts';
 import type { Downstream } from './downstream.ts';
 import { poolOf } from './pool-of.ts';
 import { type UpstreamFailure, upstreamFailures } from './upstream-failure.ts';
-import type { RequestPool, UpstreamRequest, UpstreamUser } from './upstream-request.ts';
+import type { UpstreamRequest, UpstreamUser } from './upstream-request.ts';
 
 const { at } = clusterStat;
 /** What of a body may wait for the mirror: some turns' worth of reading. */
@@ -61,8 +61,6 @@ export class Shadow implements UpstreamUser, PickContext {
   readonly #framing: Framing;
   readonly #timeoutMs: number;
   readonly #abandonedSlot: number;
-  #pool: RequestPool | null = null;
-  #upstream: UpstreamRequest | null = null;
   /** What has come before the connection, and where it is now. */
   #waiting: BodyPart | null = null;
   #requestDone = false;
@@ -104,8 +102,9 @@ export class Shadow implements UpstreamUser, PickContext {
     if (host.tls !== null) this.sni = host.tls.autoSni ? nameOf(this.requestHead) : host.tls.sni;
     this.#waiting = first;
     if (first.last) this.#onRequestDone();
-    this.#pool = poolOf(this.#cluster, host, this.#runtime);
-    const acquired = this.#pool.acquire(this, false);
+    const pool = poolOf(this.#cluster, host, this.#runtime);
+    this.#attempt.pool = pool;
+    const acquired = pool.acquire(this, false);
     if (acquired === 'overflow') this.#fail('overflow');
     else if (this.#waiting !== null) this.#waiting = copyOf(this.#waiting);
   }
@@ -114,7 +113,7 @@ export class Shadow implements UpstreamUser, PickContext {
   data(part: BodyPart): void {
     if (this.#isOver || this.#requestDone) return;
     if (part.last) this.#onRequestDone();
-    const upstream = this.#upstream;
+    const { upstream } = this.#attempt;
     if (upstream !== null) {
       upstream.sendData(part.from, part.start, part.end, part.last, part.trailers);
       if (upstream.queued > maxWaitingBytes) this.#abandon();
@@ -150,18 +149,16 @@ export class Shadow implements UpstreamUser, PickContext {
 
   #giveUp(): void {
     if (this.#isOver) return;
-    const upstream = this.#upstream;
+    const { pool, upstream } = this.#attempt;
     if (upstream === null) {
-      this.#pool?.cancel(this);
+      pool?.cancel(this);
       this.#attempt.count(at.upstream_rq_cancelled);
     }
-    this.#over();
-    upstream?.cancel();
+    this.#over()?.cancel();
   }
 
   onConnection(upstream: UpstreamRequest): void {
-    this.#upstream = upstream;
-    this.#attempt.edge = upstream.edge;
+    this.#attempt.connected(upstream);
     const { from, start, end, last, trailers } = this.#waiting ?? empty;
     this.#waiting = null;
     upstream.sendHead(this.requestHead, this.#framing, from, start, end, last, trailers);
@@ -200,20 +197,17 @@ export class Shadow implements UpstreamUser, PickContext {
 
   /** Its answer is complete. */
   #finish(): void {
-    const upstream = this.#upstream;
     this.#attempt.recordAnswer(this.responseHead.status);
-    this.#over();
-    upstream?.release();
+    this.#over()?.release();
   }
 
-  #over(): void {
+  /** The connection is left to the caller, to release or to cancel. */
+  #over(): UpstreamRequest | null {
     this.#isOver = true;
     this.#timer?.cancel();
     this.#timer = null;
-    this.#pool = null;
-    this.#upstream = null;
     this.#waiting = null;
-    this.#attempt.end();
+    return this.#attempt.end();
   }
 
   onUpstreamDrained(): void {}

@@ -4,7 +4,7 @@ import { readCapacity } from '../net/stream.ts';
 import type { FakeStream } from './testing/fake-stream.ts';
 import { FakeWorker } from './testing/fake-worker.ts';
 import { data, headers, RawPeer, reset } from './testing/raw-http2.ts';
-import { prefixRoute, routeAction, routeConfig } from './testing/specs.ts';
+import { noMutations, prefixRoute, routeAction, routeConfig } from './testing/specs.ts';
 
 const ask = (more = '', path = '/ws'): string =>
   `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: k\r\n${more}\r\n`;
@@ -46,6 +46,17 @@ test('a WebSocket: bytes before the 101 are held, then both ways untouched, half
   t.is(w.clusterStat('upstream_cx_active'), 0);
   t.is(w.clusterStat('upstream_rq_active'), 0);
   t.like(w.lastLog, { status: 101, details: 'via_upstream' });
+});
+
+test("headers that a route adds to the answer of an upgrade know that it is the upstream's", (t) => {
+  const value = '%RESPONSE_CODE% %RESPONSE_CODE_DETAILS%';
+  const responseAdd = [{ name: 'x-how', value, action: 'append', keepEmpty: false }] as const;
+  const routes = routeConfig([prefixRoute('/', routeAction(), { ...noMutations, responseAdd })]);
+  const w = new FakeWorker({ manager: { upgrades: ['websocket'] }, routes });
+  const client = w.client();
+  client.feed(ask());
+  w.upstream().feed(switching);
+  t.regex(client.take(), /\r\nx-how: 101 via_upstream\r\n/);
 });
 
 test('back-pressure and failure inside the tunnel', (t) => {
