@@ -63,7 +63,7 @@ export function clustersResponse(
 }
 
 function clusterText({ cluster, hosts }: ClusterHosts, live: LiveConfig): string {
-  const slot = live.clusters.get(cluster);
+  const slot = live.resources.clusters.get(cluster);
   const compiled = slot?.active?.compiled;
   const lines = [`observability_name::${cluster}`];
   if (compiled !== undefined) {
@@ -106,7 +106,7 @@ function hostLines(host: HostState): readonly string[] {
 }
 
 function clusterJson({ cluster, hosts }: ClusterHosts, live: LiveConfig): unknown {
-  const slot = live.clusters.get(cluster);
+  const slot = live.resources.clusters.get(cluster);
   const compiled = slot?.active?.compiled;
   return {
     name: cluster,

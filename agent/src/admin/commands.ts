@@ -113,7 +113,7 @@ function modifyRuntime(context: AdminContext, query: URLSearchParams): AdminResp
 }
 
 function initDump(live: LiveConfig): unknown {
-  const { clusters, listeners } = live.warming;
+  const { clusters, listeners } = live.resources.warming;
   const dump = (name: string, count: number): unknown[] =>
     count === 0 ? [] : [{ name, target_names: [`${count} warming`] }];
   const waiting = [...dump('clusters', clusters), ...dump('listeners', listeners)];
@@ -130,7 +130,7 @@ function statsOf(registry: StatRegistry, query: URLSearchParams): AdminResponse 
 }
 
 function listenersResponse({ live }: AdminContext, query: URLSearchParams): AdminResponse {
-  const listeners = [...live.held.listeners.values(), ...live.dnsListeners];
+  const listeners = [...live.held.listeners.values(), ...live.resources.dnsListeners];
   if (query.get('format') !== 'json') {
     return text(listeners.flatMap((l) => l.addresses.map((a) => `${l.name}::${addressText(a)}\n`)).join(''));
   }

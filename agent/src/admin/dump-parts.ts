@@ -52,7 +52,9 @@ function bootstrapDump({ bootstrap, startedMs }: DumpSources): Dump {
 }
 
 function clustersDump({ bootstrap, startedMs, live, version }: DumpSources, wanted: Wanted): Dump {
-  const slots = [...live.clusters].filter(([name, slot]) => !slot.isStatic && wanted(name)).map(([, slot]) => slot);
+  const slots = [...live.resources.clusters]
+    .filter(([name, slot]) => !slot.isStatic && wanted(name))
+    .map(([, slot]) => slot);
   const own = (bootstrap.staticResources?.clusters ?? []).filter((c) => wanted(c.name));
   return {
     '@type': dumpType('ClustersConfigDump'),
@@ -67,7 +69,7 @@ function clustersDump({ bootstrap, startedMs, live, version }: DumpSources, want
 }
 
 function endpointsDump({ live }: DumpSources, wanted: Wanted): Dump {
-  const assignments = [...live.assignments].filter(([name]) => wanted(name));
+  const assignments = [...live.resources.assignments].filter(([name]) => wanted(name));
   return {
     '@type': dumpType('EndpointsConfigDump'),
     dynamic_endpoint_configs: assignments.map(([, e]) => dynamic('eds', 'endpoint_config', e)),
@@ -75,7 +77,7 @@ function endpointsDump({ live }: DumpSources, wanted: Wanted): Dump {
 }
 
 function listenersDump({ bootstrap, startedMs, live, version }: DumpSources, wanted: Wanted): Dump {
-  const slots = [...live.listeners].filter(([name, slot]) => !slot.isStatic && wanted(name));
+  const slots = [...live.resources.listeners].filter(([name, slot]) => !slot.isStatic && wanted(name));
   const own = (bootstrap.staticResources?.listeners ?? []).filter((l) => wanted(l.name));
   return {
     '@type': dumpType('ListenersConfigDump'),
@@ -93,7 +95,7 @@ function listenersDump({ bootstrap, startedMs, live, version }: DumpSources, wan
 }
 
 function routesDump(sources: DumpSources, wanted: Wanted): Dump {
-  const routes = [...sources.live.routes].filter(([name]) => wanted(name));
+  const routes = [...sources.live.resources.routes].filter(([name]) => wanted(name));
   return {
     '@type': dumpType('RoutesConfigDump'),
     static_route_configs: inlineRoutes(sources, wanted),

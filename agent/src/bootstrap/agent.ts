@@ -282,16 +282,16 @@ export class Agent {
   #onChange(): void {
     const live = this.#live;
     if (live === null) return;
-    this.#serveDns(live.dnsListeners);
+    this.#serveDns(live.resources.dnsListeners);
     if (live.isInitialised && this.#applying === 0 && this.#startErrors.length === 0) this.state.opened();
     if (this.#applying === 0) {
-      this.registry.retain(blocksInUse(live));
-      this.#limitCells.retain(limitCellsInUse(live));
+      this.registry.retain(blocksInUse(live.resources));
+      this.#limitCells.retain(limitCellsInUse(live.resources));
     }
     const names = new Map<string, DnsSpec>();
-    for (const [name, slot] of live.clusters) {
+    for (const [name, slot] of live.resources.clusters) {
       const source = slot.newest?.compiled.source;
-      if (source?.kind === 'dns' && !live.isOwn(name)) names.set(name, source.dns);
+      if (source?.kind === 'dns' && !live.resources.isOwn(name)) names.set(name, source.dns);
     }
     this.#dns?.sync(names);
   }

@@ -46,9 +46,9 @@ export function* mainStats(sources: MainStatSources): Iterable<MainStat> {
     notAfterMs === null ? noCertificateDays : Math.max(0, Math.floor((notAfterMs - nowMs()) / dayMs)),
   );
   yield gauge('cluster_manager.active_clusters', live.held.clusters.size);
-  yield gauge('cluster_manager.warming_clusters', live.warming.clusters);
-  yield gauge('listener_manager.total_listeners_active', live.held.listeners.size + live.dnsListeners.length);
-  yield gauge('listener_manager.total_listeners_warming', live.warming.listeners);
+  yield gauge('cluster_manager.warming_clusters', live.resources.warming.clusters);
+  yield gauge('listener_manager.total_listeners_active', live.held.listeners.size + live.resources.dnsListeners.length);
+  yield gauge('listener_manager.total_listeners_warming', live.resources.warming.listeners);
   const { runtime } = sources;
   yield gauge('runtime.num_keys', runtime.keys().size);
   yield gauge('runtime.num_layers', runtime.layerNames.length);

@@ -1,29 +1,29 @@
 /** What the configuration uses of the workers' shared memory, active or warming: the rest may be freed. */
 import type { HttpConnectionManagerSpec, RouteConfigSpec } from '../model/http.ts';
 import type { ConnectionLimitSpec, FilterChainSpec, ListenerSpec, TcpProxySpec } from '../model/listener.ts';
-import type { LiveConfig } from './live-config.ts';
+import type { ResourceStore } from './resource-store.ts';
 
 /** First slots of statistics blocks. */
-export function blocksInUse(live: LiveConfig): ReadonlySet<number> {
+export function blocksInUse(resources: ResourceStore): ReadonlySet<number> {
   const bases = new Set<number>();
-  for (const { active, warming } of live.clusters.values()) {
+  for (const { active, warming } of resources.clusters.values()) {
     for (const entry of [active, warming]) if (entry !== null) bases.add(entry.compiled.spec.stats);
   }
-  for (const { active, warming } of live.listeners.values()) {
+  for (const { active, warming } of resources.listeners.values()) {
     for (const entry of [active, warming]) {
       if (entry === null) continue;
       addListener(bases, entry.compiled.spec);
       for (const routes of entry.compiled.inlineRoutes) addRoutes(bases, routes);
     }
   }
-  for (const { compiled } of live.routes.values()) addRoutes(bases, compiled);
+  for (const { compiled } of resources.routes.values()) addRoutes(bases, compiled);
   return bases;
 }
 
 /** Cells in which connection limits count. */
-export function limitCellsInUse(live: LiveConfig): ReadonlySet<number> {
+export function limitCellsInUse(resources: ResourceStore): ReadonlySet<number> {
   const cells = new Set<number>();
-  for (const { active, warming } of live.listeners.values()) {
+  for (const { active, warming } of resources.listeners.values()) {
     for (const entry of [active, warming]) {
       for (const limit of entry === null ? [] : limitsOf(entry.compiled.spec)) cells.add(limit.cell);
     }

@@ -147,7 +147,7 @@ test('the same again changes nothing; a removal takes clusters, endpoints and ro
   t.deepEqual(updates.at(-1)?.removeRoutes, ['r']);
   live.apply('cds', [], ['a']);
   t.deepEqual(updates.at(-1)?.removeClusters, ['a']);
-  t.is(live.assignments.size, 0);
+  t.is(live.resources.assignments.size, 0);
 });
 
 test('an active cluster serves on while its successor warms', (t) => {
@@ -155,7 +155,7 @@ test('an active cluster serves on while its successor warms', (t) => {
   live.apply('cds', [resource('cds', 'a', { name: 'a', connect_timeout: '1s' })], []);
   live.apply('cds', [resource('cds', 'a', edsCluster('a'), '2')], []);
   t.is(live.held.clusters.get('a')?.type, 'static');
-  t.is(live.warming.clusters, 1);
+  t.is(live.resources.warming.clusters, 1);
   clock.advance(15_000);
   t.is(live.held.clusters.get('a')?.type, 'eds');
 });
@@ -200,10 +200,10 @@ test('statistics of routes, by RDS and inside a listener, stay as long as the ro
   const inline = { ...listenerWith([hcm({ route_config: of('inline') })]), name: 'i' };
   live.apply('lds', [resource('lds', 'l', rdsListener('l')), resource('lds', 'i', inline)], []);
   live.apply('rds', [resource('rds', 'r', of('r'))], []);
-  const held = blocksInUse(live);
+  const held = blocksInUse(live.resources);
   for (const base of [...blocks('r'), ...blocks('inline')]) t.true(held.has(base));
   live.apply('lds', [], ['l', 'i']);
-  const left = blocksInUse(live);
+  const left = blocksInUse(live.resources);
   for (const base of [...blocks('r'), ...blocks('inline')]) t.false(left.has(base));
 });
 
