@@ -3,18 +3,13 @@
  * of the start. Invariant: the workers are started before anything is parsed, and nothing listens before it is checked.
  */
 import fs from 'node:fs';
-import { type Clock, clientFeatures, type Logger, messageOf, systemClock, UserError } from '@chainmail/runtime';
-import type { Node } from '@chainmail/xds/proto/envoy/config/core/v3/base';
+import { type Clock, type Logger, systemClock } from '@chainmail/runtime';
 import type { AdminContext } from '../admin/commands.ts';
 import type { AdminServer } from '../admin/server.ts';
 import type { AdminAddress, CompiledBootstrap } from '../config/bootstrap.ts';
-import type { DnsSpec } from '../config/cluster.ts';
 import type { RuntimeValues } from '../config/runtime.ts';
-import type { DnsProxies } from '../dns/dns-proxies.ts';
 import type { MeshIdentity } from '../identity/mesh-identity.ts';
 import { AccessLogDrain } from '../log/drain.ts';
-import type { DnsListenerSpec } from '../model/dns.ts';
-import type { ConfigUpdate } from '../model/update.ts';
 import { workerStat, workerStatBase } from '../stats/layout.ts';
 import { StatRegistry } from '../stats/registry.ts';
 import { TallyCells } from '../worker/connection-tallies.ts';
@@ -23,9 +18,12 @@ import type { AdsClient } from '../xds/ads-client.ts';
 import { blocksInUse, limitCellsInUse } from '../xds/blocks-in-use.ts';
 import { DnsClusters } from '../xds/dns-clusters.ts';
 import { LiveConfig } from '../xds/live-config.ts';
+import { DnsService } from './dns-service.ts';
 import { drainConnections, type StopTiming } from './graceful-stop.ts';
 import { IdleMemory, processMemory } from './idle-memory.ts';
 import { mainStats } from './main-stats.ts';
+import { ownNode } from './own-node.ts';
+import { Rollout } from './rollout.ts';
 import { RuntimeTrees } from './runtime-trees.ts';
 import { SecretFiles } from './secret-files.ts';
 import { ServerState } from './server-state.ts';
@@ -60,43 +58,53 @@ export class Agent {
   readonly #workers: Promise<void>;
   readonly #admin: AdminServer[] = [];
   #quit: () => void = () => undefined;
+  readonly #rollout: Rollout;
+  readonly #dnsService: DnsService;
   #live: LiveConfig | null = null;
-  #dns: DnsClusters | null = null;
-  #dnsProxies: Promise<DnsProxies> | null = null;
-  #dnsListeners: readonly DnsListenerSpec[] = [];
+  #dnsClusters: DnsClusters | null = null;
   #ads: AdsClient | null = null;
   #identity: MeshIdentity | null = null;
   #runtimeTrees: RuntimeTrees | null = null;
   readonly #idleMemory: IdleMemory;
-  #applying = 0;
-  /** Complaints of the workers about the bootstrap's own resources, e.g. a taken address. */
-  #startErrors: string[] = [];
 
   /** Starts the workers at once: they take the time that parsing takes. */
   constructor(setup: AgentSetup) {
+    const { log, clock = systemClock } = setup;
     this.#setup = setup;
-    this.#clock = setup.clock ?? systemClock;
-    this.secretFiles = new SecretFiles({
-      log: setup.log,
-      clock: this.#clock,
-      onChange: (secrets) => this.#live?.setSecrets(secrets),
-    });
+    this.#clock = clock;
+    this.secretFiles = new SecretFiles({ log, clock, onChange: (secrets) => this.#live?.setSecrets(secrets) });
     this.#idleMemory = new IdleMemory(
-      this.#clock,
+      clock,
       processMemory(() => this.pool.collect()),
     );
-    this.state = new ServerState(this.#clock.now());
-    this.registry = new StatRegistry(this.#clock);
-    this.#accessLog = new AccessLogDrain(this.#clock, {
-      onFailure: (path, reason) => setup.log.error({ path, reason }, 'access log cannot be written'),
+    this.state = new ServerState(clock.now());
+    this.registry = new StatRegistry(clock);
+    this.#accessLog = new AccessLogDrain(clock, {
+      onFailure: (path, reason) => log.error({ path, reason }, 'access log cannot be written'),
+    });
+    this.#dnsService = new DnsService({ clock, log, registry: this.registry, state: this.state });
+    this.#rollout = new Rollout({
+      clock,
+      log,
+      send: (update) => this.pool.update(update),
+      isLive: () => this.state.phase === 'LIVE',
+      onSettled: () => this.#onChange(),
     });
     this.quitAsked = new Promise((resolve) => {
       this.#quit = resolve;
     });
-    this.pool = new WorkerPool({
-      concurrency: setup.concurrency,
-      log: setup.log,
-      drainMs: setup.drainMs,
+    this.pool = this.#workerPool();
+    this.#workers = this.pool.start();
+    // Looked at in serve(); until then a failure must not end the process without a word.
+    this.#workers.catch(() => undefined);
+  }
+
+  #workerPool(): WorkerPool {
+    const { concurrency, log, drainMs } = this.#setup;
+    const pool = new WorkerPool({
+      concurrency,
+      log,
+      drainMs,
       clock: this.#clock,
       onLogPressure: () => this.#accessLog.drain(),
       onCrash: ({ slots }) => this.registry.clearGauges(slots),
@@ -105,11 +113,9 @@ export class Agent {
         this.#accessLog.attach(ring);
       },
     });
-    this.registry.addSource(() => this.pool.grpcStats());
-    this.registry.addHistograms(() => this.pool.grpcTimes());
-    this.#workers = this.pool.start();
-    // Looked at in serve(); until then a failure must not end the process without a word.
-    this.#workers.catch(() => undefined);
+    this.registry.addSource(() => pool.grpcStats());
+    this.registry.addHistograms(() => pool.grpcTimes());
+    return pool;
   }
 
   get live(): LiveConfig {
@@ -136,33 +142,14 @@ export class Agent {
    * @throws UserError when a listener of the bootstrap cannot be opened
    */
   async serve(bootstrap: CompiledBootstrap, identity: MeshIdentity | null): Promise<void> {
-    const { dynamic } = bootstrap;
     this.#identity = identity;
     await this.#workers;
-    this.#dns = new DnsClusters({
+    this.#dnsClusters = new DnsClusters({
       clock: this.#clock,
       log: this.#setup.log,
       onResolved: (cluster, endpoints) => this.#live?.setResolved(cluster, endpoints),
     });
-    const live = new LiveConfig({
-      env: {
-        stats: this.registry,
-        limitCell: this.limitCell,
-        readFile: (path) => fs.readFileSync(path),
-        watchSecret: (file) => this.secretFiles.watch(file),
-        hasIdentity: identity !== null,
-        ...bootstrap.own,
-        staticSecrets: new Set(bootstrap.secrets.map((s) => s.name)),
-        runtime: bootstrap.runtime,
-      },
-      clock: this.#clock,
-      cds: dynamic.cds,
-      lds: dynamic.lds,
-      ownClusters: new Set(dynamic.adsCluster === null ? [] : [dynamic.adsCluster]),
-      publish: (update) => void this.#publish(update),
-      onRuntime: () => this.#recompile(bootstrap),
-      onChange: () => this.#onChange(),
-    });
+    const live = this.#liveConfig(bootstrap);
     this.#live = live;
     this.pool.limitConnections(bootstrap.maxConnections);
     this.registry.addSource(() => mainStats(this.#statSources(live, bootstrap.runtime)));
@@ -172,6 +159,32 @@ export class Agent {
     this.#watchRuntime(bootstrap);
     this.state.configured();
     this.#onChange();
+  }
+
+  #liveConfig(bootstrap: CompiledBootstrap): LiveConfig {
+    const { adsCluster, cds, lds } = bootstrap.dynamic;
+    return new LiveConfig({
+      env: {
+        stats: this.registry,
+        limitCell: this.limitCell,
+        readFile: (path) => fs.readFileSync(path),
+        watchSecret: (file) => this.secretFiles.watch(file),
+        hasIdentity: this.#identity !== null,
+        ...bootstrap.own,
+        staticSecrets: new Set(bootstrap.secrets.map((s) => s.name)),
+        runtime: bootstrap.runtime,
+      },
+      clock: this.#clock,
+      cds,
+      lds,
+      ownClusters: new Set(adsCluster === null ? [] : [adsCluster]),
+      publish: (update) => {
+        this.#idleMemory.touched();
+        this.#rollout.publish(update);
+      },
+      onRuntime: () => this.#recompile(bootstrap),
+      onChange: () => this.#onChange(),
+    });
   }
 
   #watchRuntime(bootstrap: CompiledBootstrap): void {
@@ -184,9 +197,7 @@ export class Agent {
 
   /** The bootstrap's listeners are open. @throws UserError when one is not */
   async opened(): Promise<void> {
-    while (this.#applying > 0) await new Promise((resolve) => this.#clock.after(1, () => resolve(undefined)));
-    const [first] = this.#startErrors;
-    if (first !== undefined) throw new UserError('LISTEN', this.#startErrors.join('\n'));
+    await this.#rollout.settled();
   }
 
   /** Connects to the control plane of the bootstrap, once there is a certificate to show. */
@@ -255,8 +266,8 @@ export class Agent {
     this.secretFiles.stop();
     this.#runtimeTrees?.stop();
     this.#ads?.stop();
-    this.#dns?.stop();
-    void this.#dnsProxies?.then((proxies) => proxies.stop());
+    this.#dnsClusters?.stop();
+    this.#dnsService.stop();
     this.#identity?.stop();
     await this.#workers.catch(() => undefined);
     await this.pool.stop();
@@ -264,63 +275,19 @@ export class Agent {
     await Promise.all(this.#admin.map((server) => server.close()));
   }
 
-  async #publish(update: ConfigUpdate): Promise<void> {
-    this.#idleMemory.touched();
-    this.#applying++;
-    try {
-      const errors = await this.pool.update(update);
-      if (this.state.phase !== 'LIVE') this.#startErrors.push(...errors);
-      for (const reason of errors) this.#setup.log.error({ reason }, 'a worker could not apply all of an update');
-    } catch (error) {
-      this.#setup.log.error({ reason: messageOf(error) }, 'workers did not take an update');
-    } finally {
-      this.#applying--;
-      this.#onChange();
-    }
-  }
-
   #onChange(): void {
     const live = this.#live;
     if (live === null) return;
-    this.#serveDns(live.resources.dnsListeners);
-    if (live.isInitialised && this.#applying === 0 && this.#startErrors.length === 0) this.state.opened();
-    if (this.#applying === 0) {
-      this.registry.retain(blocksInUse(live.resources));
-      this.#limitCells.retain(limitCellsInUse(live.resources));
+    const { resources } = live;
+    const opening = this.#dnsService.sync(resources.dnsListeners);
+    if (opening !== null) this.#rollout.track(opening, 'DNS listeners are not served');
+    const { isSettled, hasStartErrors } = this.#rollout;
+    if (live.isInitialised && isSettled && !hasStartErrors) this.state.opened();
+    if (isSettled) {
+      this.registry.retain(blocksInUse(resources));
+      this.#limitCells.retain(limitCellsInUse(resources));
     }
-    const names = new Map<string, DnsSpec>();
-    for (const [name, slot] of live.resources.clusters) {
-      const source = slot.newest?.compiled.source;
-      if (source?.kind === 'dns' && !live.resources.isOwn(name)) names.set(name, source.dns);
-    }
-    this.#dns?.sync(names);
-  }
-
-  /** Loaded where there is something to serve. What is being opened counts as a change that is being applied. */
-  #serveDns(listeners: readonly DnsListenerSpec[]): void {
-    const before = this.#dnsListeners;
-    if (listeners.length === before.length && listeners.every((spec, i) => spec === before[i])) return;
-    this.#dnsListeners = listeners;
-    this.#dnsProxies ??= this.#loadDnsProxies();
-    this.#applying++;
-    void this.#dnsProxies
-      .then((proxies) => (this.state.isStopping ? undefined : proxies.sync(listeners)))
-      .catch((error) => this.#setup.log.error({ reason: messageOf(error) }, 'DNS listeners are not served'))
-      .finally(() => {
-        this.#applying--;
-        this.#onChange();
-      });
-  }
-
-  async #loadDnsProxies(): Promise<DnsProxies> {
-    const { DnsProxies: Proxies } = await import('../dns/dns-proxies.ts');
-    const proxies = new Proxies({
-      clock: this.#clock,
-      log: this.#setup.log,
-      readResolvConf: () => readText(resolvConf),
-    });
-    this.registry.addSource(() => proxies.stats());
-    return proxies;
+    this.#dnsClusters?.sync(resources.dnsClusters);
   }
 
   /** False without an admin layer. */
@@ -377,28 +344,4 @@ export class Agent {
       quit: () => this.#quit(),
     };
   }
-}
-
-const resolvConf = '/etc/resolv.conf';
-
-/** '' when there is no such file. */
-function readText(file: string): string {
-  try {
-    return fs.readFileSync(file, 'utf8');
-  } catch {
-    return '';
-  }
-}
-
-/** The node of the bootstrap, with who we are in place of what it says about that. */
-function ownNode(node: Node | undefined): Node {
-  const version = agentVersion.split(' ')[1] ?? '';
-  const self: Partial<Node> = {
-    userAgentName: 'chainmail-agent',
-    userAgentVersionType: { case: 'userAgentVersion', value: version },
-    // The server must not wait for an Envoy's features.
-    clientFeatures: [clientFeatures.http2],
-  };
-  const given: Partial<Node> = node ?? { $typeName: 'envoy.config.core.v3.Node' };
-  return { ...given, ...self } as Node;
 }

@@ -3,6 +3,7 @@
  * its routes. Invariants: nothing becomes active before it has all it needs or has waited long enough; endpoints and
  * routes that came are kept while a cluster or listener, active or warming, refers to them.
  */
+import type { DnsSpec } from '../config/cluster.ts';
 import type { ClusterResource, ListenerResource } from '../config/resources.ts';
 import type { EndpointSpec, EndpointsSpec } from '../model/cluster.ts';
 import type { DnsListenerSpec } from '../model/dns.ts';
@@ -42,6 +43,16 @@ export class ResourceStore {
   /** Listeners that the main thread serves. */
   get dnsListeners(): readonly DnsListenerSpec[] {
     return activeOf(this.listeners).flatMap(({ dns }) => (dns === null ? [] : [dns]));
+  }
+
+  /** What is to be looked up in DNS, by the name of its cluster. */
+  get dnsClusters(): ReadonlyMap<string, DnsSpec> {
+    const specs = new Map<string, DnsSpec>();
+    for (const [name, slot] of this.clusters) {
+      const source = slot.newest?.compiled.source;
+      if (source?.kind === 'dns' && !this.isOwn(name)) specs.set(name, source.dns);
+    }
+    return specs;
   }
 
   /** Clusters for the workers. */
