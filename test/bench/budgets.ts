@@ -3,7 +3,8 @@
  * each peer of the same run; a limit that could not be judged, because a peer was missing, is never "held".
  */
 import type { Cost, Costs } from './memory.ts';
-import { median, type Result, ratio } from './run-row.ts';
+import { median } from './rotation.ts';
+import { type Result, ratio } from './run-row.ts';
 
 /** Rows by name, as far as they ran, and what memory cost by peer. */
 export interface Measured {

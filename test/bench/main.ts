@@ -15,7 +15,8 @@ import { printRow, type Result, runRow } from './run-row.ts';
 
 const flags = {
   seconds: { type: 'string', default: '2' },
-  rounds: { type: 'string', default: '5' },
+  rounds: { type: 'string', default: '6' },
+  starts: { type: 'string', default: '1' },
   json: { type: 'string' },
   row: { type: 'string' },
   peers: { type: 'string', default: 'agent,agent-h1,base,nginx,haproxy,nghttpx,envoy,envoy-h2' },
@@ -30,7 +31,8 @@ const usage = `npm run bench                          all rows and memory, and t
 npm run bench -- --row TEXT            only rows whose name has TEXT, without memory
 npm run bench -- --memory              only memory and start
 npm run bench -- --ci [--record]       short: has the agent got slower than test/bench/reference.json says? --record writes it
---seconds 2 --rounds 5                 how long one drive takes, and how many of each peer
+--seconds 2 --rounds 6 --starts 1      how long one drive takes, how many of each peer, and over how many starts of all of
+                                       them, in reversed order each time (not for --ci, which starts them once)
 --peers agent,nginx,haproxy,envoy      some of them
 --base DIR                             another clone of this repository, whose agent runs beside ours as 'base'
 --json FILE                            everything measured
@@ -50,9 +52,10 @@ function readArgs() {
 }
 
 const args = readArgs();
-for (const flag of ['seconds', 'rounds'] as const) {
+for (const flag of ['seconds', 'rounds', 'starts'] as const) {
   if (!(Number(args[flag]) > 0)) misuse(`--${flag} ${args[flag]} is not a number above 0`);
 }
+if (!Number.isInteger(Number(args.starts))) misuse(`--starts ${args.starts} is not a whole number`);
 if (args.record && !args.ci) misuse('--record goes with --ci');
 if (args.help) {
   console.log([usage, ...rows.map((r) => `  ${r.name}`)].join('\n'));
@@ -75,12 +78,12 @@ if (args.ci) {
 const wanted = args.peers.split(',');
 const say = (line: string): void => console.log(line);
 const peers = findPeers(say, place.nextPort, args.base ?? null).filter((p) => wanted.includes(p.name));
-const [rounds, seconds] = [Number(args.rounds), Number(args.seconds)];
+const [rounds, seconds, starts] = [Number(args.rounds), Number(args.seconds), Number(args.starts)];
 
 async function runRows(of: readonly Peer[]): Promise<Record<string, readonly Result[]>> {
   const all: Record<string, readonly Result[]> = {};
   for (const row of rows.filter((r) => args.row === undefined || r.name.includes(args.row))) {
-    const results = await runRow(row, of, place, rounds, seconds);
+    const results = await runRow(row, of, place, { rounds, seconds, starts });
     all[row.name] = results;
     printRow(row, results);
   }

@@ -10,7 +10,7 @@ import type { Role } from './configurations.ts';
 import { drive } from './load.ts';
 import { type BenchPlace, type Peer, type Running, start, stop } from './peers.ts';
 import { type Memory, memory } from './process.ts';
-import { median } from './run-row.ts';
+import { median } from './rotation.ts';
 
 /** The agent gives back what reading configuration took when it was quiet for 3 s. */
 const settleMs = 5_000;
