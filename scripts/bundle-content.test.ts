@@ -1,6 +1,8 @@
 /** What the agent's bundle is made of: memory of the agent is paid in every pod. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
 import { createRequire } from 'node:module';
+import os from 'node:os';
 import path from 'node:path';
 import test from 'ava';
 
@@ -65,4 +67,53 @@ test("the agent's Node does not read its own store of certificates when TLS is l
   };
   t.regex(saidOf([]), /bundled root certificates/);
   t.notRegex(saidOf(PROGRAMS['chainmail-agent']?.nodeFlags ?? []), /root certificates/);
+});
+
+interface Manifests {
+  readManifest(root: string, name: string): { dir: string } | null;
+  bundleHome(root: string): string;
+}
+
+const { readManifest, bundleHome } = createRequire(import.meta.url)('./bundle-manifest.cjs') as Manifests;
+
+function bundleOfAgent(): string {
+  return path.join(bundleHome(root), readManifest(root, 'chainmail-agent')?.dir ?? 'there is none: npm run setup');
+}
+
+/** As load-bundle.cjs, and says whether V8 took the code that it was given. */
+const sayingLoader = `const { compile, run } = require('./load-as-ever.js');
+exports.compile = (dir, name) => {
+  const script = compile(dir, name);
+  require('node:fs').writeFileSync(dir + '/' + name + '.said', String(script.cachedDataRejected));
+  return script;
+};
+exports.run = run;
+`;
+
+test('an agent starts with the code of its rehearsal, in both kinds of threads', async (t) => {
+  const { PROGRAMS } = (await import(path.join(root, 'scripts/bundle.mjs'))) as {
+    PROGRAMS: Record<string, { nodeFlags: readonly string[] }>;
+  };
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'bundle-test-'));
+  t.teardown(() => fs.rmSync(dir, { recursive: true }));
+  fs.cpSync(bundleOfAgent(), dir, { recursive: true });
+  fs.renameSync(path.join(dir, 'load.js'), path.join(dir, 'load-as-ever.js'));
+  fs.writeFileSync(path.join(dir, 'load.js'), sayingLoader);
+  const flags = PROGRAMS['chainmail-agent']?.nodeFlags ?? [];
+  const bootstrap = path.join(dir, 'bootstrap.json');
+  fs.writeFileSync(bootstrap, `{"admin":{"address":{"pipe":{"path":"${dir}/admin.sock"}}}}`);
+  const agent = spawn(process.execPath, [...flags, path.join(dir, 'main.js'), '-c', bootstrap, '--concurrency', '1']);
+  t.teardown(() => agent.kill('SIGKILL'));
+  const said = (name: string): string => fs.readFileSync(path.join(dir, `${name}.said`), 'utf8');
+  for await (const text of agent.stderr) if (String(text).includes(`"msg":"started"`)) break;
+  t.is(said('main'), 'false');
+  t.is(said('worker-entry'), 'false');
+});
+
+test('a script of the bundle loads nothing by import(), which it could not', (t) => {
+  for (const name of ['main', 'worker-entry']) {
+    const code = fs.readFileSync(path.join(bundleOfAgent(), `${name}.code`), 'latin1');
+    t.true(code.startsWith('(function(require,__filename,__dirname){"use strict";'), name);
+    t.notRegex(code, /[^.\w]import\(/, name);
+  }
 });

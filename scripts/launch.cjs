@@ -1,8 +1,8 @@
 /**
  * `node launch.cjs PROGRAM ENTRY [ARGS]`: what the agent's wrapper in node_modules/.bin runs. Takes the program's
- * bundle when it is what the sources are now, and the sources otherwise. Only these have a compile cache, which spares
- * them the TypeScript stripper: Node keeps what it has read of it, 1 MB, and a bundle would start no faster. It lies in a
- * folder that only the owner of the clone can write: others use it and cannot put code into it.
+ * bundle when it is what the sources are now, and the sources otherwise. Only these have Node's compile cache, which spares
+ * them the TypeScript stripper: Node keeps what it has read of it, 1 MB, and a bundle has code of its own. Both lie in
+ * folders that only the owner of the clone can write: others use them and cannot put code into them.
  */
 const { enableCompileCache } = require('node:module');
 const path = require('node:path');
@@ -24,4 +24,5 @@ if (dir === null) {
   enableCompileCache({ directory: path.join(root, 'node_modules/.chainmail/compile-cache'), portable: true });
 }
 process.argv = [process.execPath, main, ...args];
-import(pathToFileURL(main).href);
+if (dir === null) import(pathToFileURL(main).href);
+else require(main);

@@ -54,4 +54,5 @@ async function main(): Promise<number> {
   }
 }
 
-process.exit(await main());
+// A script, which a bundle makes of this, has no await at its top.
+void main().then((code) => process.exit(code));

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { agentUid } from '@chainmail/runtime';
-import type { Architecture } from './architecture.ts';
+import { type Architecture, hostArchitecture } from './architecture.ts';
 import { controlPlaneUid, librariesOfNode, nodeBinary, nodePackages, nodePath, nodeTree } from './base-layers.ts';
 import { addPrograms, type DebianRoot, debianRoot, find } from './debian.ts';
 import { FileTree } from './file-tree.ts';
@@ -38,9 +38,13 @@ export async function meshImages(workshop: Workshop, options: MeshImageOptions):
   for (const arch of options.architectures) bases.set(arch, await baseOf(workshop, arch));
   const images: Image[] = [];
   for (const program of programs) {
-    const { tree, flags } = await bundled(workshop, program);
-    const layer = await writeLayer(layersHome(workshop), program, tree);
-    const variants = options.architectures.map((a) => variant(a, bases.get(a), program, layer, flags));
+    const { tree, code, flags } = await bundled(workshop, program);
+    const own = [await writeLayer(layersHome(workshop), program, tree)];
+    const withCode = [...own];
+    if (code.entries().length > 0) withCode.push(await writeLayer(layersHome(workshop), `code of ${program}`, code));
+    const variants = options.architectures.map((a) =>
+      variant(a, bases.get(a), program, a === hostArchitecture() ? withCode : own, flags),
+    );
     images.push({ reference: `${options.registry}/${names[program]}:${options.tag}`, variants });
   }
   return images;
@@ -98,7 +102,7 @@ function variant(
   architecture: Architecture,
   base: Base | undefined,
   program: Program,
-  own: Layer,
+  own: readonly Layer[],
   flags: readonly string[],
 ): Variant {
   if (base === undefined) throw new Error(`no base for ${architecture}`);
@@ -116,5 +120,5 @@ function variant(
     WorkingDir: '/',
     Labels: { 'org.opencontainers.image.title': program },
   };
-  return { architecture, runs, layers: [...base.layers, ...(isAgent ? [base.interception] : []), own] };
+  return { architecture, runs, layers: [...base.layers, ...(isAgent ? [base.interception] : []), ...own] };
 }

@@ -50,8 +50,9 @@ const mb = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
 function report(images: readonly Image[]): void {
   for (const { reference, variants } of images) {
     for (const { architecture, layers } of variants) {
-      const own = layers.at(-1)?.size ?? 0;
-      const all = layers.reduce((sum, l) => sum + l.size, 0);
+      const sizeOf = (some: typeof layers): number => some.reduce((sum, l) => sum + l.size, 0);
+      const all = sizeOf(layers);
+      const own = sizeOf(layers.filter((l) => l.createdBy.includes('chainmail-')));
       console.log(
         `${reference.padEnd(34)} ${architecture}  ${mb(all).padStart(8)} compressed, ${mb(own)} of it its own`,
       );

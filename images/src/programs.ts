@@ -19,19 +19,28 @@ export const programFolder = 'chainmail';
  */
 const starter = `#!${nodePath} --no-warnings\nimport('/${programFolder}/main.js');\n`;
 
-/** The bundle's files below /chainmail, and the flags Node gets. */
-export async function bundled(workshop: Workshop, program: Program): Promise<{ tree: FileTree; flags: string[] }> {
+export interface Bundled {
+  /** The bundle's files below /chainmail, for all processors. */
+  readonly tree: FileTree;
+  /** Code that V8 has made of them, for processors like this machine's; empty for programs that do not rehearse. */
+  readonly code: FileTree;
+  /** What Node gets. */
+  readonly flags: readonly string[];
+}
+
+export async function bundled(workshop: Workshop, program: Program): Promise<Bundled> {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'chainmail-bundle-'));
   try {
     const script = path.join(workshop.root, 'scripts/bundle-program.mjs');
     const { stdout } = await promisify(execFile)(process.execPath, [script, program, dir]);
     const tree = new FileTree();
+    const code = new FileTree();
     for (const file of fs.readdirSync(dir)) {
-      const text = fs.readFileSync(path.join(dir, file));
-      tree.bytes(`${programFolder}/${file}`, text);
+      const bytes = fs.readFileSync(path.join(dir, file));
+      (file.endsWith('.cache') ? code : tree).bytes(`${programFolder}/${file}`, bytes);
     }
     tree.text(`usr/bin/${program}`, starter, 0o755);
-    return { tree, flags: JSON.parse(stdout) };
+    return { tree, code, flags: JSON.parse(stdout) };
   } finally {
     fs.rmSync(dir, { recursive: true });
   }
