@@ -1,4 +1,4 @@
-/** HTTP/2 as bytes, for clients that keep to no rule: frames of any form, HPACK without a table, and a reader of what comes back. */
+/** HTTP/2 as bytes, for clients that keep to no rule: frames of any form, HPACK as it is told to, and a reader of what comes back. */
 
 export const types = {
   data: 0,
@@ -71,6 +71,16 @@ export const request = (method: string, path: string, ...more: readonly Buffer[]
 
 export const headers = (stream: number, block: Uint8Array, flag: number = flags.endHeaders | flags.endStream): Buffer =>
   frame(types.headers, flag, stream, block);
+
+/** The status that a block begins with which was made without a dynamic table. @throws Error when it begins otherwise */
+export function statusOf(block: Buffer): number {
+  const at = (block[0] ?? 0) >> 5 === 1 ? 1 : 0; // behind the update to no table
+  const ofStatic = [200, 204, 206, 304, 400, 404, 500][(block[at] ?? 0) - 0x88];
+  if (ofStatic !== undefined) return ofStatic;
+  const isLiteral = block[at] === 8 && block[at + 1] === 3;
+  if (!isLiteral) throw new Error(`no :status in front: ${block.toString('hex')}`);
+  return Number(block.toString('latin1', at + 2, at + 5));
+}
 
 export interface Frame {
   readonly type: number;

@@ -1,23 +1,24 @@
-/** The other end of HTTP/2 over mutual TLS, as bytes: a client or a server with any certificate, and what it was sent. */
+/** The other end of HTTP/2 as bytes: a client, or a server with any certificate, and what it was sent. */
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import net, { type AddressInfo } from 'node:net';
 import tls from 'node:tls';
 import type { Material } from './certificates.ts';
-import { type Frame, preface, settings, takeFrames, types } from './h2-frames.ts';
+import { type Frame, preface, settings, statusOf, takeFrames, types } from './h2-frames.ts';
 
 /** For what must come. */
 const patienceMs = 20_000;
+const headerTableSize = 1;
 
 export class RawPeer {
   readonly frames: Frame[] = [];
   isClosed = false;
   onFrame: (frame: Frame) => void = () => undefined;
-  readonly #socket: tls.TLSSocket;
+  readonly #socket: net.Socket;
   #rest: Buffer;
   #look: () => void = () => undefined;
 
   /** skip: bytes in front of the first frame, which are a client's preface. */
-  constructor(socket: tls.TLSSocket, skip = 0) {
+  constructor(socket: net.Socket, skip = 0) {
     this.#socket = socket;
     this.#rest = Buffer.alloc(0);
     let toSkip = skip;
@@ -37,7 +38,7 @@ export class RawPeer {
     });
   }
 
-  /** Connects as a client and says the preface. */
+  /** Connects as a client over mutual TLS and says the preface. */
   static async connect(port: number, own: Material): Promise<RawPeer> {
     const socket = tls.connect({
       ...{ port, host: '127.0.0.1', ALPNProtocols: ['h2'], rejectUnauthorized: false },
@@ -46,6 +47,15 @@ export class RawPeer {
     await once(socket, 'secureConnect');
     const peer = new RawPeer(socket);
     peer.write(preface, settings());
+    return peer;
+  }
+
+  /** Connects as a client without TLS and says the preface; answers come without a compression table: see statusOf. */
+  static async connectPlain(port: number): Promise<RawPeer> {
+    const socket = net.connect(port, '127.0.0.1');
+    await once(socket, 'connect');
+    const peer = new RawPeer(socket);
+    peer.write(preface, settings([headerTableSize, 0]));
     return peer;
   }
 
@@ -71,6 +81,12 @@ export class RawPeer {
   /** Code of the RST_STREAM of a stream; undefined: there was none. */
   resetOf(stream: number): number | undefined {
     return this.frames.find((f) => f.type === types.reset && f.stream === stream)?.payload.readUInt32BE(0);
+  }
+
+  /** What a stream was answered; undefined: nothing yet. */
+  statusOf(stream: number): number | undefined {
+    const head = this.frames.find((f) => f.type === types.headers && f.stream === stream);
+    return head === undefined ? undefined : statusOf(head.payload);
   }
 
   get goaway(): number | undefined {
