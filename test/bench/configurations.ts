@@ -20,8 +20,12 @@ export interface Hop {
   readonly dir: string;
 }
 
-/** Where a rich hop of that peer writes its access log. */
-export const accessLogOf = (peer: string, hop: Hop): string => `${hop.dir}/${peer}-${hop.listen}.access.log`;
+/** haproxy logs to a syslog only, which nobody reads here: it is told to write none. */
+export const logsToFile = (peer: string): boolean => peer !== 'haproxy';
+
+/** Where a hop of that peer writes its access log, if it writes one. */
+export const accessLogOf = (peer: string, hop: Hop): string | null =>
+  hop.rich && logsToFile(peer) ? `${hop.dir}/${peer}-${hop.listen}.access.log` : null;
 
 export function nginxConfig(hop: Hop): string {
   const { certs } = hop;
@@ -38,7 +42,7 @@ export function nginxConfig(hop: Hop): string {
   return `worker_processes 1; daemon off; pid ${hop.dir}/nginx-${hop.listen}.pid; error_log ${hop.dir}/nginx-${hop.listen}.log;
 events { worker_connections 4096; }
 http {
-  access_log ${hop.rich ? accessLogOf('nginx', hop) : 'off'}; keepalive_requests 1000000000;
+  access_log ${accessLogOf('nginx', hop) ?? 'off'}; keepalive_requests 1000000000;
   upstream up { server 127.0.0.1:${hop.upstream}; keepalive 256; keepalive_requests 1000000000; }
   server {
     ${server}
@@ -84,6 +88,7 @@ backend up
 /** nghttpx is told everything by its command line. */
 export function nghttpxCommand(hop: Hop): readonly string[] {
   const { certs, dir } = hop;
+  const log = accessLogOf('nghttpx', hop);
   const tlsIn = hop.role === 'ingress';
   const tlsOut = hop.role === 'egress';
   const identity = [`--client-cert-file=${certs.client.cert}`, `--client-private-key-file=${certs.client.key}`];
@@ -97,7 +102,7 @@ export function nghttpxCommand(hop: Hop): readonly string[] {
     '--tls-min-proto-version=TLSv1.3',
     '--backend-connections-per-host=8',
     `--errorlog-file=${dir}/nghttpx-${hop.listen}.log`,
-    ...(hop.rich ? [`--accesslog-file=${accessLogOf('nghttpx', hop)}`] : []),
+    ...(log === null ? [] : [`--accesslog-file=${log}`]),
     ...(tlsOut ? identity : []),
     ...(tlsIn ? ['--verify-client', `--verify-client-cacert=${certs.ca}`, certs.server.key, certs.server.cert] : []),
   ];
@@ -173,7 +178,7 @@ const http2Upstream = {
 };
 
 /** The file that Envoy and the agent both take with -c, as JSON (which is YAML). */
-export function envoyConfig(hop: Hop, admin: number, logPath: string): string {
+export function envoyConfig(hop: Hop, admin: number, log: string | null): string {
   const address = (port: number): object => ({ socket_address: { address: '127.0.0.1', port_value: port } });
   const route = {
     cluster: 'up',
@@ -188,14 +193,14 @@ export function envoyConfig(hop: Hop, admin: number, logPath: string): string {
       virtual_hosts: [{ name: 'v', domains: ['*'], routes: [{ match: { prefix: '/' }, route }] }],
     },
     http_filters: httpFilters(hop),
-    ...(hop.rich
+    ...(log !== null
       ? {
           access_log: [
             {
               name: 'file',
               typed_config: {
                 '@type': type('extensions.access_loggers.file.v3.FileAccessLog'),
-                path: logPath,
+                path: log,
                 log_format: { json_format: jsonLog },
               },
             },

@@ -121,7 +121,8 @@ export async function start(
     if (await isTaken(hop.listen)) throw new Error(`port ${hop.listen} is in use by another program`);
     const child = startPinned(proxyCpu, peer.command(hop), log);
     processes.push(child);
-    if (rich) accessLogs.push(accessLogOf(peer.name, hop));
+    const accessLog = accessLogOf(peer.name, hop);
+    if (accessLog !== null) accessLogs.push(accessLog);
     startMs = Math.max(startMs, await listening(child, hop.listen, log));
     upstream = hop.listen;
   }

@@ -1,5 +1,5 @@
 /** What is measured: which proxies, which request, and how it is driven. */
-import type { Role } from './configurations.ts';
+import { logsToFile, type Role } from './configurations.ts';
 import { variedPaths } from './place.ts';
 
 /** HTTP/2 at the client, between the hops and at the upstream, driven by h2load. */
@@ -32,8 +32,8 @@ export interface Row {
 }
 
 const everyone = ['agent', 'base', 'nginx', 'haproxy', 'envoy'];
-/** haproxy writes its log to a socket that nobody reads here, so it is left out where a log is written. */
-const logging = everyone.filter((p) => p !== 'haproxy');
+/** Where a log is written, who writes none is left out. */
+const logging = everyone.filter(logsToFile);
 const plain: readonly Role[] = ['plain'];
 const mutualTls: readonly Role[] = ['egress', 'ingress'];
 /** Between two hops there is a choice of protocol. */

@@ -83,7 +83,7 @@ async function chain(t: ExecutionContext, ends: Ends): Promise<number> {
     const [listen = 0, admin = 0] = await freePorts(2);
     const file = path.join(dir, `${name}-${listen}.json`);
     const hop = { role, listen, upstream, certs: own, rich: false, dir };
-    fs.writeFileSync(file, envoyConfig(hop, admin, path.join(dir, `${listen}.access.log`)));
+    fs.writeFileSync(file, envoyConfig(hop, admin, null));
     const command = commandOf(name, file);
     if ('missing' in command) throw new Error(command.missing);
     const child = await startProxy(command, listen, path.join(dir, `${name}-${listen}.log`));
