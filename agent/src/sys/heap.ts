@@ -1,7 +1,8 @@
 /** Memory that the process holds and does not need, given back to the system. */
 import fs from 'node:fs';
 import v8 from 'node:v8';
-import { bindInt, bindPointer, bindReentrant2 } from './ffi.ts';
+import { bindInt } from './ffi.ts';
+import { notifyIsolate } from './isolate.ts';
 import * as libc from './libc.ts';
 
 /** Gives free pages of malloc back, where the C library can (glibc). */
@@ -13,9 +14,6 @@ export function trimHeap(): void {
   }
 }
 
-/** v8::Isolate::GetCurrent() and MemoryPressureNotification(level) by the names that the C++ compiler gives them. */
-const currentIsolate = '_ZN2v87Isolate10GetCurrentEv';
-const memoryPressureNotification = '_ZN2v87Isolate26MemoryPressureNotificationENS_19MemoryPressureLevelE';
 const critical = 2n;
 
 /**
@@ -25,7 +23,7 @@ const critical = 2n;
  */
 export function collectGarbage(): void {
   try {
-    bindReentrant2(memoryPressureNotification)(bindPointer(currentIsolate, 2)(0n, 0n), critical);
+    notifyIsolate('memoryPressure', critical);
   } catch {
     // a Node that does not export them collects when V8 thinks it should
   }

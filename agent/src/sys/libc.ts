@@ -1,5 +1,8 @@
 /** System calls in the fast form, and errno of this thread. Results below 0 mean: look at errno() at once. */
 import { addressOf, bindInt, bindPointer, nativeView } from './ffi.ts';
+import { endWithCompilerAtRest } from './thread-end.ts';
+
+endWithCompilerAtRest();
 
 export const read = bindInt('read', 3);
 export const write = bindInt('write', 3);
