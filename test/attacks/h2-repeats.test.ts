@@ -134,6 +134,8 @@ const denied: readonly { readonly what: string; readonly fields: Fields; readonl
     fields: fieldsOf('FROB', 'coap', 'a', '/x'),
     rule: header(':method', 'FROB'),
   },
+  { what: 'a foreign scheme', fields: fieldsOf('GET', 'coap', 'a', '/x'), rule: header(':scheme', 'coap') },
+  { what: 'a scheme in capitals', fields: fieldsOf('GET', 'HTTPS', 'a', '/x'), rule: header(':scheme', 'https') },
   { what: 'a host', fields: fieldsOf('GET', 'http', 'secret', '/x'), rule: header(':authority', 'secret') },
   {
     what: 'a host with a foreign scheme',

@@ -4,6 +4,7 @@
  * these is set. Invariant: nobody is internal unless one single address says so and a configured network holds it.
  */
 import net from 'node:net';
+import { scheme as schemes } from '../http1/head.ts';
 import { token } from '../http1/known-headers.ts';
 import type { ClientOriginSpec, IpDetectionSpec } from '../model/http.ts';
 import { type CidrMatch, compileCidr } from '../policy/cidr.ts';
@@ -49,6 +50,7 @@ export class ClientOrigin {
     if (scheme !== null) {
       request.head.set('x-forwarded-proto', scheme);
       request.scheme = claimedScheme(request);
+      if (request.head.scheme !== 0) request.head.scheme = schemes[request.scheme];
     }
     return 0;
   }

@@ -28,6 +28,7 @@ export function isGrpcMessage(head: Head): boolean {
 export class Request implements RequestView {
   head: Head;
   connection: ConnectionInfo;
+  /** How the client came, by its connection or, where it is trusted, by x-forwarded-proto. */
   scheme: 'http' | 'https' = 'http';
   protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2' = 'HTTP/1.1';
   remoteIp = '';
@@ -130,10 +131,15 @@ export class Request implements RequestView {
       case ':authority':
         return this.authority;
       case ':scheme':
-        return this.scheme;
+        return this.#saidScheme();
       default:
         return null;
     }
+  }
+
+  /** What an HTTP/2 client says and an upstream will hear, in lower case; the connection's where nobody says one. */
+  #saidScheme(): string {
+    return this.head.scheme === 0 ? this.scheme : this.head.schemeName().toLowerCase();
   }
 
   get isGrpc(): boolean {

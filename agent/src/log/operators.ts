@@ -187,7 +187,7 @@ function requestHeader(name: string, next: Source | null): Source {
     case ':method':
       return computed((r) => (r.request === null ? null : r.request.method), next);
     case ':scheme':
-      return computed((r) => (r.request === null ? null : r.request.scheme), next);
+      return computed((r) => (r.request === null ? null : r.request.header(':scheme')), next);
     default:
       return { kind: 'request-header', name: headerName(name), next };
   }

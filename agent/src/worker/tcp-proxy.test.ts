@@ -45,7 +45,7 @@ test('a connection ends after its longest duration, busy or not', async (t) => {
 test('a line when connected, one at each interval, and one at the end', async (t) => {
   const { rig, stop } = await proxied({ flushLogOnConnected: true, logIntervalMs: 50, accessLog: log });
   const client = new Client(rig.port);
-  await until('connected', () => rig.logged.length === 1);
+  await until('connected', () => rig.logged.length > 0);
   t.is(rig.logged[0]?.bytesReceived, 0);
   client.socket.write('hello');
   await client.receive('hello');

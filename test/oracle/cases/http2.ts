@@ -56,6 +56,10 @@ const localReplies: readonly JsonObject[] = [
   { match: { path: '/redirect' }, redirect: { path_redirect: '/to' } },
   { match: { path: '/direct' }, direct_response: { status: 200, body: { inline_string: 'direct' } } },
   { match: { path: '/empty' }, direct_response: { status: 404 } },
+  ...['http', 'https', 'coap'].map((scheme, i) => ({
+    match: { path: '/scheme', headers: [{ name: ':scheme', string_match: { exact: scheme } }] },
+    direct_response: { status: 201 + i },
+  })),
   { match: { path: '/dead' }, route: { cluster: deadCluster } },
   { match: { path: '/only' }, route: { cluster: upstreamOf('h2local') } },
 ];
@@ -181,6 +185,10 @@ export const http2Groups: readonly Group[] = [
       { name: 'direct response', send: ask('/direct') },
       { name: 'direct response to HEAD', send: ask('/direct', '', 'HEAD') },
       { name: 'empty direct response', send: ask('/empty') },
+      ...['http', 'https', 'HTTPS', 'coap'].map((scheme) => ({
+        name: `a route for the scheme ${scheme}`,
+        send: ask('/scheme', `:scheme: ${scheme}\n`),
+      })),
       { name: 'refused connection', send: ask('/dead') },
       { name: 'refused connection, gRPC', send: ask('/dead', grpc) },
       { name: 'a fragment', send: ask('/only#x') },
