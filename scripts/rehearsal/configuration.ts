@@ -3,6 +3,7 @@
  * app's requests and one for other agents, with what a mesh has on them: mutual TLS over HTTP/2, policy, retries, a log.
  */
 import path from 'node:path';
+import { accessLogFields, type Direction } from '../../control/src/emit/access-log.ts';
 import type { Identity } from './identities.ts';
 
 export interface Ports {
@@ -35,28 +36,6 @@ function tls(context: 'Upstream' | 'Downstream', { id, anchors, chain, key }: Id
   };
 }
 
-const fields = {
-  start_time: '%START_TIME%',
-  method: '%REQ(:METHOD)%',
-  path: '%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%',
-  protocol: '%PROTOCOL%',
-  response_code: '%RESPONSE_CODE%',
-  response_flags: '%RESPONSE_FLAGS%',
-  response_code_details: '%RESPONSE_CODE_DETAILS%',
-  bytes_received: '%BYTES_RECEIVED%',
-  bytes_sent: '%BYTES_SENT%',
-  duration: '%DURATION%',
-  upstream_service_time: '%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)%',
-  user_agent: '%REQ(USER-AGENT)%',
-  request_id: '%REQ(X-REQUEST-ID)%',
-  authority: '%REQ(:AUTHORITY)%',
-  upstream_host: '%UPSTREAM_HOST%',
-  upstream_cluster: '%UPSTREAM_CLUSTER%',
-  downstream_remote_address: '%DOWNSTREAM_REMOTE_ADDRESS%',
-  peer: '%DOWNSTREAM_PEER_URI_SAN%',
-  route_name: '%ROUTE_NAME%',
-};
-
 function policy(principal: object) {
   const permissions = [{ and_rules: { rules: [{ url_path: { path: { prefix: '/' } } }] } }];
   const rules = { action: 'ALLOW', policies: { callers: { permissions, principals: [principal] } } };
@@ -70,16 +49,16 @@ interface Route {
 
 const retries = { retry_on: 'connect-failure,reset,refused-stream', num_retries: 2 };
 
-const logTo = (file: string) => ({
+const logTo = (file: string, direction: Direction) => ({
   name: 'file',
   typed_config: {
     '@type': type('extensions.access_loggers.file.v3.FileAccessLog'),
     path: file,
-    log_format: { json_format: fields },
+    log_format: { json_format: accessLogFields[direction].http },
   },
 });
 
-function connectionManager(name: string, log: string, principal: object, routes: readonly Route[]) {
+function connectionManager(direction: Direction, dir: string, principal: object, routes: readonly Route[]) {
   const all = routes.map(({ match, cluster }) => ({
     match,
     route: { cluster, timeout: '15s', retry_policy: retries },
@@ -87,10 +66,10 @@ function connectionManager(name: string, log: string, principal: object, routes:
   const router = { name: 'router', typed_config: { '@type': type('extensions.filters.http.router.v3.Router') } };
   return {
     '@type': type('extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'),
-    stat_prefix: name,
-    route_config: { name, virtual_hosts: [{ name: 'all', domains: ['*'], routes: all }] },
+    stat_prefix: direction,
+    route_config: { name: direction, virtual_hosts: [{ name: 'all', domains: ['*'], routes: all }] },
     http_filters: [policy(principal), router],
-    access_log: [logTo(log)],
+    access_log: [logTo(path.join(dir, `${direction}.log`), direction)],
   };
 }
 
@@ -123,10 +102,8 @@ function cluster(name: string, port: number, more: object = {}) {
 export function configuration(ports: Ports, identity: Identity, dir: string): string {
   const peer = { authenticated: { principal_name: { exact: identity.id } } };
   const all = { prefix: '/' };
-  const egress = connectionManager('egress', path.join(dir, 'egress.log'), { any: true }, [
-    { match: all, cluster: 'peer' },
-  ]);
-  const ingress = connectionManager('ingress', path.join(dir, 'ingress.log'), peer, [
+  const egress = connectionManager('outbound', dir, { any: true }, [{ match: all, cluster: 'peer' }]);
+  const ingress = connectionManager('inbound', dir, peer, [
     { match: { ...all, grpc: {} }, cluster: 'grpc-app' },
     { match: all, cluster: 'app' },
   ]);

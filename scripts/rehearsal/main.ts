@@ -5,10 +5,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
-import net, { type AddressInfo } from 'node:net';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { execPath } from 'node:process';
+import { freePorts } from '../../lib/runtime/src/testing/free-ports.ts';
 import { configuration } from './configuration.ts';
 import { makeIdentity } from './identities.ts';
 import { drive, startApps } from './traffic.ts';
@@ -16,15 +17,6 @@ import { drive, startApps } from './traffic.ts';
 const deadlineMs = 30_000;
 const lookEveryMs = 20;
 const codes = ['main.cache', 'worker-entry.cache'];
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 function answers(port: number): Promise<boolean> {
   return new Promise<boolean>((resolve) => {
@@ -74,7 +66,7 @@ async function untilItServes({ process, said }: Running, port: number): Promise<
 async function rehearse(bundle: string, flags: readonly string[], dir: string): Promise<void> {
   const copy = copyThatKeeps(bundle, dir);
   const apps = await startApps();
-  const [admin, egress, ingress] = [await freePort(), await freePort(), await freePort()];
+  const [admin = 0, egress = 0, ingress = 0] = await freePorts(3);
   const ports = { admin, egress, ingress, http1App: apps.http1Port, grpcApp: apps.grpcPort };
   const file = path.join(dir, 'bootstrap.json');
   fs.writeFileSync(file, configuration(ports, await makeIdentity(dir), dir));

@@ -19,7 +19,7 @@ import { RetryState } from './retry-state.ts';
 import { Routing } from './routing.ts';
 import { UpstreamFacts } from './upstream-facts.ts';
 import { failureDetails, type UpstreamFailure, upstreamFailures } from './upstream-failure.ts';
-import { renewAttemptHeaders, setUpstreamHost } from './upstream-head.ts';
+import { hostOf, renewAttemptHeaders, setUpstreamHost } from './upstream-head.ts';
 import type { UpstreamRequest, UpstreamUser } from './upstream-request.ts';
 
 const { at } = clusterStat;
@@ -231,9 +231,4 @@ export abstract class Attempts implements UpstreamUser {
   abstract onResponseHead(framing: Framing, start: number, end: number, last: boolean): void;
   abstract onResponseData(start: number, end: number, last: boolean): void;
   abstract waitsForDownstream(): boolean;
-}
-
-/** Host without port, for SNI. */
-function hostOf(authority: string): string {
-  return authority.replace(/:[0-9]*$/, '');
 }

@@ -13,6 +13,7 @@ import type { Framing } from './body-framing.ts';
 import type { Downstream } from './downstream.ts';
 import { poolOf } from './pool-of.ts';
 import { type UpstreamFailure, upstreamFailures } from './upstream-failure.ts';
+import { hostOf } from './upstream-head.ts';
 import type { UpstreamRequest, UpstreamUser } from './upstream-request.ts';
 
 const { at } = clusterStat;
@@ -99,7 +100,7 @@ export class Shadow implements UpstreamUser, PickContext {
     }
     const { host } = pick;
     this.#attempt.take(host);
-    if (host.tls !== null) this.sni = host.tls.autoSni ? nameOf(this.requestHead) : host.tls.sni;
+    if (host.tls !== null) this.sni = host.tls.autoSni ? hostOf(this.requestHead.get('host') ?? '') : host.tls.sni;
     this.#waiting = first;
     if (first.last) this.#onRequestDone();
     const pool = poolOf(this.#cluster, host, this.#runtime);
@@ -236,9 +237,4 @@ function copyOfHead(head: Head | null): Head | null {
   const copy = new Head();
   copy.copyFrom(head);
   return copy;
-}
-
-/** Host without port, for SNI. */
-function nameOf(head: Head): string {
-  return (head.get('host') ?? '').replace(/:[0-9]*$/, '');
 }

@@ -88,3 +88,8 @@ export function renewAttemptHeaders(x: Exchange, route: CompiledRoute): void {
   const { action } = route.matched;
   if (action.kind === 'route' && action.grpcTimeout !== undefined && x.view.isGrpc) tellGrpcTimeout(head, left);
 }
+
+/** Host without port, for SNI. */
+export function hostOf(authority: string): string {
+  return authority.replace(/:[0-9]*$/, '');
+}

@@ -201,7 +201,6 @@ export class Head {
     copyRange(other, this, other.used);
     this.used = other.used;
     this.#copyFields(other);
-    this.count = other.count;
     this.seenLow = other.seenLow;
     this.seenHigh = other.seenHigh;
     this.method = other.method;

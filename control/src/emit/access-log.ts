@@ -46,6 +46,21 @@ const request = {
   attempts: '%UPSTREAM_REQUEST_ATTEMPT_COUNT%',
 } as const;
 
+/** What is logged of a request, and of a connection without requests, by the names of the fields. */
+const fieldsOf = (direction: Direction) => ({
+  http: {
+    start_time: '%START_TIME%',
+    direction,
+    path: paths[direction],
+    ...request,
+    ...connection,
+    ...principals[direction],
+  },
+  tcp: { start_time: '%START_TIME%', direction, protocol: 'tcp', ...connection, ...principals[direction] },
+});
+
+export const accessLogFields = { inbound: fieldsOf('inbound'), outbound: fieldsOf('outbound') } as const;
+
 function logger(format: Readonly<Record<string, string>>): {
   name: string;
   configType: { case: 'typedConfig'; value: Any };
@@ -53,15 +68,15 @@ function logger(format: Readonly<Record<string, string>>): {
   const value = pack(StdoutAccessLogSchema, {
     accessLogFormat: {
       case: 'logFormat',
-      value: { format: { case: 'jsonFormat', value: { start_time: '%START_TIME%', ...format } } },
+      value: { format: { case: 'jsonFormat', value: format } },
     },
   });
   return { name: 'envoy.access_loggers.stdout', configType: { case: 'typedConfig', value } };
 }
 
 const of = (direction: Direction) => ({
-  http: logger({ direction, path: paths[direction], ...request, ...connection, ...principals[direction] }),
-  tcp: logger({ direction, protocol: 'tcp', ...connection, ...principals[direction] }),
+  http: logger(accessLogFields[direction].http),
+  tcp: logger(accessLogFields[direction].tcp),
 });
 
 /** Packed once: every filter chain holds the same bytes. */
