@@ -119,3 +119,18 @@ test('a request whose connection breaks a rule right behind its head is over, an
   t.is(w.clusterStat('upstream_rq_active'), 0);
   t.is(w.logged.length, 1);
 });
+
+test('regression: a request that the agent answers itself is over when its empty DATA or trailers come in the same read', (t) => {
+  const ends = [data(1, '', true), headers(1, [['x-sum', '1']])];
+  for (const end of ends) {
+    const { w, down } = http2Client('http2');
+    down.send(headers(1, request('/nowhere#fragment', 'POST'), false), end, headers(3, request('/')));
+    t.deepEqual(
+      down.messages().map((f) => [f.stream, f.status]),
+      [[1, 400]],
+    );
+    t.is(w.logged.length, 1);
+    t.is(w.http('downstream_rq_active'), 1, 'the next one is served');
+    t.is(w.dialled.length, 1);
+  }
+});

@@ -170,12 +170,12 @@ export class Http2DownstreamStream implements Downstream, Http2StreamEvents, Hel
   onHead(): void {}
 
   onData(_stream: Http2Stream, start: number, end: number, last: boolean): void {
+    // An end by itself stays one: there are gRPC servers that wait for it, whatever the head said.
+    if (start === end) this.goOn();
     const exchange = this.#exchange;
     if (exchange === null) return;
     exchange.bytesReceived += end - start;
     exchange.deadlines.touch();
-    // An end by itself stays one: there are gRPC servers that wait for it, whatever the head said.
-    if (start === end) this.goOn();
     if (last) this.#complete(exchange);
     if (this.#held) {
       this.#owner().host.takeBack();
