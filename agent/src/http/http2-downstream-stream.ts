@@ -98,7 +98,7 @@ export class Http2DownstreamStream implements Downstream, Http2StreamEvents, Hel
   }
 
   joinRequest(joins: boolean): void {
-    if (this.#stream !== null) this.#stream.joinsData = joins;
+    if (this.#stream !== null) this.#stream.sink = joins ? 'bytes' : 'frames';
   }
 
   pauseRequest(): void {

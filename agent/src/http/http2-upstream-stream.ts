@@ -108,7 +108,7 @@ export class Http2UpstreamStream implements UpstreamRequest, Http2StreamEvents, 
 
   #open(connection: Http2Upstream, head: Head, last: boolean): void {
     const stream = connection.open(head, last, this);
-    stream.joinsData = this.#user?.joinsAnswer ?? false;
+    stream.sink = this.#user?.joinsAnswer === true ? 'bytes' : 'frames';
     this.#stream = stream;
   }
 

@@ -30,7 +30,10 @@ function received(
 
 function echoing(options = {}): Rig {
   const rig = server({ maxConcurrentStreams: 100, ...options });
-  rig.onRequest = (stream) => rig.answer(stream, false);
+  rig.onRequest = (stream) => {
+    stream.sink = 'frames';
+    rig.answer(stream, false);
+  };
   rig.onData = (stream, start, end, last) => stream.sendData(rig.side.host.readBuffer, start, end, last);
   return rig;
 }
@@ -46,6 +49,36 @@ test('frames that lie together go out in one write, with what waited in front an
   const { bodies, sizes } = received(rig.side.sent.slice(before), 0);
   t.deepEqual(sizes, [16_384, 16_384, 9_000]);
   t.is(bodies.get(1), `${'a'.repeat(16_384)}${'b'.repeat(16_384)}${'c'.repeat(9_000)}.`);
+});
+
+test('frames of several streams that lie together go out in one write', (t) => {
+  const rig = echoing();
+  rig.feed(windowUpdate(0, 1_000_000), settings([4, 1_000_000]), request(1), request(3));
+  const before = rig.side.sent.length;
+  const large = (id: number, flags: number, letter: string) => data(id, flags, filled(16_384, letter));
+  rig.feed(large(1, 0, 'a'), large(3, 0, 'b'), large(1, 1, 'c'), large(3, 1, 'd'));
+  t.is(rig.side.sent.length, before + 1);
+  const { bodies } = received(rig.side.sent.slice(before), 0);
+  t.is(bodies.get(1), `${'a'.repeat(16_384)}${'c'.repeat(16_384)}.`);
+  t.is(bodies.get(3), `${'b'.repeat(16_384)}${'d'.repeat(16_384)}.`);
+});
+
+test('whoever may write in front of its data does so when that of others has gone out', (t) => {
+  for (const sink of ['unknown', 'bytes'] as const) {
+    const rig = echoing();
+    const { readBuffer } = rig.side.host;
+    rig.feed(windowUpdate(0, 1_000_000), settings([4, 1_000_000]), request(1), request(3));
+    const [, other] = rig.streams;
+    if (other !== undefined) other.sink = sink;
+    rig.onData = (stream, start, end, last) => {
+      if (stream.id === 3) readBuffer.fill('x', start - 500, start);
+      else stream.sendData(readBuffer, start, end, last);
+    };
+    const before = rig.side.sent.length;
+    rig.feed(data(1, 0, filled(16_384, 'a')), data(3, 0, filled(16_384, 'b')), data(1, 1, filled(16_384, 'c')));
+    const { bodies } = received(rig.side.sent.slice(before), 0);
+    t.is(bodies.get(1), `${'a'.repeat(16_384)}${'c'.repeat(16_384)}.`, sink);
+  }
 });
 
 test('two streams in turn, small pieces between large ones, padding, windows that end in the middle', (t) => {
@@ -103,6 +136,7 @@ test('relayed at random: pieces of any size, splits, slow sockets, several conne
       const up = ups[below(2)] as Rig;
       const leg = new Leg(down.side.host.readBuffer);
       stream.events = leg;
+      stream.sink = random() < 0.7 ? 'frames' : 'unknown';
       const head = new Head();
       head.method = 3;
       head.setTarget(`/${stream.id}`);

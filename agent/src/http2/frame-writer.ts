@@ -207,7 +207,6 @@ export class FrameWriter implements DirectWriter {
       if (this.blocked) return 0;
       this.#directStart = at - this.#prepend(at);
       host.direct = this;
-      host.directSource = host.source;
     }
     this.#open(streamId, host.readBuffer, at, end - start);
     this.#directEnd = end;

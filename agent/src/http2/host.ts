@@ -66,9 +66,8 @@ export class Http2Host {
   head: Head = new Head();
   /** The stream whose data is being handed out: only then may it be written from where it lies. */
   source: Http2Stream | null = null;
-  /** Who has yet to write a range of the read buffer, and the stream it came from. */
+  /** Who has yet to write a range of the read buffer. */
   direct: DirectWriter | null = null;
-  directSource: Http2Stream | null = null;
   /** Runs work at the end of the turn; of the next one when asked for at the end of a turn. */
   readonly defer: (work: () => void) => void;
   readonly #chunks: OutChunk[] = [];
@@ -104,7 +103,6 @@ export class Http2Host {
     const { direct } = this;
     if (direct === null) return;
     this.direct = null;
-    this.directSource = null;
     direct.writeDirect();
   }
 

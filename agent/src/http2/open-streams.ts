@@ -205,7 +205,7 @@ export class OpenStreams {
     stream.unacknowledged = 0;
     stream.held = 0;
     stream.readPaused = false;
-    stream.joinsData = false;
+    stream.sink = 'unknown';
     stream.bodyLeft = -1;
     stream.isHead = false;
     stream.isConnect = false;

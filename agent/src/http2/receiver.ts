@@ -234,7 +234,7 @@ export class Receiver implements FrameSink {
     const streams = this.#streams;
     const joined = this.#joined;
     // A handler may write in front of what it is given.
-    if (joined !== null && (joined !== streams.receiving || !joined.joinsData)) this.flushJoined();
+    if (joined !== null && (joined !== streams.receiving || joined.sink !== 'bytes')) this.flushJoined();
     const stream = streams.receiving;
     if (stream === null || this.#ending.closed) return 0;
     const length = end - start;
@@ -242,7 +242,7 @@ export class Receiver implements FrameSink {
       stream.bodyLeft -= length;
       if (stream.bodyLeft < 0 || (last && stream.bodyLeft > 0)) return streams.fail(stream, errorCode.protocolError);
     }
-    if (!stream.joinsData) return this.#handOn(stream, start, end, last);
+    if (stream.sink !== 'bytes') return this.#handOn(stream, start, end, last);
     return this.#join(stream, start, end, last);
   }
 
@@ -280,7 +280,7 @@ export class Receiver implements FrameSink {
     const { id } = stream;
     if (last) stream.remoteClosed = true;
     const host = this.#host;
-    if (host.direct !== null && host.directSource !== stream) host.flushDirect();
+    if (host.direct !== null && stream.sink !== 'frames') host.flushDirect();
     host.source = stream;
     stream.events.onData(stream, start, end, last);
     host.source = null;

@@ -36,6 +36,12 @@ export const ignoringEvents: Http2StreamEvents = {
   onDrained() {},
 };
 
+/**
+ * Where a stream's data goes on to. `bytes`: data of consecutive frames of one read is handed on together. `frames`: it
+ * becomes DATA again as it is, and only a FrameWriter writes to the bytes in front of it. `unknown` is neither.
+ */
+export type DataSink = 'unknown' | 'bytes' | 'frames';
+
 export class Http2Stream {
   /** 0 when it is over. */
   id = 0;
@@ -62,8 +68,7 @@ export class Http2Stream {
   /** Came while paused: given back when reading goes on. */
   held = 0;
   readPaused = false;
-  /** Data of consecutive frames of one read is handed on together: for whoever does not frame it anew as DATA. */
-  joinsData = false;
+  sink: DataSink = 'unknown';
   /** What is missing of content-length; -1 when there is none. */
   bodyLeft = -1;
   /** Of the request: its answer has no body (HEAD), or one of any length (CONNECT). */
