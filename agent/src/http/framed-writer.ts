@@ -59,8 +59,9 @@ export class FramedWriter {
     return to - from;
   }
 
-  /** The last chunk with fields behind it. */
-  trailers(stream: Stream, trailers: Head): void {
+  /** The last chunk with fields behind it. Only chunks have a place for them: behind any other body is another message. */
+  trailers(stream: Stream, framing: Framing, trailers: Head): void {
+    if (framing !== 'chunked') return;
     const out = this.#shared.scratch(headCapacity(trailers) + lastChunkStart.length);
     let n = writeBytes(lastChunkStart, out, 0);
     n = writeAllFields(trailers, out, n);

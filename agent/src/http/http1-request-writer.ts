@@ -39,7 +39,7 @@ export class Http1RequestWriter {
     const out = this.#shared.scratch(headCapacity(head));
     const n = this.#writeHead(head, framing, out);
     const written = this.#frames.head(stream, out, n, framing, start, end, last && trailers === null);
-    if (last && trailers !== null) this.#frames.trailers(stream, trailers);
+    if (last && trailers !== null) this.#frames.trailers(stream, framing, trailers);
     return written;
   }
 
@@ -79,7 +79,7 @@ export class Http1RequestWriter {
       if (to === end) break;
       at = to;
     }
-    if (last && trailers !== null) this.#frames.trailers(stream, trailers);
+    if (last && trailers !== null) this.#frames.trailers(stream, framing, trailers);
     return written;
   }
 
@@ -117,7 +117,7 @@ export class Http1RequestWriter {
   /** More body bytes of the read buffer; the bytes written. */
   data(stream: Stream, framing: Framing, start: number, end: number, last: boolean, trailers: Head | null): number {
     const written = this.#frames.data(stream, framing, start, end, last && trailers === null);
-    if (last && trailers !== null) this.#frames.trailers(stream, trailers);
+    if (last && trailers !== null) this.#frames.trailers(stream, framing, trailers);
     return written;
   }
 }

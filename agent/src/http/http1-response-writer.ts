@@ -36,23 +36,18 @@ export class Http1ResponseWriter {
     const out = this.#shared.scratch(headCapacity(head));
     const n = this.#writeHead(head, out);
     this.#frames.head(stream, out, n, framing, start, end, last && trailers === null);
-    if (last && trailers !== null) this.#trailers(stream, framing, trailers);
+    if (last && trailers !== null) this.#frames.trailers(stream, framing, trailers);
   }
 
   /** More body bytes of the read buffer. */
   data(stream: Stream, framing: Framing, start: number, end: number, last: boolean, trailers: Head | null): void {
     this.#frames.data(stream, framing, start, end, last && trailers === null);
-    if (last && trailers !== null) this.#trailers(stream, framing, trailers);
+    if (last && trailers !== null) this.#frames.trailers(stream, framing, trailers);
   }
 
   #writeHead(head: Head, out: Buffer): number {
     let n = writeStatusLine(head.status, statusText, out, 0);
     n = writeAllFields(head, out, n);
     return writeBytes(crlf, out, n);
-  }
-
-  /** A client that reads to the end of the connection gets none. */
-  #trailers(stream: Stream, framing: Framing, trailers: Head): void {
-    if (framing === 'chunked') this.#frames.trailers(stream, trailers);
   }
 }

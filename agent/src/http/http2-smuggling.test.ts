@@ -168,6 +168,20 @@ test('trailers cannot bring what belongs into a head', (t) => {
   t.true(up.endsWith('\r\n0\r\nx-sum: s\r\n\r\n'));
 });
 
+test('regression: trailers behind a body of a known length are dropped, for there they would be another request', (t) => {
+  const trailers = headers(1, [['get', '/admin HTTP/1.1']]);
+  const post = (length: string): Fields => request('/', 'POST', [['content-length', length]]);
+  t.true(pass(post('3'), [data(1, 'abc'), trailers], false).up.endsWith('\r\n\r\nabc'));
+  t.true(pass(post('0'), [trailers], false).up.endsWith('\r\n\r\n'));
+  const w = new FakeWorker();
+  w.autoConnect = false;
+  const client = new RawPeer(w.client(), false);
+  client.hello();
+  client.send(headers(1, post('3'), false), data(1, 'abc'), trailers);
+  w.upstream().connect();
+  t.true(w.upstream().output.endsWith('\r\n\r\nabc'), 'of one that had to wait, too');
+});
+
 function readByNode(text: string): Promise<readonly string[]> {
   return new Promise((resolve) => {
     const seen: string[] = [];
