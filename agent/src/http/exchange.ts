@@ -107,10 +107,14 @@ export class Exchange extends ExchangeRecord {
   }
 
   /**
-   * Answers in the agent's own name; flag is one of Envoy's or ''. Only before the response has started. edit changes
+   * Answers in the agent's own name, or breaks off the answer that has begun; flag is one of Envoy's or ''. edit changes
    * responseHead before the last headers go on.
    */
   reply(reply: LocalReply, flag: string, details: string, edit: (() => void) | null = null): void {
+    if (this.responseStarted) {
+      this.abort(flag, details);
+      return;
+    }
     if (flag !== '') this.flag(flag);
     this.details = details;
     this.router.abandon();
@@ -309,10 +313,6 @@ export class Exchange extends ExchangeRecord {
   onStreamDuration(): void {
     const { manager } = this;
     manager.count(manager.at.downstream_rq_max_duration_reached);
-    if (this.responseStarted) {
-      this.abort('', 'max_duration_timeout');
-      return;
-    }
     const status = this.downstream.requestComplete ? 504 : 408;
     this.reply({ status, body: 'downstream duration timeout', grpcStatus: 4 }, '', 'max_duration_timeout');
   }
@@ -320,10 +320,6 @@ export class Exchange extends ExchangeRecord {
   onStreamIdle(): void {
     const { manager } = this;
     manager.count(manager.at.downstream_rq_idle_timeout);
-    if (this.responseStarted) {
-      this.abort('SI', 'stream_idle_timeout');
-      return;
-    }
     const status = this.downstream.requestComplete ? 504 : 408;
     this.reply({ status, body: 'stream timeout' }, 'SI', 'stream_idle_timeout');
   }

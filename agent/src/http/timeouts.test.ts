@@ -106,6 +106,19 @@ test('request timeout: 408 when the request does not come to its end', (t) => {
   t.is(fine.take(), '');
 });
 
+test('regression: request timeout within the answer cuts it, and is no second answer', (t) => {
+  const w = new FakeWorker({ manager: { requestTimeoutMs: 500 } });
+  const client = w.client();
+  client.feed('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\na');
+  w.upstream().feed('HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\nhalf');
+  client.take();
+  w.advance(500);
+  t.is(client.take(), '');
+  t.is(client.closed, 'after-flush');
+  t.like(w.lastLog, { status: 200, details: 'request_overall_timeout' });
+  t.is(w.http('downstream_rq_tx_reset'), 1);
+});
+
 test('request headers timeout: 408 when a head does not come to its end', (t) => {
   const w = new FakeWorker({ manager: { requestHeadersTimeoutMs: 500 } });
   const client = w.client();
