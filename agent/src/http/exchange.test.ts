@@ -162,6 +162,18 @@ test('HEAD, 204 and 304 have no body and keep their length', (t) => {
   t.is(w.dialled.length, 1);
 });
 
+test('regression: a 204 says nothing of a body, to HEAD and of our own neither', (t) => {
+  const nothing = prefixRoute('/nothing', { kind: 'direct_response', status: 204, body: '' });
+  const w = new FakeWorker({ routes: routeConfig([nothing, prefixRoute('/', routeAction())]) });
+  const client = w.client();
+  client.feed('HEAD / HTTP/1.1\r\nHost: a\r\n\r\n');
+  w.upstream().feed('HTTP/1.1 204 No Content\r\n\r\n');
+  client.feed('GET /nothing HTTP/1.1\r\nHost: a\r\n\r\nHEAD /nothing HTTP/1.1\r\nHost: a\r\n\r\n');
+  const answers = client.take();
+  t.is(answers.match(/^HTTP\/1\.1 204 /gm)?.length, 3);
+  t.notRegex(answers, /transfer-encoding|content-length/);
+});
+
 test('methods that could have a body get content-length: 0, others do not', (t) => {
   for (const method of ['OPTIONS', 'PATCH', 'POST', 'PROPFIND', 'PURGE', 'PUT']) {
     const w = new FakeWorker();

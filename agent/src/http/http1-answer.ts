@@ -69,9 +69,11 @@ export class Http1Answer {
 
   /** HTTP/2 upstreams end an answer without a length; HTTP/1 ones only where none is read. */
   #settleMissingLength(head: Head, toHead: boolean, last: boolean): void {
+    // RFC 9112 section 6.1: a 204 has no framing at all, and to HEAD neither.
+    if (head.status === 204) return;
     if (toHead) {
       if (!this.#http10) addChunked(head);
-    } else if (last && head.status !== 204 && head.status !== 304) addEmptyBody(head);
+    } else if (last && head.status !== 304) addEmptyBody(head);
   }
 
   data(start: number, end: number, last: boolean, trailers: Head | null): void {

@@ -70,8 +70,9 @@ function buildGrpc(head: Head, reply: LocalReply, context: LocalReplyContext): s
   return '';
 }
 
+/** RFC 9112 section 6.1: a 204 has none. */
 function addFraming(head: Head, context: LocalReplyContext, framing: StaticHeader): void {
-  if (context.protocol === 'http1') head.addStatic(framing);
+  if (context.protocol === 'http1' && head.status !== 204) head.addStatic(framing);
 }
 
 function addHeaders(head: Head, reply: LocalReply): void {
