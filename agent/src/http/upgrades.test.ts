@@ -249,3 +249,19 @@ test('what an upstream says of a stream that it resets, in the words of Envoy', 
   t.is(answered(errorCode.protocolError), '502 reset reason: protocol error');
   t.is(answered(errorCode.connectError), '503 reset reason: remote error with CONNECT request');
 });
+
+test('regression: what an HTTP/2 upstream says instead of an upgrade is held to its length, as any other answer', (t) => {
+  const w = new FakeWorker({ cluster: { protocol: 'http2' }, manager: { upgrades: ['websocket'] } });
+  const client = w.client();
+  client.feed(ask());
+  const up = new RawPeer(w.upstream(), true);
+  up.hello([[8, 1]]);
+  const refusal = [
+    [':status', '404'],
+    ['content-length', '6'],
+  ] as const;
+  up.send(headers(1, refusal, false), data(1, 'x', true));
+  t.regex(client.take(), /^HTTP\/1\.1 404 Not Found\r\n/);
+  t.is(client.closed, 'after-flush', 'or the next answer would be the rest of this one');
+  t.like(w.lastLog, { status: 404, flags: 'UPE' });
+});

@@ -183,7 +183,9 @@ export class Receiver implements FrameSink {
     if (final) {
       stream.headReceived = true;
       const bodiless = head.status === 204 || head.status === 304 || stream.isHead;
-      stream.bodyLeft = stream.isConnect ? -1 : bodiless ? 0 : head.contentLength;
+      // RFC 9110 section 9.3.6: only where a tunnel begins the length means nothing.
+      const isTunnel = stream.isConnect && head.status < 300;
+      stream.bodyLeft = isTunnel ? -1 : bodiless ? 0 : head.contentLength;
       if (endStream && stream.bodyLeft > 0) return streams.malformed(id, stream);
     }
     stream.remoteClosed = endStream;
