@@ -11,6 +11,11 @@ export class ExchangePool {
     this.#free = new FreeList(() => new Exchange(runtime), runtime.timers);
   }
 
+  /** How many are in use. */
+  get lent(): number {
+    return this.#free.lent;
+  }
+
   take(): Exchange {
     return this.#free.take();
   }

@@ -147,6 +147,11 @@ export class Http2Host {
     this.#blocks.give(block);
   }
 
+  /** Streams and blocks that are in use. */
+  get lent(): { readonly streams: number; readonly blocks: number } {
+    return { streams: this.#streams.lent, blocks: this.#blocks.lent };
+  }
+
   takeStream(): Http2Stream {
     return this.#streams.take();
   }

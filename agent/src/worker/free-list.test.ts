@@ -52,6 +52,17 @@ test('the one that was given last comes first', (t) => {
   t.is(free.take(), a);
 });
 
+test('it is known how many are in use, whatever was trimmed', (t) => {
+  const { free, timers, takeMany, giveAll } = list();
+  const items = takeMany(300);
+  t.is(free.lent, 300);
+  giveAll(items.slice(5));
+  timers.run();
+  timers.run();
+  t.is(free.size, 64);
+  t.is(free.lent, 5);
+});
+
 test('what nobody needed between two trims goes, the coldest first, down to a few that stay', (t) => {
   const { free, timers, takeMany, giveAll } = list();
   giveAll(takeMany(1000));

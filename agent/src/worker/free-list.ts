@@ -13,6 +13,8 @@ export class FreeList<T> {
   readonly #make: () => T;
   readonly #timers: Timers;
   readonly #free: T[] = [];
+  /** How many there are, free or lent. */
+  #made = 0;
   /** The fewest that were free since the last trim: nobody has needed these. */
   #idle = 0;
   #waiting = false;
@@ -28,12 +30,22 @@ export class FreeList<T> {
     return this.#free.length;
   }
 
+  /** How many are in use. */
+  get lent(): number {
+    return this.#made - this.#free.length;
+  }
+
   /** The one that was given last, or a new one. */
   take(): T {
     const item = this.#free.pop();
-    if (item === undefined) return this.#make();
+    if (item === undefined) return this.#makeOne();
     if (this.#free.length < this.#idle) this.#idle = this.#free.length;
     return item;
+  }
+
+  #makeOne(): T {
+    this.#made++;
+    return this.#make();
   }
 
   give(item: T): void {
@@ -50,7 +62,7 @@ export class FreeList<T> {
   #trim(): void {
     this.#waiting = false;
     const surplus = Math.min(this.#idle, this.#free.length - fewestKept);
-    if (surplus > 0) this.#free.splice(0, surplus);
+    if (surplus > 0) this.#made -= this.#free.splice(0, surplus).length;
     if (this.#free.length > fewestKept) this.#trimLater(this.#free.length);
   }
 }

@@ -72,6 +72,10 @@ export class FakeStream implements Stream {
     this.#connected = connected;
   }
 
+  get connected(): boolean {
+    return this.#connected;
+  }
+
   get queued(): number {
     return this.#queue.reduce((sum, b) => sum + b.length, 0);
   }
