@@ -179,3 +179,20 @@ test('a host that goes away: its connection finishes what it has and takes nothi
   t.is(up.stream.closed, 'after-flush');
   t.is(w.clusterStat('upstream_cx_active'), 0);
 });
+
+test('regression: at the limit of connections each protocol still gets one: those of the other would never serve it', (t) => {
+  const circuit = { maxConnections: 1, maxPendingRequests: 9, maxRequests: 9, maxRetries: 9 };
+  const w = new FakeWorker({ cluster: { protocol: 'downstream', circuit } });
+  const first = new RawPeer(w.client(), false);
+  first.hello();
+  first.send(headers(1, request()));
+  const [one, two] = [w.client(), w.client()];
+  one.feed(get());
+  t.is(w.dialled.length, 2);
+  two.feed(get());
+  t.is(w.dialled.length, 2, 'and no more than that');
+  w.upstream(1).feed(ok);
+  t.regex(one.take(), /^HTTP\/1\.1 200 OK/);
+  w.upstream(1).feed(ok);
+  t.regex(two.take(), /^HTTP\/1\.1 200 OK/, 'the next waits for it');
+});

@@ -22,6 +22,8 @@ export abstract class HostConnections {
   generation = 0;
   protected readonly pending: UpstreamUser[] = [];
   protected connecting = 0;
+  /** Connections of this pool, up or on their way. */
+  protected open = 0;
 
   constructor(cluster: Cluster, host: Host, runtime: WorkerRuntime) {
     this.cluster = cluster;
@@ -58,10 +60,13 @@ export abstract class HostConnections {
     return user;
   }
 
-  /** Over its limit a cluster gets no more connections, but a host without any gets one all the same. */
+  /**
+   * Over its limit a cluster gets no more connections, but a pool without any gets one all the same: those of the host's
+   * other pools will never serve what waits here.
+   */
   protected mayDial(): { readonly dials: boolean; readonly admitted: boolean } {
     const admitted = this.cluster.admitConnection();
-    return { dials: admitted || this.host.activeConnections === 0, admitted };
+    return { dials: admitted || this.open === 0, admitted };
   }
 
   /** alpn: offered instead of what the TLS context says; absent leaves it. */
@@ -71,6 +76,7 @@ export abstract class HostConnections {
     host.activeConnections++;
     host.cxTotal++;
     this.connecting++;
+    this.open++;
     this.count(at.upstream_cx_total);
     this.count(at.upstream_cx_active);
     return this.runtime.dial(
@@ -108,6 +114,7 @@ export abstract class HostConnections {
   }
 
   protected forget(admitted: boolean): void {
+    this.open--;
     this.host.activeConnections--;
     if (admitted) this.cluster.releaseConnection();
     this.count(at.upstream_cx_active, -1);

@@ -78,6 +78,7 @@ export class Http1Pool extends HostConnections implements RequestPool {
   /** Takes over a connection that was dialled and is up, and the account of it. */
   adopt(stream: Stream, sni: string, admitted: boolean): void {
     const connection = new Http1Upstream(this, sni, admitted);
+    this.open++;
     this.count(at.upstream_cx_http1_total);
     connection.adopt(stream);
     this.#offer(connection, false);

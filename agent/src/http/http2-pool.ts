@@ -104,6 +104,7 @@ export class Http2Pool extends HostConnections implements RequestPool {
   }
 
   #giveAway(negotiation: Negotiation, dial: Http2Dial, stream: Stream): void {
+    this.open--;
     const waiting = this.pending.slice();
     for (const user of waiting) this.cancel(user);
     negotiation.onOther(stream, dial, waiting);
