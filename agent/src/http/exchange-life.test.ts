@@ -6,7 +6,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { type LifeEvent, lifeEvents, lifeSetup, play } from './testing/life/events.ts';
-import { checkEnd, checkNow, outlast } from './testing/life/rules.ts';
+import { checkEnd, checkNow, help, outlast } from './testing/life/rules.ts';
 import type { LifeSetup } from './testing/life/setup.ts';
 import { LifeWorld } from './testing/life/world.ts';
 
@@ -21,7 +21,8 @@ function live(setup: LifeSetup, events: readonly LifeEvent[]): void {
     play(world, event);
     checkNow(world);
   }
-  if (setup.outlasts) outlast(world);
+  if (setup.end === 'silence') outlast(world);
+  if (setup.end === 'help') help(world);
   checkEnd(world);
 }
 

@@ -158,5 +158,5 @@ export const lifeSetup: fc.Arbitrary<LifeSetup> = fc.record({
   streams: fc.constantFrom(100, 1),
   connects: fc.constantFrom(true, true, false),
   lenient: fc.boolean(),
-  outlasts: fc.boolean(),
+  end: fc.constantFrom('silence', 'help', 'nothing'),
 });

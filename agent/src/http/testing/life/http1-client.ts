@@ -92,6 +92,14 @@ export class Http1LifeClient implements LifeClient {
     this.outbox.post(pick(nonsense, which));
   }
 
+  endTunnel(): void {
+    if (this.#rest === 'raw') this.outbox.stream.end();
+  }
+
+  get hasNonsense(): boolean {
+    return this.#excused;
+  }
+
   widen(): void {}
 
   observe(): void {

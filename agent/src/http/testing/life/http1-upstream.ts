@@ -114,6 +114,10 @@ export class Http1LifeUpstream implements LifeUpstream {
     this.outbox.post(pick(nonsense, which));
   }
 
+  get hasNonsense(): boolean {
+    return this.#isBroken;
+  }
+
   widen(): void {}
 
   find(mark: string): number {

@@ -87,6 +87,12 @@ export class Http2LifeClient implements LifeClient {
     this.outbox.post(pick(nonsenseOn(Math.max(1, id)), which));
   }
 
+  endTunnel(): void {}
+
+  get hasNonsense(): boolean {
+    return this.#excused;
+  }
+
   widen(which: number, bytes: number): void {
     const s = pick([...this.#asked.values()], which);
     this.outbox.post(windowUpdate(s?.id ?? 0, bytes + 1));

@@ -26,6 +26,7 @@ export class Http2LifeUpstream implements LifeUpstream {
   readonly #peer: RawPeer;
   readonly #allows: readonly (readonly [id: number, value: number])[];
   readonly #asked = new Map<number, Asked>();
+  hasNonsense = false;
   #greeted = false;
   /** The one that was answered last. */
   #newest: Asked | null = null;
@@ -107,6 +108,7 @@ export class Http2LifeUpstream implements LifeUpstream {
   }
 
   nonsense(which: number): void {
+    this.hasNonsense = true;
     const last = [...this.#asked.values()].at(-1);
     this.#ledgers.answers.spoil(last?.mark ?? '');
     this.outbox.post(pick(nonsenseOn(last?.id ?? 1), which));

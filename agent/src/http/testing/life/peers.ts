@@ -19,6 +19,8 @@ export const methodOf: Readonly<Record<Shape, string>> = {
 
 export interface Peer {
   readonly outbox: Outbox;
+  /** It has done what no peer should. */
+  readonly hasNonsense: boolean;
   /** Bytes of a message that is under way; which chooses among them. */
   body(which: number, bytes: number, last: boolean): void;
   /** Ends a message with trailers. */
@@ -36,6 +38,8 @@ export interface Peer {
 export interface LifeClient extends Peer {
   /** Asks for something; the request carries the mark, and so must its answer. False when it cannot now. */
   ask(mark: string, kind: Kind, shape: Shape): boolean;
+  /** Ends its side where that is how a request ends. */
+  endTunnel(): void;
 }
 
 export interface LifeUpstream extends Peer {

@@ -5,6 +5,7 @@ import type { LifeUpstream } from './peers.ts';
 
 export class RawLifeUpstream implements LifeUpstream {
   readonly outbox: Outbox;
+  readonly hasNonsense = false;
 
   constructor(stream: FakeStream) {
     this.outbox = new Outbox(stream);

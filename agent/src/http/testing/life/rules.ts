@@ -5,7 +5,7 @@ import { exchangePoolOf } from '../../exchange-pool.ts';
 import { replayBlocksOf } from '../../replay-buffer.ts';
 import type { FakeWorker } from '../fake-worker.ts';
 import { endpoint } from '../specs.ts';
-import { insist } from './peers.ts';
+import { insist, type LifeClient, type LifeUpstream, type Peer } from './peers.ts';
 import { clusters } from './setup.ts';
 import type { LifeWorld } from './world.ts';
 
@@ -60,6 +60,41 @@ export function outlast(world: LifeWorld): void {
   world.observe();
   equal('downstream_rq_active after all deadlines', w.http('downstream_rq_active'), 0);
   checkNow(world);
+}
+
+/** With everybody reading, sending and answering, every request comes to its end long before any deadline. */
+export function help(world: LifeWorld): void {
+  const { w } = world;
+  if (world.hasNonsense) return;
+  for (let round = 0; round < 40; round++) {
+    for (const { stream } of world.dialled) if (!stream.connected) stream.connect();
+    world.observe();
+    for (const client of world.liveClients) helpClient(client);
+    world.observe();
+    for (const upstream of world.liveUpstreams) helpUpstream(upstream);
+    w.advance(3);
+    world.observe();
+  }
+  equal('downstream_rq_active when nobody waits', w.http('downstream_rq_active'), 0);
+}
+
+function helpClient(client: LifeClient): void {
+  widen(client);
+  client.body(0, 3, true);
+  client.endTunnel();
+  client.outbox.flush();
+}
+
+function helpUpstream(upstream: LifeUpstream): void {
+  widen(upstream);
+  upstream.answer(0, 200, 'open', 'plain');
+  upstream.body(0, 3, true);
+  upstream.outbox.flush();
+}
+
+function widen(peer: Peer): void {
+  for (let which = 0; which < 10; which++) peer.widen(which, 1000);
+  peer.outbox.stream.unblock();
 }
 
 /** Everybody goes, and nothing is left. */

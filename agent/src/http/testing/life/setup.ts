@@ -20,8 +20,8 @@ export interface LifeSetup {
   readonly connects: boolean;
   /** A malformed message of HTTP/2 ends its stream only. */
   readonly lenient: boolean;
-  /** Time goes by with everybody silent before everybody goes. */
-  readonly outlasts: boolean;
+  /** What comes before everybody goes: silence until all deadlines have passed, or everybody ends what is under way. */
+  readonly end: 'silence' | 'help' | 'nothing';
 }
 
 /** The first segment of a path: which route a request takes. The second is the request's mark. */

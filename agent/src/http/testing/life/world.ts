@@ -62,6 +62,10 @@ export class LifeWorld {
     return this.w.dialled.filter((d) => !d.stream.dead);
   }
 
+  get hasNonsense(): boolean {
+    return [...this.clients, ...this.#upstreams.values()].some((peer) => peer.hasNonsense);
+  }
+
   /** Looks at everything that has gone out. */
   observe(): void {
     for (const dialled of this.w.dialled) this.#meet(dialled);
