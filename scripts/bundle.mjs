@@ -17,12 +17,15 @@ const { bundleHome, changedInputs, describeInput, readManifest } = manifests;
 const keepMs = 24 * 3600 * 1000;
 const attempts = 3;
 
+/** A package with the folder that depends on it, or a module of ours. */
+const lateXds = { yaml: 'lib/xds', 'late-protobuf': 'lib/xds/src/late-protobuf.ts' };
+
 /** What a program's bundle is made of: its entries, files they read beside themselves, and what loads late. */
 export const PROGRAMS = {
   'chainmail-agent': {
     entries: { main: 'agent/src/main.ts', 'worker-entry': 'agent/src/worker/worker-entry.ts' },
     assets: ['lib/xds/gen/xds.binpb'],
-    late: { re2js: 'agent', yaml: 'lib/xds' },
+    late: { re2js: 'agent', ...lateXds },
     scripts: true,
     // A small young generation is enough for configuration, and every collection gives pages back. No flag that V8
     // makes part of its code cache's key: with one, Node compiles its own modules at every start, 30 ms and 1 MB of it.
@@ -39,7 +42,7 @@ export const IMAGE_PROGRAMS = Object.fromEntries(
     {
       entries: { main: `${folder}/src/main.ts` },
       assets: ['lib/xds/gen/xds.binpb'],
-      late: { yaml: 'lib/xds' },
+      late: lateXds,
       nodeFlags: ['--no-warnings'],
     },
   ]),
@@ -80,10 +83,13 @@ const latePackages = (names) => ({
   setup(build) {
     build.onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path: file }) => {
       const text = fs.readFileSync(file, 'utf8');
-      const contents = text.replace(/(createRequire\(import\.meta\.url\)\()'([^'.]+)'\)/g, (_, call, name) => {
-        if (!names.includes(name)) throw new Error(`${file}: ${name} loads late; name it in scripts/bundle.mjs`);
-        return `${call}'./${name}.cjs')`;
-      });
+      const contents = text.replace(
+        /(createRequire\(import\.meta\.url\)\()'(?:\.\/)?([^'.]+)(?:\.ts)?'\)/g,
+        (_, call, name) => {
+          if (!names.includes(name)) throw new Error(`${file}: ${name} loads late; name it in scripts/bundle.mjs`);
+          return `${call}'./${name}.cjs')`;
+        },
+      );
       return { contents, loader: 'ts' };
     });
   },
@@ -146,7 +152,9 @@ export async function build(root, program, outdir) {
   const options = { ...common, absWorkingDir: root, plugins };
   const inputs = await (program.scripts ? buildScripts : buildModules)(esbuild, options, program, outdir);
   for (const [name, from] of Object.entries(program.late)) {
-    const entry = createRequire(path.join(root, from, 'package.json')).resolve(name);
+    const own = from.endsWith('.ts');
+    const entry = own ? path.join(root, from) : createRequire(path.join(root, from, 'package.json')).resolve(name);
+    if (own) inputs.push(from);
     await esbuild.build({ ...common, entryPoints: [entry], outfile: path.join(outdir, `${name}.cjs`), format: 'cjs' });
   }
   for (const asset of program.assets) {

@@ -90,7 +90,7 @@ function buf(...args: string[]): void {
 /** Replaces a file's embedded descriptor by a look-up in the shared set. */
 function lean(file: string, code: string): string {
   let hits = 0;
-  const set = path.relative(path.dirname(file), 'set.js');
+  const registry = path.relative(path.dirname(file), '../src/registry.ts');
   const out = code
     .replace(/fileDesc\("[^"]*"(?:, \[[^\]]*\])?\)/, () => {
       hits++;
@@ -100,40 +100,16 @@ function lean(file: string, code: string): string {
     .replace(/^import \{ ([^}]*) \} from "@bufbuild\/protobuf\/codegenv2";\n/m, (_, names: string) => {
       const keep = names.split(', ').filter((n) => n !== 'fileDesc');
       const rest = keep.length > 0 ? `import { ${keep.join(', ')} } from "@bufbuild/protobuf/codegenv2";\n` : '';
-      return `import { fileOf } from "${set.startsWith('.') ? set : `./${set}`}";\n${rest}`;
+      return `import { fileOf } from "${registry}";\n${rest}`;
     });
   if (hits !== 1) throw new Error(`${file}: the output of protoc-gen-es changed its shape; adapt lean()`);
   return out;
 }
 
-const setJs = `import { readFileSync } from "node:fs";
-import { createFileRegistry, fromBinary } from "@bufbuild/protobuf";
-import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
-let built;
-const all = () => (built ??= createFileRegistry(fromBinary(FileDescriptorSetSchema, readFileSync(new URL("./xds.binpb", import.meta.url)))));
-export const registry = {
-  kind: "registry",
-  get files() { return all().files; },
-  [Symbol.iterator]: () => all()[Symbol.iterator](),
-  get: (name) => all().get(name),
-  getFile: (name) => all().getFile(name),
-  getMessage: (name) => all().getMessage(name),
-  getEnum: (name) => all().getEnum(name),
-  getExtension: (name) => all().getExtension(name),
-  getExtensionFor: (extendee, no) => all().getExtensionFor(extendee, no),
-  getService: (name) => all().getService(name),
-};
-export const registryIsBuilt = () => built !== undefined;
-export const releaseRegistry = () => { built = undefined; };
-export const fileOf = (name) => registry.getFile(name) ?? (() => { throw new Error("no descriptor: " + name); })();
+const setJs = `export const descriptorSet = new URL("./xds.binpb", import.meta.url);
 `;
-const setDts = `import type { DescFile, FileRegistry } from "@bufbuild/protobuf";
-/** All descriptors, built when the first one is asked for. */
-export declare const registry: FileRegistry;
-/** Lets the descriptors go until one is asked for again (about 50 ms); what holds a descriptor keeps its own. */
-export declare function releaseRegistry(): void;
-export declare function registryIsBuilt(): boolean;
-export declare function fileOf(name: string): DescFile;
+const setDts = `/** The file with all descriptors: a FileDescriptorSet. */
+export declare const descriptorSet: URL;
 `;
 
 fs.rmSync(path.join(here, 'build'), { recursive: true, force: true });

@@ -2,10 +2,10 @@
 import type { DescMessage } from '@bufbuild/protobuf';
 import { messageOf } from '@chainmail/runtime';
 import { typeNameOf } from '@chainmail/xds';
-import { registry } from '@chainmail/xds/registry';
+import { messageNamed, registry } from '@chainmail/xds/registry';
 import { compileRegex } from '../policy/regex.ts';
 import { type AdminResponse, json, text } from './command.ts';
-import { type Dump, type DumpSources, dumpParts, schemaOf, type Wanted } from './dump-parts.ts';
+import { type Dump, type DumpSources, dumpParts, type Wanted } from './dump-parts.ts';
 import { maskedEntry, maskedMessage, maskPaths } from './field-mask.ts';
 import type { Json } from './redact.ts';
 
@@ -32,7 +32,7 @@ export function configDump(sources: DumpSources, query: URLSearchParams): AdminR
 
 const configsOf = (configs: readonly Json[]): AdminResponse => json(configs.length === 0 ? {} : { configs });
 
-const descOf = (dump: Dump): DescMessage => schemaOf(typeNameOf(String(dump['@type'])));
+const descOf = (dump: Dump): DescMessage => messageNamed(typeNameOf(String(dump['@type'])));
 
 /** A mask need not fit every part: those that it does not fit are left out. */
 function wholeDump(dumps: readonly Dump[], mask: string): AdminResponse {

@@ -1,10 +1,10 @@
 /** The parts of GET /config_dump in Envoy's shape: the bootstrap, then what is live of each type, without secrets. */
 
 import { X509Certificate } from 'node:crypto';
-import { type DescMessage, fromBinary, type Message, toJson } from '@bufbuild/protobuf';
+import { fromBinary, type Message } from '@bufbuild/protobuf';
 import { typeNameOf } from '@chainmail/xds';
 import type { Bootstrap } from '@chainmail/xds/proto/envoy/config/bootstrap/v3/bootstrap';
-import { registry } from '@chainmail/xds/registry';
+import { lateProtobuf, messageNamed, registry } from '@chainmail/xds/registry';
 import type { SecretSpec } from '../model/tls.ts';
 import type { LiveConfig } from '../xds/live-config.ts';
 import { type ResourceKind, resourceTypes } from '../xds/resource-types.ts';
@@ -172,7 +172,7 @@ function lastUpdate(secret: SecretSpec): number | undefined {
 }
 
 function dynamic(kind: ResourceKind, field: string, entry: Entry<unknown>): Dump {
-  const schema = schemaOf(typeNameOf(resourceTypes[kind]));
+  const schema = messageNamed(typeNameOf(resourceTypes[kind]));
   return {
     version_info: entry.version,
     [field]: typed(resourceTypes[kind], messageJson(fromBinary(schema, entry.raw))),
@@ -186,13 +186,7 @@ function typed(typeUrl: string, value: Json): Json {
 
 /** @param all with fields that have their default value */
 export function messageJson(message: Message, all = false): Json {
-  const schema = schemaOf(message.$typeName);
+  const schema = messageNamed(message.$typeName);
   const options = { registry, useProtoFieldName: true, alwaysEmitImplicit: all };
-  return redact(schema, toJson(schema, message, options) as Json);
-}
-
-export function schemaOf(typeName: string): DescMessage {
-  const schema = registry.getMessage(typeName);
-  if (schema === undefined) throw new Error(`no descriptor of ${typeName}`);
-  return schema;
+  return redact(schema, lateProtobuf().toJson(schema, message, options) as Json);
 }

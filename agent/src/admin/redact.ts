@@ -2,8 +2,8 @@
 import type { DescField, DescMessage } from '@bufbuild/protobuf';
 import { getExtension, hasExtension, ScalarType } from '@bufbuild/protobuf';
 import { typeNameOf } from '@chainmail/xds';
-import { sensitive } from '@chainmail/xds/proto/udpa/annotations/sensitive';
-import { registry } from '@chainmail/xds/registry';
+import type { sensitive } from '@chainmail/xds/proto/udpa/annotations/sensitive';
+import { extensionNamed, registry } from '@chainmail/xds/registry';
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
@@ -40,8 +40,10 @@ function redactOne(field: DescField, value: Json, hide: boolean): Json {
 }
 
 function isSensitive(field: DescField): boolean {
-  const options = field.proto.options;
-  return options !== undefined && hasExtension(options, sensitive) && getExtension(options, sensitive) === true;
+  const { options } = field.proto;
+  if (options === undefined) return false;
+  const mark = extensionNamed<typeof sensitive>('udpa.annotations.sensitive');
+  return hasExtension(options, mark) && getExtension(options, mark) === true;
 }
 
 export function isObject(value: Json): value is { readonly [key: string]: Json } {

@@ -4,18 +4,19 @@ import { create, type DescMessage, type MessageShape, merge } from '@bufbuild/pr
 import { messageOf, UserError } from '@chainmail/runtime';
 import { describeProblem, parseEnvoyJson, validateMessage } from '@chainmail/xds';
 import type { Bootstrap } from '@chainmail/xds/proto/envoy/config/bootstrap/v3/bootstrap';
-import type { Locality, Node } from '@chainmail/xds/proto/envoy/config/core/v3/base';
-import { registry } from '@chainmail/xds/registry';
+import type { LocalitySchema, NodeSchema } from '@chainmail/xds/proto/envoy/config/core/v3/base';
+import { messageNamed } from '@chainmail/xds/registry';
 import { messageFromText } from '@chainmail/xds/text';
 import type { ServeOptions } from './options.ts';
 
 /** Problems shown of a bootstrap that breaks the rules of its messages. */
 const shownProblems = 20;
 const maxFileBytes = 64 * 1024 * 1024;
+const bootstrapType = 'envoy.config.bootstrap.v3.Bootstrap';
 
 /** @throws UserError with file, path and reason */
 export function loadBootstrap(options: ServeOptions): Bootstrap {
-  const schema = bootstrapSchema();
+  const schema = messageNamed(bootstrapType);
   const { configPath, configYaml } = options;
   const message = configPath === null ? create(schema) : fromFile(schema, configPath);
   if (configYaml !== null) merge(schema, message, messageFromText(schema, configYaml, '--config-yaml'));
@@ -24,13 +25,7 @@ export function loadBootstrap(options: ServeOptions): Bootstrap {
 
 /** The same for a bootstrap made by a program. */
 export function bootstrapFromJson(json: unknown, options: ServeOptions): Bootstrap {
-  return checked(parseEnvoyJson(bootstrapSchema(), json) as Bootstrap, options);
-}
-
-function bootstrapSchema(): DescMessage {
-  const schema = registry.getMessage('envoy.config.bootstrap.v3.Bootstrap');
-  if (schema === undefined) throw new Error('no descriptor of Bootstrap');
-  return schema;
+  return checked(parseEnvoyJson(messageNamed(bootstrapType), json) as Bootstrap, options);
 }
 
 function fromFile(schema: DescMessage, path: string): MessageShape<DescMessage> {
@@ -47,7 +42,7 @@ function fromFile(schema: DescMessage, path: string): MessageShape<DescMessage> 
 
 function checked(message: Bootstrap, options: ServeOptions): Bootstrap {
   fillNode(message, options);
-  const problems = validateMessage(bootstrapSchema(), message);
+  const problems = validateMessage(messageNamed(bootstrapType), message);
   if (problems.length === 0) return message;
   throw new UserError('CONFIG_INVALID', problems.slice(0, shownProblems).map(describeProblem).join('\n'));
 }
@@ -55,17 +50,11 @@ function checked(message: Bootstrap, options: ServeOptions): Bootstrap {
 /** Flags go before what the bootstrap says, as in Envoy. */
 function fillNode(message: Bootstrap, { serviceNode, serviceCluster, serviceZone }: ServeOptions): void {
   if (serviceNode === '' && serviceCluster === '' && serviceZone === '') return;
-  const node = (message.node ??= emptyMessage<Node>('envoy.config.core.v3.Node'));
+  const node = (message.node ??= create(messageNamed<typeof NodeSchema>('envoy.config.core.v3.Node')));
   node.id = serviceNode || node.id;
   node.cluster = serviceCluster || node.cluster;
   if (serviceZone !== '') {
-    const locality = (node.locality ??= emptyMessage<Locality>('envoy.config.core.v3.Locality'));
+    const locality = (node.locality ??= create(messageNamed<typeof LocalitySchema>('envoy.config.core.v3.Locality')));
     locality.zone = serviceZone;
   }
-}
-
-function emptyMessage<M>(typeName: string): M {
-  const schema = registry.getMessage(typeName);
-  if (schema === undefined) throw new Error(`no descriptor of ${typeName}`);
-  return create(schema) as unknown as M;
 }

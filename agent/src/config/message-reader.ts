@@ -6,7 +6,7 @@
 import { type DescField, type DescMessage, isFieldSet, type Message } from '@bufbuild/protobuf';
 import type { Any, Duration } from '@bufbuild/protobuf/wkt';
 import { FieldError, joinPath, unpackAny } from '@chainmail/xds';
-import { registry } from '@chainmail/xds/registry';
+import { messageNamed } from '@chainmail/xds/registry';
 import { ignoredFields } from './ignored-fields.ts';
 import { noRuntime, type RuntimeValues } from './runtime.ts';
 
@@ -32,9 +32,7 @@ export function readMessage<M extends Message, T>(
   read: Read<M, T>,
   runtime: RuntimeValues = noRuntime,
 ): T {
-  const desc = registry.getMessage(message.$typeName);
-  if (desc === undefined) throw new Error(`no descriptor of ${message.$typeName}`);
-  const reader = new MessageReader<M>(desc, message, path, runtime);
+  const reader = new MessageReader<M>(messageNamed(message.$typeName), message, path, runtime);
   const result = read(reader);
   reader.finish();
   return result;

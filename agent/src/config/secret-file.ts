@@ -1,11 +1,10 @@
 /** SDS from a file (path_config_source): a DiscoveryResponse with Secrets, as Envoy reads it. */
 import path from 'node:path';
-import type { DescMessage } from '@bufbuild/protobuf';
 import { FieldError, unpackAny } from '@chainmail/xds';
 import type { PathConfigSource } from '@chainmail/xds/proto/envoy/config/core/v3/config_source';
 import type { Secret } from '@chainmail/xds/proto/envoy/extensions/transport_sockets/tls/v3/secret';
 import type { DiscoveryResponse } from '@chainmail/xds/proto/envoy/service/discovery/v3/discovery';
-import { registry } from '@chainmail/xds/registry';
+import { messageNamed } from '@chainmail/xds/registry';
 import { messageFromText } from '@chainmail/xds/text';
 import type { SecretSpec } from '../model/tls.ts';
 import {
@@ -56,8 +55,7 @@ function secretOf(
   resource: string,
   read: (r: MessageReader<Secret>) => SecretSpec,
 ): SecretSpec {
-  const schema: DescMessage | undefined = registry.getMessage('envoy.service.discovery.v3.DiscoveryResponse');
-  if (schema === undefined) throw new Error('no descriptor of DiscoveryResponse');
+  const schema = messageNamed('envoy.service.discovery.v3.DiscoveryResponse');
   const { resources } = messageFromText(schema, text, file) as DiscoveryResponse;
   for (const [i, any] of resources.entries()) {
     const at = `${file}: resources[${i}]`;

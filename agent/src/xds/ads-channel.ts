@@ -2,10 +2,10 @@
  * The ADS stream over the agent's own gRPC client. Each attempt is a connection of its own, so that it presents the
  * certificate of now; the waiting between attempts is the client's. Loaded only where a control plane is configured.
  */
-import { type DescMessage, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { messageOf } from '@chainmail/runtime';
 import type { DeltaDiscoveryResponse } from '@chainmail/xds/proto/envoy/service/discovery/v3/discovery';
-import { registry } from '@chainmail/xds/registry';
+import { messageNamed } from '@chainmail/xds/registry';
 import type { GrpcEndpoint } from '../grpc/connect.ts';
 import { GrpcConnection } from '../grpc/connection.ts';
 import type { OpenAdsStream } from './ads-client.ts';
@@ -47,7 +47,7 @@ export function adsChannel(options: AdsChannelOptions): OpenAdsStream {
     );
     return {
       send: (request) => {
-        if (!closed) call.send(toBinary(schemaOf('envoy.service.discovery.v3.DeltaDiscoveryRequest'), request));
+        if (!closed) call.send(toBinary(messageNamed('envoy.service.discovery.v3.DeltaDiscoveryRequest'), request));
       },
       end: () => {
         closed = true;
@@ -60,15 +60,11 @@ export function adsChannel(options: AdsChannelOptions): OpenAdsStream {
 /** The response, or why it is none. */
 function decoded(bytes: Uint8Array): DeltaDiscoveryResponse | string {
   try {
-    return fromBinary(schemaOf('envoy.service.discovery.v3.DeltaDiscoveryResponse'), bytes) as DeltaDiscoveryResponse;
+    return fromBinary(
+      messageNamed('envoy.service.discovery.v3.DeltaDiscoveryResponse'),
+      bytes,
+    ) as DeltaDiscoveryResponse;
   } catch (error) {
     return `the server sent what is no DeltaDiscoveryResponse: ${messageOf(error)}`;
   }
-}
-
-/** Asked for each message: whoever keeps a descriptor keeps all of them. */
-function schemaOf(typeName: string): DescMessage {
-  const schema = registry.getMessage(typeName);
-  if (schema === undefined) throw new Error(`no descriptor of ${typeName}`);
-  return schema;
 }

@@ -10,7 +10,7 @@ import type {
   DeltaDiscoveryRequest,
   DeltaDiscoveryResponse,
 } from '@chainmail/xds/proto/envoy/service/discovery/v3/discovery';
-import { registry } from '@chainmail/xds/registry';
+import { messageNamed } from '@chainmail/xds/registry';
 import { AdsStats } from './ads-stats.ts';
 import type { ApplyResult, DiscoveredResource } from './live-config.ts';
 import { kindOf, type NamedKind, type ResourceKind, resourceTypes } from './resource-types.ts';
@@ -190,7 +190,12 @@ export class AdsClient {
     const node = this.#nodeSent ? {} : { node: this.#options.node };
     this.#nodeSent = true;
     const init = { typeUrl: resourceTypes[kind], ...fields, ...node };
-    this.#stream?.send(create(requestSchema(), init as MessageShape<DescMessage>) as DeltaDiscoveryRequest);
+    this.#stream?.send(
+      create(
+        messageNamed('envoy.service.discovery.v3.DeltaDiscoveryRequest'),
+        init as MessageShape<DescMessage>,
+      ) as DeltaDiscoveryRequest,
+    );
   }
 
   #onResponse(response: DeltaDiscoveryResponse): void {
@@ -246,11 +251,4 @@ export class AdsClient {
     const { lds, clock, target } = this.#options;
     if (lds) this.#waits.push(clock.after(firstAnswerMs, () => target.giveUpWaiting('lds')));
   }
-}
-
-/** Asked for each request: whoever keeps a descriptor keeps all of them. */
-function requestSchema(): DescMessage {
-  const schema = registry.getMessage('envoy.service.discovery.v3.DeltaDiscoveryRequest');
-  if (schema === undefined) throw new Error('no descriptor of DeltaDiscoveryRequest');
-  return schema;
 }

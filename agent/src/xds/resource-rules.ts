@@ -1,11 +1,12 @@
 /** How each type of resource is compiled from its message, when it comes and again when the runtime has changed. */
 import { create, type Message } from '@bufbuild/protobuf';
-import { AnySchema } from '@bufbuild/protobuf/wkt';
+import type { AnySchema } from '@bufbuild/protobuf/wkt';
 import type { Cluster } from '@chainmail/xds/proto/envoy/config/cluster/v3/cluster';
 import type { ClusterLoadAssignment } from '@chainmail/xds/proto/envoy/config/endpoint/v3/endpoint';
 import type { Listener } from '@chainmail/xds/proto/envoy/config/listener/v3/listener';
 import type { RouteConfiguration } from '@chainmail/xds/proto/envoy/config/route/v3/route';
 import type { Runtime } from '@chainmail/xds/proto/envoy/service/runtime/v3/rtds';
+import { messageNamed } from '@chainmail/xds/registry';
 import type { CompileEnvironment } from '../config/compile-context.ts';
 import { compileAssignment } from '../config/endpoints.ts';
 import {
@@ -64,7 +65,10 @@ export function recompiled<M extends Message, C>(
   raw: Uint8Array,
   env: CompileEnvironment,
 ): C | null {
-  const any = create(AnySchema, { typeUrl: resourceTypes[kind], value: raw });
+  const any = create(messageNamed<typeof AnySchema>('google.protobuf.Any'), {
+    typeUrl: resourceTypes[kind],
+    value: raw,
+  });
   const result = acceptResource(kind, name, any, (m: M) => compile(m, env), nameOf);
   return result.ok ? result.compiled : null;
 }

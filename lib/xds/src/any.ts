@@ -4,7 +4,7 @@
  */
 import { type DescMessage, fromBinary, type Message } from '@bufbuild/protobuf';
 import type { Any } from '@bufbuild/protobuf/wkt';
-import { registry } from '../gen/set.js';
+import { registry } from './registry.ts';
 
 export type UnpackedAny =
   | { readonly kind: 'message'; readonly schema: DescMessage; readonly message: Message }

@@ -13,8 +13,9 @@ import {
   workloadId,
 } from '@chainmail/pki';
 import { type Clock, system, UserError } from '@chainmail/runtime';
-import { IstioCertificateRequestSchema, IstioCertificateResponseSchema } from '../gen/istio/v1/auth/ca_pb.js';
+import type { IstioCertificateRequestSchema, IstioCertificateResponseSchema } from '../gen/istio/v1/auth/ca_pb.js';
 import { parseBundle, readBundleFile, readSmallFile } from './bundle-file.ts';
+import { messageNamed } from './registry.ts';
 import { RpcFailure, rpcStatus, rpcStatusName } from './rpc-status.ts';
 import type { SpiffeChannelOptions } from './spiffe-tls.ts';
 
@@ -52,6 +53,10 @@ export type CallUnary = (call: UnaryCall) => Promise<Uint8Array>;
 export const csrPath = '/istio.v1.auth.IstioCertificateService/CreateCertificate';
 const maxResponseBytes = 512 * 1024;
 
+const requestSchema = () => messageNamed<typeof IstioCertificateRequestSchema>('istio.v1.auth.IstioCertificateRequest');
+const responseSchema = () =>
+  messageNamed<typeof IstioCertificateResponseSchema>('istio.v1.auth.IstioCertificateResponse');
+
 function readBundle({ trustBundle, trustDomain }: CaSignerOptions): TrustBundle | Promise<TrustBundle> {
   return 'pem' in trustBundle
     ? parseBundle(trustBundle.pem, trustDomain)
@@ -80,7 +85,7 @@ export function createCsrSigner(options: CaSignerOptions, call: CallUnary): CsrS
     async sign({ csrPem, ttlSeconds = 0 }: SigningRequest): Promise<SignedCertificate> {
       const token = await readSmallFile(options.tokenPath, 'CA_TOKEN_UNREADABLE', 'service-account token');
       const bundle = await readBundle(options);
-      const request = create(IstioCertificateRequestSchema, { csr: csrPem, validityDuration: BigInt(ttlSeconds) });
+      const request = create(requestSchema(), { csr: csrPem, validityDuration: BigInt(ttlSeconds) });
       const common = { bundles: () => [bundle], expected: [options.caId ?? ca] };
       try {
         const answer = await call({
@@ -89,11 +94,11 @@ export function createCsrSigner(options: CaSignerOptions, call: CallUnary): CsrS
           tls: clock === undefined ? common : { ...common, clock },
           path: csrPath,
           metadata: { authorization: `Bearer ${token}` },
-          message: toBinary(IstioCertificateRequestSchema, request),
+          message: toBinary(requestSchema(), request),
           deadlineMs,
           maxResponseBytes,
         });
-        const { certChain, trustAnchors, bundleSequence } = fromBinary(IstioCertificateResponseSchema, answer);
+        const { certChain, trustAnchors, bundleSequence } = fromBinary(responseSchema(), answer);
         return { chainPem: certChain, trustAnchorsPem: trustAnchors, bundleSequence: Number(bundleSequence) };
       } catch (error) {
         throw error instanceof RpcFailure ? refusal(error, address) : error;

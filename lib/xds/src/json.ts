@@ -3,18 +3,11 @@
  * path of its field and matches enum names without regard to case, as Envoy does; protobuf-es then converts it.
  * Invariant: nothing is dropped: an unknown field, type or enum value is an error.
  */
-import {
-  type DescEnum,
-  type DescField,
-  type DescMessage,
-  fromJson,
-  type JsonValue,
-  type MessageShape,
-} from '@bufbuild/protobuf';
-import { registry } from '../gen/set.js';
+import type { DescEnum, DescField, DescMessage, JsonValue, MessageShape } from '@bufbuild/protobuf';
 import { typeNameOf } from './any.ts';
 import { FieldError, joinPath } from './field-error.ts';
 import { checkScalar, type ScalarKind, wrapperScalars } from './json-scalar.ts';
+import { lateProtobuf, registry } from './registry.ts';
 
 /** Protobuf's own recursion limit. */
 const maxDepth = 100;
@@ -27,7 +20,7 @@ const maxDepth = 100;
 export function parseEnvoyJson<D extends DescMessage>(schema: D, value: unknown, path = ''): MessageShape<D> {
   const json = message(schema, value, path, 0);
   try {
-    return fromJson(schema, json, { registry });
+    return lateProtobuf().fromJson(schema, json, { registry });
   } catch (error) {
     throw new FieldError(path, error instanceof Error ? error.message : String(error));
   }
@@ -118,7 +111,7 @@ function wellKnown(desc: DescMessage, value: unknown, path: string): JsonValue {
     throw new FieldError(path, `expected a duration such as '1.5s', got ${JSON.stringify(value)}`);
   }
   try {
-    fromJson(desc, value as JsonValue);
+    lateProtobuf().fromJson(desc, value as JsonValue);
   } catch {
     throw new FieldError(path, `${JSON.stringify(value)} is not a ${desc.typeName}`);
   }

@@ -2,8 +2,8 @@ import v8 from 'node:v8';
 import vm from 'node:vm';
 import type { DescMessage } from '@bufbuild/protobuf';
 import test from 'ava';
-import { registry } from '../gen/set.js';
 import { parseEnvoyJson } from './json.ts';
+import { registry } from './registry.ts';
 import { holdsDescriptors, releaseDescriptors } from './release-descriptors.ts';
 import { validateMessage } from './validate.ts';
 

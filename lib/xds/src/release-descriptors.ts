@@ -1,6 +1,7 @@
 /** Lets go of what a process needs only while it reads configuration: 10 MB that are built again when they are missed. */
-import { registryIsBuilt, releaseRegistry } from '../gen/set.js';
+
 import { forgetUnpacked } from './any.ts';
+import { registryIsBuilt, releaseRegistry } from './registry.ts';
 
 export function releaseDescriptors(): void {
   forgetUnpacked();

@@ -2,19 +2,12 @@
  * The rules that Envoy's protos declare with protoc-gen-validate, interpreted: each message type is compiled once, to
  * a list of checks. Contents of an Any are checked too, where the type is known.
  */
-import {
-  type DescField,
-  type DescMessage,
-  type DescOneof,
-  getExtension,
-  hasExtension,
-  type Message,
-} from '@bufbuild/protobuf';
+import type { DescField, DescMessage, DescOneof, Message } from '@bufbuild/protobuf';
 import type { Any } from '@bufbuild/protobuf/wkt';
 import type { FieldRules, MapRules, RepeatedRules } from '@chainmail/xds/proto/validate/validate';
 import { unpackAny } from './any.ts';
 import { type FieldProblem, joinPath } from './field-error.ts';
-import { disabledExtension, requiredExtension, rulesExtension } from './validate-extensions.ts';
+import { disabledOf, requiredOf, rulesOf } from './validate-extensions.ts';
 import { scalarCheck } from './validate-scalar.ts';
 
 /** Found problems end at this number: nobody reads more, and a bad snapshot may have thousands. */
@@ -55,21 +48,9 @@ function checksOf(desc: DescMessage): readonly FieldCheck[] {
 }
 
 function compile(desc: DescMessage): readonly FieldCheck[] {
-  const options = desc.proto.options;
-  if (options !== undefined && hasExtension(options, disabledExtension) && getExtension(options, disabledExtension)) {
-    return [];
-  }
-  const oneofs = desc.oneofs.filter(isRequiredOneof).map(oneofCheck);
+  if (disabledOf(desc.proto.options) === true) return [];
+  const oneofs = desc.oneofs.filter((o) => requiredOf(o.proto.options) === true).map(oneofCheck);
   return [...oneofs, ...desc.fields.flatMap((f) => fieldChecks(f))];
-}
-
-function isRequiredOneof(oneof: DescOneof): boolean {
-  const options = oneof.proto.options;
-  return (
-    options !== undefined &&
-    hasExtension(options, requiredExtension) &&
-    getExtension(options, requiredExtension) === true
-  );
 }
 
 function oneofCheck(oneof: DescOneof): FieldCheck {
@@ -81,9 +62,7 @@ function oneofCheck(oneof: DescOneof): FieldCheck {
 }
 
 function fieldChecks(field: DescField): readonly FieldCheck[] {
-  const options = field.proto.options;
-  const rules =
-    options !== undefined && hasExtension(options, rulesExtension) ? getExtension(options, rulesExtension) : undefined;
+  const rules = rulesOf(field.proto.options);
   switch (field.fieldKind) {
     case 'list':
       return listChecks(field, rules);
