@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { createRing, maxLineBytes, maxTag, RingReader, RingWriter } from './ring.ts';
+import { calmBytes, createRing, maxLineBytes, maxTag, RingReader, RingWriter } from './ring.ts';
 
 const smallest = 4 * maxLineBytes;
 
@@ -80,6 +80,40 @@ test('a full ring refuses, and takes again when it was read', (t) => {
   t.deepEqual(readAll(reader), [[1, 'z']]);
 });
 
+test('calm traffic stays at the start of the ring', (t) => {
+  const ring = createRing(4 * calmBytes);
+  const writer = new RingWriter(ring);
+  const reader = new RingReader(ring);
+  for (let i = 1; i <= 2000; i++) {
+    t.true(write(writer, 1, 'c'.repeat(1000)));
+    if (i % 50 === 0) t.is(readAll(reader).length, 50);
+  }
+  const beyond = Buffer.from(writer.bytes.subarray(calmBytes + 50 * 1008));
+  t.true(beyond.every((byte) => byte === 0));
+});
+
+test('wherever in the ring a burst begins, the reader is asked before anything is refused', (t) => {
+  const ring = createRing(4 * calmBytes);
+  let calls = 0;
+  const writer = new RingWriter(ring, () => calls++);
+  const reader = new RingReader(ring);
+  for (let calm = 0; calm < 300; calm++) {
+    const before = calls;
+    let written = 0;
+    while (calls === before) {
+      t.true(write(writer, 1, 'b'.repeat(1000)));
+      written++;
+    }
+    t.true(written * 1008 >= calmBytes / 2, `asked after ${written} lines`);
+    t.is(readAll(reader).length, written);
+    for (let i = 0; i < calm; i++) {
+      t.true(write(writer, 1, 'c'.repeat(1000)));
+      t.is(readAll(reader).length, 1);
+    }
+    t.is(calls, before + 1, 'nobody is asked for calm traffic');
+  }
+});
+
 test('at half full the reader is called, once until it has read', (t) => {
   const ring = createRing(smallest);
   let calls = 0;
@@ -103,8 +137,8 @@ test('any mixture of writing, publishing and reading keeps order and content, ov
   });
   const steps = fc.array(fc.oneof(line, fc.constantFrom('read' as const, 'publish' as const)), { maxLength: 80 });
   fc.assert(
-    fc.property(steps, (script) => {
-      const ring = createRing(smallest);
+    fc.property(fc.constantFrom(smallest, 2 * calmBytes), steps, (capacity, script) => {
+      const ring = createRing(capacity);
       const writer = new RingWriter(ring);
       const reader = new RingReader(ring);
       const expected = ['', '', ''];

@@ -9,6 +9,12 @@
 export const maxLineBytes = 32_768;
 export const defaultRingBytes = 524_288;
 
+/**
+ * A run that would begin behind this goes to the start when everything before it has been read: as long as traffic is
+ * calm the rest of the ring is never touched, and costs no memory.
+ */
+export const calmBytes = 131_072;
+
 const controlBytes = 64;
 /** Before each run: its length in bytes, then tag and number of lines in 16 bits each. */
 const headerBytes = 8;
@@ -49,6 +55,8 @@ export class RingWriter {
   readonly bytes: Uint8Array;
   readonly #views: Views;
   readonly #onHalfFull: () => void;
+  /** With more than this unread the reader is asked: half of the ring, or of what is left before a run that went to the start. */
+  #askAbove: number;
   /** Where the run begins that is being written, or would begin. */
   #begun: number;
   /** Bytes of its lines. */
@@ -64,6 +72,7 @@ export class RingWriter {
   constructor(ring: SharedArrayBuffer, onHalfFull: () => void = () => {}) {
     this.#views = viewsOf(ring);
     this.#onHalfFull = onHalfFull;
+    this.#askAbove = this.#views.capacity >>> 1;
     this.bytes = this.#views.bytes;
     this.#begun = Atomics.load(this.#views.control, writtenAt) >>> 0;
     this.#read = Atomics.load(this.#views.control, readAt) >>> 0;
@@ -76,6 +85,7 @@ export class RingWriter {
   reserve(tag: number): number {
     if (this.#lines > 0 && (tag !== this.#tag || this.#lines === maxRunLines)) this.publish();
     const { capacity } = this.#views;
+    if (this.#lines === 0 && (this.#begun & (capacity - 1)) >= calmBytes) this.#restart();
     let start = (this.#begun & (capacity - 1)) + headerBytes + this.#length;
     if (start + maxLineBytes > capacity) {
       this.publish();
@@ -91,7 +101,7 @@ export class RingWriter {
     const { capacity } = this.#views;
     this.#length = end - (this.#begun & (capacity - 1)) - headerBytes;
     this.#lines++;
-    if (this.#used() > capacity >>> 1) {
+    if (this.#used() > this.#askAbove) {
       this.publish();
       this.#ask();
     }
@@ -107,6 +117,15 @@ export class RingWriter {
     this.#begun = (this.#begun + headerBytes + ((this.#length + 7) & ~7)) >>> 0;
     this.#length = this.#lines = 0;
     Atomics.store(control, writtenAt, this.#begun | 0);
+  }
+
+  /** Goes to the start when there is nothing unread; what is left out counts as used until the reader comes by. */
+  #restart(): void {
+    const { capacity, control } = this.#views;
+    this.#read = Atomics.load(control, readAt) >>> 0;
+    if (this.#read !== this.#begun) return;
+    const offset = this.#begun & (capacity - 1);
+    if (this.#toStart()) this.#askAbove = capacity - (offset >>> 1);
   }
 
   /** Leaves out what is left before the end of the ring. False when there is no room for a line at its start. */
@@ -127,8 +146,10 @@ export class RingWriter {
 
   #ask(): void {
     const { capacity, control } = this.#views;
+    const before = this.#read;
     this.#read = Atomics.load(control, readAt) >>> 0;
-    if (this.#used() <= capacity >>> 1 || this.#askedAt === this.#read) return;
+    if (this.#read !== before) this.#askAbove = capacity >>> 1;
+    if (this.#used() <= this.#askAbove || this.#askedAt === this.#read) return;
     this.#askedAt = this.#read;
     this.#onHalfFull();
   }
