@@ -1,6 +1,6 @@
 /** The CSR service on gRPC over TLS 1.3: bounds, status codes, nothing else. */
 import { create } from '@bufbuild/protobuf';
-import type { WorkloadIdentity } from '@chainmail/pki';
+import { type WorkloadIdentity, writePem } from '@chainmail/pki';
 import { UserError } from '@chainmail/runtime';
 import { serviceDefinition, spiffeServerCredentials } from '@chainmail/xds/grpc';
 import {
@@ -38,7 +38,7 @@ const limits = {
 function toResponse({ chainPem, bundle }: Issued): IstioCertificateResponse {
   return create(IstioCertificateResponseSchema, {
     certChain: [...chainPem],
-    trustAnchors: bundle.anchors.map((a) => a.certificate.toString()),
+    trustAnchors: bundle.anchors.map((a) => writePem('CERTIFICATE', a.fields.der)),
     bundleSequence: BigInt(bundle.sequence),
   });
 }

@@ -2,8 +2,14 @@
  * Which certificate the webhook serves. Invariant: a new one is served only when API servers trust its root; until then
  * the one before goes on, to its end.
  */
-import { X509Certificate } from 'node:crypto';
-import { fingerprint, type IdentityEvent, type IdentityMaterial, readPemCertificates } from '@chainmail/pki';
+import {
+  fingerprint,
+  type IdentityEvent,
+  type IdentityMaterial,
+  nodeCrypto,
+  readPemCertificates,
+  type TrustAnchor,
+} from '@chainmail/pki';
 import type { SecureServer } from './secure-server.ts';
 
 /** What knows whom API servers trust. */
@@ -16,8 +22,8 @@ export interface TrustKeeper {
 export function anchorOf({ chainPem, bundle }: IdentityMaterial): string | undefined {
   const last = readPemCertificates(chainPem).at(-1);
   if (last === undefined) return undefined;
-  const certificate = new X509Certificate(last);
-  const anchor = bundle.anchors.find((a) => a.sha256 === fingerprint(last) || certificate.verify(a.publicKey));
+  const isOrSigned = (a: TrustAnchor) => a.sha256 === fingerprint(last) || nodeCrypto.isSignedBy(last, a.fields.der);
+  const anchor = bundle.anchors.find(isOrSigned);
   return anchor?.sha256;
 }
 

@@ -2,13 +2,14 @@
  * What is fuzzed: each target takes bytes of a stranger and checks what must hold for all of them. A target throws
  * when a property is broken; an error that the parser documents is an answer like any other.
  */
-import { DerError, readCertificate, verifySvid } from '@chainmail/pki/verify';
+import { DerError, readCertificate, verifySvidWith } from '@chainmail/pki/verify';
 import { buildAnswer, parseQuery, readAnswer } from '../dns/message.ts';
 import { ChunkedDecoder } from '../http1/chunked-decoder.ts';
 import { Head } from '../http1/head.ts';
 import { parseRequestHead, parseResponseHead } from '../http1/parse-head.ts';
 import { inspectClientHello } from '../net/client-hello.ts';
 import { detectHttp } from '../net/http-detect.ts';
+import { opensslCrypto } from '../net/openssl-crypto.ts';
 import { PeerCheck } from '../net/peer-check.ts';
 import { inspectProxyHeader } from '../net/proxy-protocol.ts';
 import { http2Targets } from './http2-targets.ts';
@@ -102,7 +103,10 @@ function readSvid(input: Buffer): void {
     must(isWhole, 'what is accepted is a certificate');
     must(![...uris, ...dnsNames, ...emails].some((name) => name.includes('\0')), 'no NUL in a name');
   }
-  must(!verifySvid({ chain: [input], bundles: [], nowMs: 0 }).ok, 'nothing is verified without anchors');
+  must(
+    !verifySvidWith(opensslCrypto, { chain: [input], bundles: [], nowMs: 0 }).ok,
+    'nothing is verified without anchors',
+  );
 }
 
 function isCertificate(input: Buffer): boolean {

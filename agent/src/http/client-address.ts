@@ -1,11 +1,11 @@
 /** Who the client is and how it came: x-forwarded-for, -proto and x-envoy-external-address as Envoy keeps them. */
-import net from 'node:net';
 import os from 'node:os';
 import { staticHeader } from '../http1/head.ts';
 import { token } from '../http1/known-headers.ts';
 import { isWord } from '../http1/parse-head.ts';
 import type { HttpConnectionManagerSpec } from '../model/http.ts';
 import type { ConnectionInfo } from '../net/stream.ts';
+import { isIP } from '../sys/ip-text.ts';
 import type { Request } from './request.ts';
 
 const protoHttp = staticHeader('x-forwarded-proto', 'http');
@@ -49,7 +49,7 @@ function settleFromHeaders(request: Request, hops: number): void {
 export function addressFromRight(request: Request, n: number): string | null {
   const addresses = request.head.getAll('x-forwarded-for').join(',').split(',');
   const text = addresses[addresses.length - n]?.trim() ?? '';
-  return net.isIP(text) === 0 ? null : text;
+  return isIP(text) ? text : null;
 }
 
 export function claimedScheme(request: Request): 'http' | 'https' {

@@ -3,11 +3,11 @@
  * header, networks whose callers count as internal, the port and scheme they asked for. Compiled only where one of
  * these is set. Invariant: nobody is internal unless one single address says so and a configured network holds it.
  */
-import net from 'node:net';
 import { scheme as schemes } from '../http1/head.ts';
 import { token } from '../http1/known-headers.ts';
 import type { ClientOriginSpec, IpDetectionSpec } from '../model/http.ts';
 import { type CidrMatch, compileCidr } from '../policy/cidr.ts';
+import { isIP } from '../sys/ip-text.ts';
 import { addressFromRight, claimedScheme } from './client-address.ts';
 import type { Request } from './request.ts';
 
@@ -80,7 +80,7 @@ function detect(request: Request, spec: IpDetectionSpec): Detection {
     }
     case 'custom_header': {
       const text = request.head.get(spec.name)?.trim() ?? '';
-      if (net.isIP(text) !== 0) return { ip: text, trusted: spec.trusted };
+      if (isIP(text)) return { ip: text, trusted: spec.trusted };
       return spec.rejectStatus === 0 ? null : { rejectStatus: spec.rejectStatus };
     }
   }

@@ -2,9 +2,9 @@
  * WebSocket and its like between the HTTP versions (RFC 8441): inside, such a request is what it is in HTTP/1.1, a GET
  * with Upgrade, and its answer a 101. Invariant: what filters see does not depend on the version.
  */
-import { createHash } from 'node:crypto';
 import type { Head } from '../http1/head.ts';
 import { method, token } from '../http1/known-headers.ts';
+import { sha1 } from '../sys/digest.ts';
 import { connectUpgrade } from './upgrade-of.ts';
 import type { UpstreamUser } from './upstream-request.ts';
 
@@ -59,5 +59,5 @@ export function asSwitching(head: Head, request: Head): void {
   head.connectionUpgrade = true;
   const nonceSent = request.get(key);
   if (protocol.toLowerCase() !== 'websocket' || nonceSent === null || head.findName(accept) >= 0) return;
-  head.add(accept, createHash('sha1').update(`${nonceSent}${webSocketGuid}`).digest('base64'));
+  head.add(accept, sha1(Buffer.from(`${nonceSent}${webSocketGuid}`, 'latin1')).toString('base64'));
 }

@@ -2,20 +2,21 @@
  * Whether trust anchors still stand behind a peer that was verified before: the path from its leaf to one of them, by
  * names and signatures. Validity is not asked again: connections outlive the certificate they began with.
  */
-import { X509Certificate } from 'node:crypto';
 import { readPemCertificates } from '@chainmail/pki/verify';
+import { isIssuedBy, keyOf } from '../sys/certificates.ts';
 import type { PeerCertificate } from './peer-certificate.ts';
 
 /** Longest path from a leaf to its anchor. */
 const maxDepth = 8;
 
 export class Anchors {
-  readonly #anchors: readonly X509Certificate[];
+  readonly #anchors: readonly Uint8Array[];
   readonly #known = new Map<PeerCertificate, boolean>();
 
-  /** @throws PemError */
+  /** @throws PemError, Error for what is no certificate */
   constructor(bundlePem: string) {
-    this.#anchors = readPemCertificates(bundlePem).map((der) => new X509Certificate(der));
+    this.#anchors = readPemCertificates(bundlePem);
+    if (!this.#anchors.every((der) => keyOf(der) !== null)) throw new Error('a trust anchor cannot be read');
   }
 
   vouchFor(peer: PeerCertificate): boolean {
@@ -27,22 +28,17 @@ export class Anchors {
     return vouched;
   }
 
-  #hasPath(peer: PeerCertificate): boolean {
-    try {
-      const above = peer.issuers.map((der) => new X509Certificate(der));
-      let current: X509Certificate | undefined = new X509Certificate(peer.fields.der);
-      for (let depth = 0; current !== undefined && depth < maxDepth; depth++) {
-        const below: X509Certificate = current;
-        if (this.#anchors.some((a) => a.raw.equals(below.raw) || issued(a, below))) return true;
-        current = above.find((c) => !c.raw.equals(below.raw) && issued(c, below));
-      }
-    } catch {
-      // What cannot be read is not vouched for.
+  #hasPath({ fields, issuers }: PeerCertificate): boolean {
+    let current: Uint8Array | undefined = fields.der;
+    for (let depth = 0; current !== undefined && depth < maxDepth; depth++) {
+      const below: Uint8Array = current;
+      if (this.#anchors.some((a) => isSame(a, below) || isIssuedBy(below, a))) return true;
+      current = issuers.find((c) => !isSame(c, below) && isIssuedBy(below, c));
     }
     return false;
   }
 }
 
-function issued(issuer: X509Certificate, certificate: X509Certificate): boolean {
-  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
 }

@@ -2,8 +2,7 @@
  * Which of a server's certificates a client may be shown, by the name it asks for, as Envoy chooses: an exact name,
  * then a wildcard of one label, then the first certificate; without a name all of them. Key types are OpenSSL's choice.
  */
-import { X509Certificate } from 'node:crypto';
-import { readCertificate, readPemCertificates } from '@chainmail/pki/verify';
+import { commonNameOf, readCertificate, readPemCertificates } from '@chainmail/pki/verify';
 
 export class CertificateChoice {
   /** Indexes of all certificates. */
@@ -35,8 +34,8 @@ export class CertificateChoice {
 function namesOf(chainPem: string): readonly string[] {
   const [leaf] = readPemCertificates(chainPem);
   if (leaf === undefined) return [];
-  const { dnsNames } = readCertificate(leaf);
+  const { dnsNames, subject } = readCertificate(leaf);
   if (dnsNames.length > 0) return dnsNames.map((n) => n.toLowerCase());
-  const common = /^CN=(.*)$/m.exec(new X509Certificate(leaf).subject ?? '')?.[1];
+  const common = commonNameOf(subject);
   return common === undefined ? [] : [common.toLowerCase()];
 }

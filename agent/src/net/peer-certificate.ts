@@ -2,9 +2,9 @@
  * A verified peer's leaf certificate, read once per certificate and not once per connection.
  * Invariant: an object exists only for DER that was read whole; names come from the DER, never from printed text.
  */
-import { hash } from 'node:crypto';
 import { type CertificateFields, readCertificate, writePem } from '@chainmail/pki/verify';
-import { subjectText } from '../sys/x509-name.ts';
+import { subjectText } from '../sys/certificates.ts';
+import { sha256 as digestOf } from '../sys/digest.ts';
 
 const maxCached = 1024;
 
@@ -39,7 +39,7 @@ const cache = new Map<string, PeerCertificate>();
 
 /** @throws DerError for what is not one whole certificate */
 export function peerCertificateOf(der: Buffer): PeerCertificate {
-  const sha256 = hash('sha256', der, 'hex');
+  const sha256 = digestOf(der).toString('hex');
   const known = cache.get(sha256);
   if (known !== undefined) return known;
   const peer = new PeerCertificate(sha256, readCertificate(der));

@@ -2,17 +2,18 @@
  * Whether a peer whose chain OpenSSL has verified may talk to us: the X.509-SVID rules and the names that are allowed.
  * Invariant: no byte of the peer reaches a handler before accepts() said yes; whatever cannot be read is refused.
  */
-import { hash, X509Certificate } from 'node:crypto';
 import {
-  createTrustBundle,
+  createTrustBundleWith,
   readPemCertificates,
   readSpiffeId,
   type TrustBundle,
-  verifySvid,
+  verifySvidWith,
 } from '@chainmail/pki/verify';
 import type { SubjectAltNameMatchSpec } from '../model/tls.ts';
 import { compileStringMatch, type StringMatch } from '../policy/string-match.ts';
+import { sha256 } from '../sys/digest.ts';
 import { ipText } from '../sys/sockaddr.ts';
+import { opensslCrypto } from './openssl-crypto.ts';
 import { type PeerCertificate, peerCertificateOf } from './peer-certificate.ts';
 
 export type PeerVerdict =
@@ -57,7 +58,12 @@ export class PeerCheck {
     this.#bundle =
       options.svid === null
         ? null
-        : createTrustBundle(options.svid.trustDomain, readPemCertificates(options.svid.anchorsPem));
+        : createTrustBundleWith(
+            opensslCrypto,
+            options.svid.trustDomain,
+            readPemCertificates(options.svid.anchorsPem),
+            0,
+          );
   }
 
   /** Chain in DER, leaf first. */
@@ -86,12 +92,12 @@ export class PeerCheck {
   #isPinned(peer: PeerCertificate): boolean {
     if (this.#certificateHashes.size === 0 && this.#spkiHashes.size === 0) return true;
     if (this.#certificateHashes.has(peer.sha256)) return true;
-    return this.#spkiHashes.size > 0 && this.#spkiHashes.has(spkiHashOf(peer.fields.der));
+    return this.#spkiHashes.size > 0 && this.#spkiHashes.has(sha256(peer.fields.publicKeyInfo).toString('base64'));
   }
 
   #judge(peer: PeerCertificate, chain: readonly Buffer[]): PeerVerdict {
     if (this.#bundle !== null) {
-      const svid = verifySvid({ chain, bundles: [this.#bundle], nowMs: this.#nowMs() });
+      const svid = verifySvidWith(opensslCrypto, { chain, bundles: [this.#bundle], nowMs: this.#nowMs() });
       if (!svid.ok) return { ok: false, cause: 'verify', reason: svid.reason };
     }
     if (this.#names.length === 0 || this.#names.some((n) => namesOf(peer, n.type).some((v) => n.matches(v)))) {
@@ -101,11 +107,6 @@ export class PeerCheck {
     const presented = [...peer.fields.uris, ...peer.fields.dnsNames].slice(0, 4).join(', ') || 'no name';
     return { ok: false, cause: 'san', reason: `the peer is ${presented}, which is not among the names allowed here` };
   }
-}
-
-function spkiHashOf(der: Uint8Array): string {
-  const spki = new X509Certificate(der).publicKey.export({ type: 'spki', format: 'der' });
-  return hash('sha256', spki, 'base64');
 }
 
 function namesOf(peer: PeerCertificate, type: SubjectAltNameMatchSpec['type']): readonly string[] {

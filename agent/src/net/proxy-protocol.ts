@@ -3,7 +3,7 @@
  * their start each time, so any split into packets gives the same answer.
  * Invariant: 'more' only while the bytes so far can still become a header within the limits.
  */
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv4, isIPv6 } from '../sys/ip-text.ts';
 import { ipText, ipv6Bytes, type SocketAddress } from '../sys/sockaddr.ts';
 
 export type ProxyVersion = 'v1' | 'v2';

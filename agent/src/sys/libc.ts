@@ -11,6 +11,7 @@ export const send = bindInt('send', 4);
 export const close = bindInt('close', 2);
 export const socket = bindInt('socket', 3);
 export const socketpair = bindInt('socketpair', 4);
+export const inetPton = bindInt('inet_pton', 3);
 export const bind = bindInt('bind', 3);
 export const listen = bindInt('listen', 2);
 export const accept4 = bindInt('accept4', 4);

@@ -59,6 +59,13 @@ export const x509FromDer = bindPointer('d2i_X509', 3);
 export const x509Subject = bindPointer('X509_get_subject_name', 2);
 export const namePrint = bindInt('X509_NAME_print_ex', 4);
 export const x509Key = bindPointer('X509_get0_pubkey', 2);
+export const x509Verify = bindInt('X509_verify', 2);
+export const x509CheckIssued = bindInt('X509_check_issued', 2);
+export const keyId = bindInt('EVP_PKEY_get_id', 2);
+export const keyBits = bindInt('EVP_PKEY_get_bits', 2);
+export const keyGroupName = bindInt('EVP_PKEY_get_group_name', 4);
+export const sha256 = bindPointer('SHA256', 3);
+export const sha1 = bindPointer('SHA1', 3);
 export const keyFree = bindVoid('EVP_PKEY_free', 2);
 /** Frees what the key held before. */
 export const keySetType = bindInt('EVP_PKEY_set_type', 2);

@@ -6,8 +6,13 @@
 import { addressOf } from './ffi.ts';
 import * as libc from './libc.ts';
 import * as ssl from './openssl.ts';
-import { throwawayCertificate } from './throwaway-certificate.ts';
-import { type HandshakeOwner, stepHandshake, TlsContextHandle, type TlsMaterial } from './tls-context.ts';
+import {
+  type HandshakeOwner,
+  type OwnCertificate,
+  stepHandshake,
+  TlsContextHandle,
+  type TlsMaterial,
+} from './tls-context.ts';
 
 export class SelfTestError extends Error {}
 
@@ -62,7 +67,7 @@ function pump(from: End, to: End, region: libc.Region): void {
   }
 }
 
-function testTls(certificate: { readonly chainPem: string; readonly keyPem: string }): void {
+function testTls(certificate: OwnCertificate): void {
   const material: Omit<TlsMaterial, 'role'> = {
     certificates: [certificate],
     anchorsPem: certificate.chainPem,
@@ -93,8 +98,8 @@ function testTls(certificate: { readonly chainPem: string; readonly keyPem: stri
   for (const context of contexts) context.free();
 }
 
-/** @throws SelfTestError naming what does not work */
-export function selfTest(): void {
+/** own: both ends of the handshake show and trust it. @throws SelfTestError naming what does not work */
+export function selfTest(own: OwnCertificate): void {
   testSocketpair();
-  testTls(throwawayCertificate(Date.now()));
+  testTls(own);
 }

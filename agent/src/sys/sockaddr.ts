@@ -1,6 +1,6 @@
 /** Addresses between text and struct sockaddr_in / sockaddr_in6. One scratch area per thread for the kernel's answers. */
-import { isIPv4, isIPv6 } from 'node:net';
 import { addressOf } from './ffi.ts';
+import { isIPv4, isIPv6 } from './ip-text.ts';
 
 export interface Sockaddr {
   readonly family: 4 | 6;

@@ -1,5 +1,6 @@
 /** A self-signed certificate with its key, made for the self-test and forgotten after it. Never used for traffic. */
 import { generateKeyPairSync, sign } from 'node:crypto';
+import type { OwnCertificate } from './tls-context.ts';
 
 const tags = {
   integer: 0x02,
@@ -31,7 +32,7 @@ function utcTime(ms: number): Buffer {
 }
 
 /** Valid for an hour around now; P-256. */
-export function throwawayCertificate(nowMs: number): { readonly chainPem: string; readonly keyPem: string } {
+export function throwawayCertificate(nowMs: number): OwnCertificate {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const validity = der(tags.sequence, utcTime(nowMs - 1_800_000), utcTime(nowMs + 1_800_000));
   const spki = publicKey.export({ type: 'spki', format: 'der' });

@@ -5,10 +5,16 @@
 import { addressOf, copyBytes, pin, storeByte, storePointer, textAt } from './ffi.ts';
 import * as ssl from './openssl.ts';
 
+/** What we show: PEM of the chain, leaf first, and of the leaf's key. */
+export interface OwnCertificate {
+  readonly chainPem: string;
+  readonly keyPem: string;
+}
+
 export interface TlsMaterial {
   readonly role: 'client' | 'server';
   /** Chain and key in PEM; of two with the same key type the first is used. */
-  readonly certificates: readonly { readonly chainPem: string; readonly keyPem: string }[];
+  readonly certificates: readonly OwnCertificate[];
   /** PEM of the anchors, or null: then no certificate is asked for (server) or anybody's is accepted (client). */
   readonly anchorsPem: string | null;
   readonly requirePeerCertificate: boolean;

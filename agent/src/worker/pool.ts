@@ -11,6 +11,7 @@ import type { ClusterHosts, ConfigUpdate, EdgeCount, FromWorker, ToWorker } from
 import { GrpcCallSums, grpcStats, grpcTimes } from '../stats/grpc-calls.ts';
 import { slotCount } from '../stats/layout.ts';
 import type { MainHistogram, MainStat } from '../stats/registry.ts';
+import { throwawayCertificate } from '../sys/throwaway-certificate.ts';
 import { closeDescriptor, openWake, wake } from '../sys/wake.ts';
 import { ConfigState } from './config-state.ts';
 import { ConnectionCensus } from './connection-census.ts';
@@ -104,6 +105,7 @@ class WorkerHost {
         ...this.#counts,
         index: this.memory.index,
         drainMs: this.#options.drainMs,
+        throwaway: throwawayCertificate(Date.now()),
         seed: ((this.#options.seed ?? Math.floor(Math.random() * 2 ** 32)) + this.memory.index) >>> 0,
       };
       const worker = new Worker(workerEntry, {

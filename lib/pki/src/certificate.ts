@@ -2,7 +2,6 @@
  * The fields of an X.509 certificate (RFC 5280) that identity depends on, from DER; printed names are never parsed
  * (CVE-2021-44532, CVE-2025-66220). Invariant: what cannot be read whole is refused. Loads no package.
  */
-import { createHash } from 'node:crypto';
 import {
   DerError,
   type DerValue,
@@ -29,6 +28,8 @@ export interface CertificateFields {
   readonly subject: Uint8Array;
   readonly subjectIsEmpty: boolean;
   readonly signatureAlgorithm: string;
+  /** DER of the SubjectPublicKeyInfo. */
+  readonly publicKeyInfo: Uint8Array;
   readonly uris: readonly string[];
   readonly dnsNames: readonly string[];
   readonly emails: readonly string[];
@@ -143,7 +144,7 @@ export function readCertificate(der: Uint8Array): CertificateFields {
   const [tbs, algorithm, , ...more] = readChildren(readDer(der, tags.sequence).content);
   if (more.length > 0) throw new DerError('a certificate has three parts');
   const { fields, extensions } = splitTbs(expectTag(tbs, tags.sequence, 'tbsCertificate'));
-  const [serial, innerAlgorithm, issuer, validity, subject] = fields;
+  const [serial, innerAlgorithm, issuer, validity, subject, publicKey] = fields;
   const outer = expectTag(algorithm, tags.sequence, 'signatureAlgorithm');
   const inner = expectTag(innerAlgorithm, tags.sequence, 'signature');
   if (Buffer.compare(outer.whole, inner.whole) !== 0) throw new DerError('the two signature algorithms differ');
@@ -160,6 +161,7 @@ export function readCertificate(der: Uint8Array): CertificateFields {
     subject: subjectName.whole,
     subjectIsEmpty: subjectName.content.length === 0,
     signatureAlgorithm: readOid(readChildren(outer.content)[0], 'signatureAlgorithm'),
+    publicKeyInfo: expectTag(publicKey, tags.sequence, 'subjectPublicKeyInfo').whole,
     ...readAltNames(found.get(oids.subjectAltName)),
     subjectAltNameIsCritical: found.get(oids.subjectAltName)?.critical ?? false,
     ...readBasicConstraints(found.get(oids.basicConstraints)),
@@ -169,7 +171,18 @@ export function readCertificate(der: Uint8Array): CertificateFields {
   };
 }
 
-/** Lower-case hex SHA-256 of a certificate, the name it goes by in logs and audits. */
-export function fingerprint(der: Uint8Array): string {
-  return createHash('sha256').update(der).digest('hex');
+const commonName = '2.5.4.3';
+/** UTF8String, PrintableString, IA5String. */
+const plainStrings: ReadonlySet<number> = new Set([0x0c, 0x13, 0x16]);
+
+/** The first common name in the DER of a Name that is said in a plain string. @throws DerError */
+export function commonNameOf(name: Uint8Array): string | undefined {
+  for (const set of readChildren(readDer(name, tags.sequence).content)) {
+    for (const attribute of readChildren(set.content)) {
+      const [type, value] = readChildren(expectTag(attribute, tags.sequence, 'attribute').content);
+      if (value === undefined || !plainStrings.has(value.tag) || readOid(type, 'attribute') !== commonName) continue;
+      return Buffer.from(value.content).toString('utf8');
+    }
+  }
+  return undefined;
 }

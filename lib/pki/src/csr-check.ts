@@ -4,6 +4,7 @@
  */
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { DerError, expectTag, readChildren, readDer, readOid, tags } from './der.ts';
+import { keyFactsOf } from './node-crypto.ts';
 import { PemError, readPem } from './pem.ts';
 import { keyProblem } from './verify-svid.ts';
 
@@ -48,7 +49,7 @@ function readCsr(der: Uint8Array): CsrResult {
   if (more.length > 0) throw new DerError('a request has three parts');
   const body = expectTag(info, tags.sequence, 'certificationRequestInfo');
   const publicKey = readKey(expectTag(readChildren(body.content)[2], tags.sequence, 'public key').whole);
-  const problem = keyProblem(publicKey);
+  const problem = keyProblem(keyFactsOf(publicKey));
   if (problem !== undefined) {
     return { ok: false, reason: `${problem} is not allowed; use P-256, P-384, Ed25519 or RSA of at least 2048 bits` };
   }

@@ -1,9 +1,9 @@
 /** What a CA's answer becomes once it is checked: one key with its chain and bundle, as PEM, ready to be handed out. */
 import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
 import type { SignedCertificate } from './csr-signer.ts';
+import { createTrustBundle, verifySvid } from './node-crypto.ts';
 import { readPemCertificates, writePem } from './pem.ts';
-import { createTrustBundle, type TrustBundle } from './trust-bundle.ts';
-import { verifySvid } from './verify-svid.ts';
+import type { TrustBundle } from './trust-bundle.ts';
 
 export interface IdentityMaterial {
   readonly spiffeId: string;

@@ -3,8 +3,9 @@ import 'reflect-metadata';
 import { createPrivateKey, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import { type CertificateFields, readCertificate } from './certificate.ts';
+import { createTrustBundle } from './node-crypto.ts';
 import { readPem, readPemCertificates, writePem } from './pem.ts';
-import { createTrustBundle, type TrustBundle } from './trust-bundle.ts';
+import type { TrustBundle } from './trust-bundle.ts';
 
 const ecdsa = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 

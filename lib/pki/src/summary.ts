@@ -1,6 +1,7 @@
 /** What people and the admin interface see of a certificate. */
 import { X509Certificate } from 'node:crypto';
-import { fingerprint, readCertificate } from './certificate.ts';
+import { readCertificate } from './certificate.ts';
+import { fingerprint } from './node-crypto.ts';
 import { formatSpiffeId, readSpiffeId } from './spiffe-id.ts';
 
 export interface CertificateSummary {

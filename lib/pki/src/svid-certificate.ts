@@ -2,11 +2,10 @@
 import 'reflect-metadata';
 import { type KeyObject, webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
-import { fingerprint } from './certificate.ts';
+import { fingerprint, verifySvid } from './node-crypto.ts';
 import { writePem } from './pem.ts';
 import { backdateMs, type Issuer, randomSerial } from './root-certificate.ts';
 import { formatSpiffeId, type SpiffeId } from './spiffe-id.ts';
-import { verifySvid } from './verify-svid.ts';
 
 export interface SvidTemplate {
   readonly id: SpiffeId;

@@ -1,7 +1,8 @@
 import test from 'ava';
+import { createTrustBundle, parseTrustBundle } from './node-crypto.ts';
 import { readPemCertificates } from './pem.ts';
 import { makeAny, makeIssuer, makeWeb, trustDomain } from './test-material.ts';
-import { createTrustBundle, formatTrustBundle, parseTrustBundle, TrustBundleError } from './trust-bundle.ts';
+import { formatTrustBundle, TrustBundleError } from './trust-bundle.ts';
 
 test('a bundle file carries its sequence and its domain', async (t) => {
   const anchors = [await makeIssuer(), await makeIssuer()].flatMap((i) => readPemCertificates(i.certificatePem));

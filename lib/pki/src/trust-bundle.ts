@@ -2,8 +2,8 @@
  * The trust anchors of one trust domain. Invariant: each is a signing certificate by the rules of X509-SVID.md; the
  * sequence only grows, by one with every change, so that two bundles can be ordered.
  */
-import { createHash, type KeyObject, X509Certificate } from 'node:crypto';
-import { type CertificateFields, fingerprint, readCertificate } from './certificate.ts';
+import { type CertificateFields, readCertificate } from './certificate.ts';
+import type { CertificateCrypto } from './certificate-crypto.ts';
 import { readPemCertificates, writePem } from './pem.ts';
 import { readSpiffeId } from './spiffe-id.ts';
 
@@ -13,8 +13,6 @@ export class TrustBundleError extends Error {}
 
 export interface TrustAnchor {
   readonly fields: CertificateFields;
-  readonly certificate: X509Certificate;
-  readonly publicKey: KeyObject;
   readonly sha256: string;
 }
 
@@ -41,13 +39,13 @@ function anchorProblem(fields: CertificateFields, trustDomain: string): string |
   return id.id.trustDomain === trustDomain ? undefined : `belongs to trust domain ${id.id.trustDomain}`;
 }
 
-function readAnchor(der: Uint8Array, trustDomain: string, at: number): TrustAnchor {
+function readAnchor(crypto: CertificateCrypto, der: Uint8Array, trustDomain: string, at: number): TrustAnchor {
   try {
     const fields = readCertificate(der);
     const problem = anchorProblem(fields, trustDomain);
     if (problem !== undefined) throw new TrustBundleError(problem);
-    const certificate = new X509Certificate(der);
-    return { fields, certificate, publicKey: certificate.publicKey, sha256: fingerprint(der) };
+    crypto.keyOf(der);
+    return { fields, sha256: crypto.sha256(der) };
   } catch (error) {
     const reason = error instanceof Error ? error.message : 'unreadable';
     throw new TrustBundleError(`certificate ${at} of the trust bundle: ${reason}`);
@@ -55,9 +53,14 @@ function readAnchor(der: Uint8Array, trustDomain: string, at: number): TrustAnch
 }
 
 /** A bundle from DER certificates, duplicates dropped. @throws TrustBundleError */
-export function createTrustBundle(trustDomain: string, ders: readonly Uint8Array[], sequence = 0): TrustBundle {
+export function createTrustBundleWith(
+  crypto: CertificateCrypto,
+  trustDomain: string,
+  ders: readonly Uint8Array[],
+  sequence: number,
+): TrustBundle {
   if (ders.length > maxAnchors) throw new TrustBundleError(`the trust bundle has more than ${maxAnchors} certificates`);
-  const all = ders.map((der, i) => readAnchor(der, trustDomain, i + 1));
+  const all = ders.map((der, i) => readAnchor(crypto, der, trustDomain, i + 1));
   const anchors = [...new Map(all.map((a) => [a.sha256, a])).values()];
   if (anchors.length === 0) throw new TrustBundleError('the trust bundle has no certificate');
   const names = anchors.map((a) => a.sha256).sort();
@@ -66,7 +69,7 @@ export function createTrustBundle(trustDomain: string, ders: readonly Uint8Array
     sequence,
     anchors,
     pem: anchors.map((a) => writePem('CERTIFICATE', a.fields.der)).join(''),
-    sha256: createHash('sha256').update(names.join('\n')).digest('hex'),
+    sha256: crypto.sha256(Buffer.from(names.join('\n'))),
   };
 }
 
@@ -78,10 +81,10 @@ export function formatTrustBundle(bundle: TrustBundle): string {
 }
 
 /** Reads a bundle file; the sequence comes from its first line, or is 0. @throws TrustBundleError, PemError */
-export function parseTrustBundle(text: string, trustDomain: string): TrustBundle {
+export function parseTrustBundleWith(crypto: CertificateCrypto, text: string, trustDomain: string): TrustBundle {
   const found = header.exec(text);
   if (found !== null && found[1] !== trustDomain) {
     throw new TrustBundleError(`the trust bundle is of trust domain ${found[1]}, not ${trustDomain}`);
   }
-  return createTrustBundle(trustDomain, readPemCertificates(text), Number(found?.[2] ?? 0));
+  return createTrustBundleWith(crypto, trustDomain, readPemCertificates(text), Number(found?.[2] ?? 0));
 }

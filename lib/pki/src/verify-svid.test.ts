@@ -3,10 +3,10 @@ import { createPublicKey, generateKeyPairSync, webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import test from 'ava';
 import { createRoot, type Issuer, openIssuer } from './authority.ts';
+import { createTrustBundle, verifySvid } from './node-crypto.ts';
 import { readPemCertificates } from './pem.ts';
 import { type AnyCertificate, makeAny, makeIssuer, makeWeb, startMs, trustDomain, webId } from './test-material.ts';
-import { createTrustBundle } from './trust-bundle.ts';
-import { type SvidCheck, type SvidRefusal, verifySvid } from './verify-svid.ts';
+import type { SvidCheck, SvidRefusal } from './verify-svid.ts';
 
 const hourMs = 3_600_000;
 const { keyCertSign, digitalSignature, cRLSign } = x509.KeyUsageFlags;

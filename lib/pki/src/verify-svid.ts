@@ -2,8 +2,8 @@
  * Whether a presented chain is a valid X.509-SVID now (X509-SVID.md section 5, RFC 5280 section 6).
  * Invariant: fails closed: a rule that cannot be evaluated refuses. The outcome is a value, for peers send anything.
  */
-import { type KeyObject, X509Certificate } from 'node:crypto';
-import { type CertificateFields, fingerprint, readCertificate } from './certificate.ts';
+import { type CertificateFields, readCertificate } from './certificate.ts';
+import type { CertificateCrypto, KeyFacts } from './certificate-crypto.ts';
 import { equalSpiffeIds, formatSpiffeId, readSpiffeId, type SpiffeId } from './spiffe-id.ts';
 import type { TrustAnchor, TrustBundle } from './trust-bundle.ts';
 
@@ -83,14 +83,12 @@ const signatureAlgorithms: ReadonlySet<string> = new Set([
 
 interface Link {
   readonly fields: CertificateFields;
-  readonly certificate: X509Certificate;
-  readonly publicKey: KeyObject;
+  readonly key: KeyFacts;
 }
 
-function readLink(der: Uint8Array, at: number): Link {
+function readLink(crypto: CertificateCrypto, der: Uint8Array, at: number): Link {
   try {
-    const certificate = new X509Certificate(der);
-    return { fields: readCertificate(der), certificate, publicKey: certificate.publicKey };
+    return { fields: readCertificate(der), key: crypto.keyOf(der) };
   } catch (error) {
     const reason = error instanceof Error ? error.message : 'unreadable';
     throw new Refusal('not-a-certificate', `certificate ${at + 1} of the chain: ${reason}`);
@@ -107,24 +105,21 @@ function checkValidity(fields: CertificateFields, nowMs: number, what: string): 
 }
 
 /** What a private key behind an SVID may be: P-256, P-384, Ed25519, RSA from 2048 to 8192 bits; else the reason. */
-export function keyProblem(key: KeyObject): string | undefined {
-  const { namedCurve, modulusLength } = key.asymmetricKeyDetails ?? {};
-  switch (key.asymmetricKeyType) {
+export function keyProblem({ type, curve, bits }: KeyFacts): string | undefined {
+  switch (type) {
     case 'ec':
-      return namedCurve === 'prime256v1' || namedCurve === 'secp384r1' ? undefined : `curve ${namedCurve}`;
+      return curve === 'prime256v1' || curve === 'secp384r1' ? undefined : `curve ${curve}`;
     case 'ed25519':
       return undefined;
     case 'rsa':
-      return modulusLength !== undefined && modulusLength >= 2048 && modulusLength <= 8192
-        ? undefined
-        : `RSA of ${modulusLength} bits`;
+      return bits !== undefined && bits >= 2048 && bits <= 8192 ? undefined : `RSA of ${bits} bits`;
     default:
-      return `key type ${key.asymmetricKeyType}`;
+      return `key type ${type}`;
   }
 }
 
 function checkKey(link: Link, what: string): void {
-  const problem = keyProblem(link.publicKey);
+  const problem = keyProblem(link.key);
   if (problem !== undefined) throw new Refusal('weak-key', `${what}: ${problem} is not allowed`);
 }
 
@@ -185,19 +180,23 @@ function checkSigner(fields: CertificateFields, trustDomain: string, below: numb
   checkValidity(fields, nowMs, what);
 }
 
-function isSignedBy(child: Link, issuer: Link): boolean {
-  if (Buffer.compare(child.fields.issuer, issuer.fields.subject) !== 0) return false;
-  return child.certificate.verify(issuer.publicKey);
+/** Something that may have signed a certificate: a link of the chain, or an anchor. */
+type Signer = Pick<Link, 'fields'>;
+
+function isSignedBy(crypto: CertificateCrypto, { fields }: Link, issuer: Signer): boolean {
+  if (Buffer.compare(fields.issuer, issuer.fields.subject) !== 0) return false;
+  return crypto.isSignedBy(fields.der, issuer.fields.der);
 }
 
 interface Path {
+  readonly crypto: CertificateCrypto;
   readonly bundle: TrustBundle;
   readonly nowMs: number;
 }
 
 /** Depth first from child to an anchor; the reason of the last dead end is the one reported. */
 function findAnchor(child: Link, spare: readonly Link[], below: number, path: Path): TrustAnchor {
-  const { bundle, nowMs } = path;
+  const { crypto, bundle, nowMs } = path;
   if (!signatureAlgorithms.has(child.fields.signatureAlgorithm)) {
     throw new Refusal('weak-signature', `signature algorithm ${child.fields.signatureAlgorithm} is not allowed`);
   }
@@ -212,7 +211,7 @@ function findAnchor(child: Link, spare: readonly Link[], below: number, path: Pa
     }
   };
   for (const anchor of bundle.anchors) {
-    if (!isSignedBy(child, anchor)) continue;
+    if (!isSignedBy(crypto, child, anchor)) continue;
     const found = attempt(() => {
       checkSigner(anchor.fields, bundle.trustDomain, below, nowMs, 'the trust anchor');
       return anchor;
@@ -220,7 +219,7 @@ function findAnchor(child: Link, spare: readonly Link[], below: number, path: Pa
     if (found !== undefined) return found;
   }
   for (const issuer of spare) {
-    if (!isSignedBy(child, issuer)) continue;
+    if (!isSignedBy(crypto, child, issuer)) continue;
     const found = attempt(() => {
       checkSigner(issuer.fields, bundle.trustDomain, below, nowMs, 'an intermediate');
       checkKey(issuer, 'an intermediate');
@@ -232,10 +231,10 @@ function findAnchor(child: Link, spare: readonly Link[], below: number, path: Pa
   throw deadEnd;
 }
 
-function verify(check: SvidCheck): Svid {
+function verify(crypto: CertificateCrypto, check: SvidCheck): Svid {
   const { chain, bundles, nowMs, expected } = check;
   if (chain.length > maxChainLength) throw new Refusal('chain-too-long', `more than ${maxChainLength} certificates`);
-  const [leaf, ...intermediates] = chain.map(readLink);
+  const [leaf, ...intermediates] = chain.map((der, at) => readLink(crypto, der, at));
   if (leaf === undefined) throw new Refusal('chain-empty', 'no certificate was presented');
   const id = checkLeaf(leaf.fields);
   checkKey(leaf, 'the leaf');
@@ -245,8 +244,8 @@ function verify(check: SvidCheck): Svid {
     throw new Refusal('unknown-trust-domain', `no trust bundle for trust domain ${id.trustDomain}`);
   }
   const anchorNames = new Set(bundle.anchors.map((a) => a.sha256));
-  const spare = intermediates.filter((i) => !anchorNames.has(fingerprint(i.fields.der)));
-  const anchor = findAnchor(leaf, spare, 0, { bundle, nowMs });
+  const spare = intermediates.filter((i) => !anchorNames.has(crypto.sha256(i.fields.der)));
+  const anchor = findAnchor(leaf, spare, 0, { crypto, bundle, nowMs });
   const spiffeId = formatSpiffeId(id);
   if (expected !== undefined && !expected.some((e) => isSameId(e, id))) {
     throw new Refusal('unexpected-identity', `the peer is ${spiffeId}, expected ${expected.join(' or ')}`);
@@ -260,9 +259,9 @@ function isSameId(text: string, id: SpiffeId): boolean {
 }
 
 /** Every rule at the given time. Never throws for what a peer presents. */
-export function verifySvid(check: SvidCheck): SvidVerdict {
+export function verifySvidWith(crypto: CertificateCrypto, check: SvidCheck): SvidVerdict {
   try {
-    return verify(check);
+    return verify(crypto, check);
   } catch (error) {
     if (error instanceof Refusal) return { ok: false, code: error.code, reason: error.message };
     throw error;

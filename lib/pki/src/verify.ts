@@ -1,5 +1,6 @@
-/** @chainmail/pki/verify: checking peers, without the logger or any package, for data workers. */
-export { type CertificateFields, fingerprint, readCertificate } from './certificate.ts';
+/** @chainmail/pki/verify: checking peers, without the logger, any package or node:crypto, for data workers. */
+export { type CertificateFields, commonNameOf, readCertificate } from './certificate.ts';
+export type { CertificateCrypto, KeyFacts } from './certificate-crypto.ts';
 export { DerError } from './der.ts';
 export { PemError, readPem, readPemCertificates, writePem } from './pem.ts';
 export {
@@ -13,9 +14,9 @@ export {
   workloadOf,
 } from './spiffe-id.ts';
 export {
-  createTrustBundle,
+  createTrustBundleWith,
   formatTrustBundle,
-  parseTrustBundle,
+  parseTrustBundleWith,
   type TrustAnchor,
   type TrustBundle,
   TrustBundleError,
@@ -28,5 +29,5 @@ export {
   type SvidCheck,
   type SvidRefusal,
   type SvidVerdict,
-  verifySvid,
+  verifySvidWith,
 } from './verify-svid.ts';

@@ -4,9 +4,9 @@ import test from 'ava';
 import { checkCsr, type Issuer, issueSvid } from './authority.ts';
 import type { CsrSigner, SignedCertificate, SigningRequest } from './csr-signer.ts';
 import { createKeyPair } from './key-pair.ts';
+import { createTrustBundle } from './node-crypto.ts';
 import { readPemCertificates } from './pem.ts';
 import { makeIssuer, startMs, trustDomain, webId } from './test-material.ts';
-import { createTrustBundle } from './trust-bundle.ts';
 import { parseSpiffeId } from './workload-id.ts';
 import { type IdentityEvent, WorkloadIdentity, type WorkloadIdentityOptions } from './workload-identity.ts';
 

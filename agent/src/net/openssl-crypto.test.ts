@@ -1,0 +1,5 @@
+import { certificateCryptoContract } from '@chainmail/pki/contracts';
+import test from 'ava';
+import { opensslCrypto } from './openssl-crypto.ts';
+
+certificateCryptoContract(test, opensslCrypto);
