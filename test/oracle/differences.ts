@@ -57,7 +57,7 @@ const tunnels: readonly Difference[] = [
   ...refusal(/^connectpassed\/host of another$/, anotherHost),
   { cases: /^input\/CONNECT$/, parts: ['response'], agent: refused, documented: anotherHost },
   {
-    cases: /^(http|cluster)\.(up_)?connectpassed\./,
+    cases: /^(http|cluster)\.(up_)?(connectpassed|upgradefailed)\./,
     parts: ['statistics'],
     agent: /^\d+$/,
     documented: 'numbers that follow from the differences above',
@@ -69,10 +69,16 @@ const tunnels: readonly Difference[] = [
     documented: '`Content-Length` in a 2xx answer to a CONNECT',
   },
   {
-    cases: /^upgradebyroute\/on$/,
+    cases: /^(upgradebyroute\/on|upgradefailed\/a .*)$/,
     parts: ['upstream'],
     agent: /\nconnection: upgrade\nupgrade: websocket\n/,
     documented: '`Connection` of an upgrade',
+  },
+  {
+    cases: /^upgradefailed\/a 200/,
+    parts: ['response'],
+    agent: /^HTTP\/1\.1 200 OK\n[\s\S]*\nconnection: close\n\nok$/,
+    documented: 'a 200 in answer to an upgrade',
   },
 ];
 

@@ -31,6 +31,8 @@ const noRoute: RouteResult = { kind: 'none' };
 /** Serves a request whose head was parsed. upgrade is the lower-case protocol it asks for, or ''. */
 export function serve(x: Exchange, body: FirstBody, upgrade: string): void {
   const { manager } = x;
+  // Whatever comes of it: where there is no tunnel, what a client sends into it must not be read as a request.
+  if (upgrade !== '') x.closeAfter();
   const isConnect = x.requestHead.method === method.CONNECT;
   if (isConnect && !isConnectTarget(x.requestHead)) {
     x.reject(x.requestHead.transferEncodings > 0 ? rejected.transferEncoding : rejected.malformed);
@@ -91,13 +93,8 @@ function findConnectRoute(x: Exchange): RouteResult {
 }
 
 function mayUpgrade(x: Exchange, result: RouteResult, upgrade: string, body: FirstBody): boolean {
-  // What a client sends behind a CONNECT or an Upgrade that is refused must not be read as a request.
-  if (x.requestHead.method === method.CONNECT) {
-    x.closeAfter();
-    if (result.kind === 'none') return true;
-  }
+  if (x.requestHead.method === method.CONNECT && result.kind === 'none') return true;
   if (!isUpgradeEnabled(x.manager, result, upgrade)) {
-    x.closeAfter();
     x.reply({ status: 403, body: '' }, '', 'upgrade_failed');
     return false;
   }

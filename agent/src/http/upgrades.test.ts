@@ -4,7 +4,7 @@ import { readCapacity } from '../net/stream.ts';
 import type { FakeStream } from './testing/fake-stream.ts';
 import { FakeWorker } from './testing/fake-worker.ts';
 import { data, headers, RawPeer, reset } from './testing/raw-http2.ts';
-import { noMutations, prefixRoute, routeAction, routeConfig } from './testing/specs.ts';
+import { noMutations, prefixRoute, retrySpec, routeAction, routeConfig } from './testing/specs.ts';
 
 const ask = (more = '', path = '/ws'): string =>
   `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: k\r\n${more}\r\n`;
@@ -93,32 +93,57 @@ test('a tunnel has no route timeout, but an idle one', (t) => {
   t.is(w.http('downstream_cx_upgrades_active'), 0);
 });
 
-test('any other answer is a normal one, and a request smuggled behind the Upgrade is a request like any other', (t) => {
-  const rule = { kind: 'url_path', path: { kind: 'exact', value: '/admin', ignoreCase: false } } as const;
-  const w = new FakeWorker({
-    manager: {
-      upgrades: ['websocket'],
-      filters: [
-        {
-          kind: 'rbac',
-          name: 'rbac',
-          stats: 900,
-          rules: { action: 'deny', policies: [{ name: 'p', permissions: [rule], principals: [{ kind: 'any' }] }] },
-          shadowRules: null,
-        },
-        { kind: 'router' },
-      ],
-    },
-  });
+const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n';
+
+/** A client whose upgrade gets this answer, with bytes of the tunnel ahead of it or behind; none: nobody is there. */
+function failed(answer: string | null, when: 'ahead' | 'behind' | 'never') {
+  const w = worker();
+  if (answer === null) w.autoConnect = false;
   const client = w.client();
-  client.feed(`${ask()}GET /admin HTTP/1.1\r\nHost: a\r\n\r\n`);
-  t.regex(w.upstream().take(), /^GET \/ws /);
-  w.upstream().feed(ok);
-  t.is(w.upstream().take(), '');
-  const answers = client.take();
-  t.regex(answers, /^HTTP\/1\.1 200 OK[\s\S]*\r\n\r\nhiHTTP\/1\.1 403 Forbidden[\s\S]*RBAC: access denied$/);
-  client.feed('GET /fine HTTP/1.1\r\nHost: a\r\n\r\n');
-  t.regex(w.upstream().take(), /^GET \/fine /);
+  client.feed(ask() + (when === 'ahead' ? smuggled : ''));
+  if (answer === null) w.upstream().fail('connect-refused');
+  else w.upstream().feed(answer);
+  if (when === 'behind') client.feed(smuggled);
+  return { w, client };
+}
+
+test('regression: an upgrade that fails is the last of its connection: bytes of the tunnel are no request', (t) => {
+  const notFound = 'HTTP/1.1 404 No\r\ncontent-length: 2\r\n\r\nno';
+  const busy = 'HTTP/1.1 503 No\r\ntransfer-encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n';
+  for (const answer of [ok, notFound, busy, 'HTTP/1.1 204 None\r\n\r\n', 'nonsense\r\n\r\n', null]) {
+    for (const when of ['ahead', 'behind', 'never'] as const) {
+      const { w, client } = failed(answer, when);
+      const answers = client.take();
+      t.is(answers.match(/^HTTP\/1\.1 /gm)?.length, 1, answers);
+      t.regex(answers, /\r\nconnection: close\r\n/);
+      t.is(client.closed, 'after-flush');
+      t.is(w.dialled.length, 1);
+      t.notRegex(w.upstream().take(), /smuggled/);
+      t.is(w.http('downstream_rq_total'), 1);
+    }
+  }
+});
+
+test('regression: so is one whose answer comes slowly, after a retry, or from ourselves', (t) => {
+  const direct = prefixRoute('/direct', { kind: 'direct_response', status: 200, body: 'x' });
+  const retried = prefixRoute('/', routeAction({ retry: retrySpec({ on: ['5xx'] }) }));
+  const w = new FakeWorker({ manager: { upgrades: ['websocket'] }, routes: routeConfig([direct, retried]) });
+  const own = w.client();
+  own.feed(`${ask('', '/direct')}${smuggled}`);
+  t.regex(own.take(), /^HTTP\/1\.1 200 [\s\S]*\r\nconnection: close\r\n\r\nx$/);
+  t.is(own.closed, 'after-flush');
+  const client = w.client();
+  client.feed(`${ask()}${smuggled}`);
+  w.upstream().feed('HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n');
+  w.advance(300);
+  w.upstream().feed('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nh');
+  t.is(client.closed, 'no');
+  client.feed(smuggled);
+  w.upstream().feed('i');
+  t.regex(client.take(), /^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\nconnection: close\r\n\r\nhi$/);
+  t.is(client.closed, 'after-flush');
+  t.notRegex(w.upstream().take(), /smuggled/);
+  t.is(w.http('downstream_rq_total'), 2);
 });
 
 test('not enabled: 403, closed; enabled or disabled by the route', (t) => {

@@ -5,6 +5,7 @@ const connect = (more = '', target = 'a.example:443', host = target): string =>
   `CONNECT ${target} HTTP/1.1\nHost: ${host}\n${more}@\n`;
 const inner = 'GET /inner HTTP/1.1\nHost: inner\n@\n';
 const established = 'HTTP/1.1 200 OK\nx-from: upstream\n\n';
+const notFound = 'HTTP/1.1 404 Not Found\ncontent-length: 2\n\nno';
 const busy = 'HTTP/1.1 503 No\ncontent-length: 4\n\nbusy';
 
 const route = (group: string, config: JsonObject = {}, action: JsonObject = {}): JsonObject => ({
@@ -38,8 +39,9 @@ const targets: readonly Case[] = [
   { name: 'host of another', send: connect('', 'a.example:443', 'b.example:443') },
 ];
 
-const websocket = (path: string): string =>
-  `GET ${path} HTTP/1.1\nHost: a.example\nConnection: Upgrade\nUpgrade: websocket\n@\n`;
+const upgrade = (to: string, path = '/x'): string =>
+  `GET ${path} HTTP/1.1\nHost: a.example\nConnection: Upgrade\nUpgrade: ${to}\n@\n`;
+const websocket = (path: string): string => upgrade('websocket', path);
 const switching = 'HTTP/1.1 101 Switching Protocols\nconnection: upgrade\nupgrade: websocket\n\n';
 
 export const tunnelGroups: readonly Group[] = [
@@ -152,6 +154,27 @@ export const tunnelGroups: readonly Group[] = [
     cases: [
       { name: 'on', send: websocket('/on'), answers: [switching] },
       { name: 'off', send: websocket('/off') },
+    ],
+  },
+  {
+    name: 'upgradefailed',
+    manager: { upgrade_configs: [{ upgrade_type: 'websocket' }] },
+    routes: [
+      { match: { prefix: '/dead' }, route: { cluster: deadCluster } },
+      { match: { prefix: '/none' }, direct_response: { status: 404 } },
+      elsewhere('upgradefailed'),
+    ],
+    cases: [
+      { name: 'a 200', send: websocket('/x') },
+      { name: 'a 404', send: websocket('/x'), answers: [notFound] },
+      { name: 'a 503', send: websocket('/x'), answers: [busy] },
+      { name: 'nobody there', send: websocket('/dead') },
+      { name: 'answered directly', send: websocket('/none') },
+      { name: 'a 200, bytes ahead', send: `${websocket('/x')}${inner}` },
+      { name: 'a 404, bytes ahead', send: `${websocket('/x')}${inner}`, answers: [notFound] },
+      { name: 'a 503, bytes ahead', send: `${websocket('/x')}${inner}`, answers: [busy] },
+      { name: 'nobody there, bytes ahead', send: `${websocket('/dead')}${inner}` },
+      { name: 'answered directly, bytes ahead', send: `${websocket('/none')}${inner}` },
     ],
   },
 ];
