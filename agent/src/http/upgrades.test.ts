@@ -170,6 +170,30 @@ test('not enabled: 403, closed; enabled or disabled by the route', (t) => {
   t.regex(byRoute.upstream().take(), /upgrade: SPDY\/3\.1/);
 });
 
+test('regression: only the whole of what is asked for is enabled, and the offer of h2c alone is passed over', (t) => {
+  for (const asked of [
+    'websocket, x',
+    'h2c, websocket',
+    'websocket\r\nUpgrade: x',
+    'h2c\r\nUpgrade: x',
+    'web socket',
+  ]) {
+    const w = worker();
+    const client = w.client();
+    client.feed(`${ask().replace('WebSocket', asked)}${smuggled}`);
+    t.regex(client.take(), /^HTTP\/1\.1 403 Forbidden\r\n(?![\s\S]*HTTP\/1\.1 )/, asked);
+    t.is(client.closed, 'after-flush');
+    t.is(w.dialled.length, 0);
+  }
+  const w = worker();
+  const client = w.client();
+  client.feed(ask().replace('WebSocket', 'H2c'));
+  t.notRegex(w.upstream().take(), /upgrade/i);
+  w.upstream().feed(ok);
+  t.regex(client.take(), /^HTTP\/1\.1 200 /);
+  t.is(client.closed, 'no');
+});
+
 test('with a body: refused', (t) => {
   for (const body of ['Content-Length: 5\r\n', 'Transfer-Encoding: chunked\r\n']) {
     const w = worker();

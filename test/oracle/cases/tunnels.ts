@@ -177,4 +177,18 @@ export const tunnelGroups: readonly Group[] = [
       { name: 'answered directly, bytes ahead', send: `${websocket('/none')}${inner}` },
     ],
   },
+  {
+    name: 'upgrades',
+    manager: { upgrade_configs: [{ upgrade_type: 'websocket' }] },
+    routes: [elsewhere('upgrades')],
+    cases: [
+      { name: 'h2c', send: upgrade('h2c') },
+      { name: 'a list', send: upgrade('websocket, x') },
+      { name: 'h2c in a list', send: upgrade('h2c, websocket') },
+      { name: 'two fields', send: upgrade('websocket\nUpgrade: x') },
+      { name: 'h2c and another field', send: upgrade('h2c\nUpgrade: websocket') },
+      { name: 'no token', send: upgrade('web socket') },
+      { name: 'HTTP/1.0', send: upgrade('websocket').replace('HTTP/1.1', 'HTTP/1.0') },
+    ],
+  },
 ];
