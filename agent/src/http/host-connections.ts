@@ -7,6 +7,7 @@ import type { Cluster, Host } from '../cluster/cluster.ts';
 import type { CloseReason, Stream, StreamHandler } from '../net/stream.ts';
 import { clusterHistogram, clusterStat, observe } from '../stats/layout.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
+import { NameCounts } from './name-counts.ts';
 import { connectFailureOf, type UpstreamFailure } from './upstream-failure.ts';
 import type { UpstreamUser } from './upstream-request.ts';
 
@@ -21,9 +22,10 @@ export abstract class HostConnections {
   /** Counts up when connections of now shall not be used again. */
   generation = 0;
   protected readonly pending: UpstreamUser[] = [];
-  protected connecting = 0;
+  /** Connections on their way, by the name that they ask for. */
+  protected readonly connecting = new NameCounts();
   /** Connections of this pool, up or on their way. */
-  protected open = 0;
+  protected readonly open = new NameCounts();
 
   constructor(cluster: Cluster, host: Host, runtime: WorkerRuntime) {
     this.cluster = cluster;
@@ -61,12 +63,12 @@ export abstract class HostConnections {
   }
 
   /**
-   * Over its limit a cluster gets no more connections, but a pool without any gets one all the same: those of the host's
-   * other pools will never serve what waits here.
+   * Over its limit a cluster gets no more connections, but a name for which a pool has none gets one all the same: those
+   * of other names, and of the host's other pools, will never serve what waits here.
    */
-  protected mayDial(): { readonly dials: boolean; readonly admitted: boolean } {
+  protected mayDial(sni: string): { readonly dials: boolean; readonly admitted: boolean } {
     const admitted = this.cluster.admitConnection();
-    return { dials: admitted || this.open === 0, admitted };
+    return { dials: admitted || this.open.of(sni) === 0, admitted };
   }
 
   /** alpn: offered instead of what the TLS context says; absent leaves it. */
@@ -75,8 +77,8 @@ export abstract class HostConnections {
     const { spec } = cluster;
     host.activeConnections++;
     host.cxTotal++;
-    this.connecting++;
-    this.open++;
+    this.connecting.add(sni, 1);
+    this.open.add(sni, 1);
     this.count(at.upstream_cx_total);
     this.count(at.upstream_cx_active);
     return this.runtime.dial(
@@ -96,8 +98,8 @@ export abstract class HostConnections {
   }
 
   /** A connection could not be made: what a request that waited for it is told. */
-  protected countConnectFailure(reason: CloseReason): UpstreamFailure {
-    this.connecting--;
+  protected countConnectFailure(sni: string, reason: CloseReason): UpstreamFailure {
+    this.connecting.add(sni, -1);
     this.host.cxConnectFail++;
     this.count(at.upstream_cx_connect_fail);
     const failure = connectFailureOf(reason);
@@ -113,8 +115,8 @@ export abstract class HostConnections {
     user.onConnectFailed(failure, detail);
   }
 
-  protected forget(admitted: boolean): void {
-    this.open--;
+  protected forget({ sni, admitted }: { readonly sni: string; readonly admitted: boolean }): void {
+    this.open.add(sni, -1);
     this.host.activeConnections--;
     if (admitted) this.cluster.releaseConnection();
     this.count(at.upstream_cx_active, -1);

@@ -11,6 +11,7 @@ import { HostConnections } from './host-connections.ts';
 import { Http1RequestWriter } from './http1-request-writer.ts';
 import { Http1Upstream } from './http1-upstream.ts';
 import { LazyTimer } from './lazy-timer.ts';
+import { NameCounts } from './name-counts.ts';
 import type { Acquired, RequestPool, UpstreamUser } from './upstream-request.ts';
 import { workerShared } from './worker-shared.ts';
 
@@ -41,9 +42,11 @@ export class Http1Pool extends HostConnections implements RequestPool {
       return 'ready';
     }
     if (!this.pend(user)) return 'overflow';
-    // A request that gets no connection waits for one that another gives back.
-    const { dials, admitted } = this.mayDial();
-    if (dials) this.#dial(user.sni, admitted);
+    const { dials, admitted } = this.mayDial(user.sni);
+    // Beyond the limit, one that nobody uses makes room. Otherwise the request waits for one that another gives back.
+    const idle = admitted ? undefined : this.#idle.shift();
+    if (idle !== undefined) idle.closeLocal();
+    else if (dials) this.#dial(user.sni, admitted);
     return 'pending';
   }
 
@@ -78,7 +81,7 @@ export class Http1Pool extends HostConnections implements RequestPool {
   /** Takes over a connection that was dialled and is up, and the account of it. */
   adopt(stream: Stream, sni: string, admitted: boolean): void {
     const connection = new Http1Upstream(this, sni, admitted);
-    this.open++;
+    this.open.add(sni, 1);
     this.count(at.upstream_cx_http1_total);
     connection.adopt(stream);
     this.#offer(connection, false);
@@ -86,15 +89,21 @@ export class Http1Pool extends HostConnections implements RequestPool {
 
   /** A dialled connection is up. */
   connected(connection: Http1Upstream): void {
-    this.connecting--;
+    this.connecting.add(connection.sni, -1);
     this.#offer(connection, false);
   }
 
-  /** A connection could not be made: one waiting request hears of it. */
+  /** A connection could not be made: one request that waited for its name hears of it, or all where there is no other. */
   connectFailed(connection: Http1Upstream, reason: CloseReason, detail: string): void {
-    const failure = this.countConnectFailure(reason);
-    this.forget(connection.admitted);
-    if (this.connecting < this.pending.length) this.failPending(0, failure, detail);
+    const { sni } = connection;
+    const failure = this.countConnectFailure(sni, reason);
+    this.forget(connection);
+    do {
+      const waiting = this.pending.filter((user) => user.sni === sni);
+      const [first] = waiting;
+      if (first === undefined || this.connecting.of(sni) >= waiting.length) return;
+      this.failPending(this.pending.indexOf(first), failure, detail);
+    } while (this.open.of(sni) === 0);
   }
 
   /** A connection has finished a request and can take another. */
@@ -126,12 +135,23 @@ export class Http1Pool extends HostConnections implements RequestPool {
 
   /** A connection has ended, however. */
   closed(connection: Http1Upstream): void {
-    this.forget(connection.admitted);
-    // Its place may be what a waiting request needs.
-    const waiting = this.pending[this.connecting];
-    if (waiting === undefined) return;
-    const { dials, admitted } = this.mayDial();
-    if (dials) this.#dial(waiting.sni, admitted);
+    this.forget(connection);
+    if (this.pending.length > 0) this.#dialForWaiting();
+  }
+
+  /** A place has become free: dials for requests that no connection is on its way for. */
+  #dialForWaiting(): void {
+    const seen = new NameCounts();
+    let full: string | null = null;
+    for (const { sni } of this.pending.slice()) {
+      // At the limit, whatever has a connection waits for that. Many in a row ask for the same name.
+      if (full === sni || (full !== null && this.open.of(sni) > 0)) continue;
+      seen.add(sni, 1);
+      if (seen.of(sni) <= this.connecting.of(sni)) continue;
+      const { dials, admitted } = this.mayDial(sni);
+      if (dials) this.#dial(sni, admitted);
+      if (!admitted) full = sni;
+    }
   }
 
   /** The oldest lie at the bottom. */

@@ -36,6 +36,8 @@ export class Http2Pool extends HostConnections implements RequestPool {
   readonly #connections: Http2Upstream[] = [];
   /** Connections on their way. */
   readonly #dials: Http2Dial[] = [];
+  /** Ends to make room for another name. */
+  #leaving: Http2Upstream | null = null;
 
   /** negotiation: null where the protocol is known. */
   constructor(cluster: Cluster, host: Host, runtime: WorkerRuntime, negotiation: Negotiation | null) {
@@ -76,11 +78,18 @@ export class Http2Pool extends HostConnections implements RequestPool {
     for (const dial of this.#dials) if (dial.sni === sni) uncarried -= streams;
     for (const c of this.#connections) if (c.sni === sni && !c.isSettled) uncarried -= c.capacity;
     if (uncarried <= 0) return;
-    const { dials, admitted } = this.mayDial();
-    if (!dials) return;
+    const { dials, admitted } = this.mayDial(sni);
+    if ((!admitted && this.#makesRoom()) || !dials) return;
     const dial = new Http2Dial(this, sni, admitted);
     this.#dials.push(dial);
     this.dial(sni, dial);
+  }
+
+  /** Beyond the limit, a connection that nobody uses makes room; what waits dials when it has ended. */
+  #makesRoom(): boolean {
+    this.#leaving ??= this.#connections.find((connection) => connection.isIdle) ?? null;
+    this.#leaving?.drain();
+    return this.#leaving !== null;
   }
 
   #arrived(dial: Http2Dial): void {
@@ -88,7 +97,7 @@ export class Http2Pool extends HostConnections implements RequestPool {
   }
 
   connected(dial: Http2Dial, stream: Stream): void {
-    this.connecting--;
+    this.connecting.add(dial.sni, -1);
     this.#arrived(dial);
     const negotiation = this.#negotiation;
     if (negotiation !== null && !negotiation.isHttp2(stream)) {
@@ -104,7 +113,7 @@ export class Http2Pool extends HostConnections implements RequestPool {
   }
 
   #giveAway(negotiation: Negotiation, dial: Http2Dial, stream: Stream): void {
-    this.open--;
+    this.open.add(dial.sni, -1);
     const waiting = this.pending.slice();
     for (const user of waiting) this.cancel(user);
     negotiation.onOther(stream, dial, waiting);
@@ -112,9 +121,9 @@ export class Http2Pool extends HostConnections implements RequestPool {
 
   /** A connection could not be made: requests that no other is on its way for hear of it. */
   connectFailed(dial: Http2Dial, reason: CloseReason, detail: string): void {
-    const failure = this.countConnectFailure(reason);
+    const failure = this.countConnectFailure(dial.sni, reason);
     this.#arrived(dial);
-    this.forget(dial.admitted);
+    this.forget(dial);
     if (this.#dials.some((other) => other.sni === dial.sni)) return;
     for (const user of this.pending.slice()) {
       const index = this.pending.indexOf(user);
@@ -143,7 +152,8 @@ export class Http2Pool extends HostConnections implements RequestPool {
   closed(connection: Http2Upstream): void {
     const index = this.#connections.indexOf(connection);
     if (index >= 0) this.#connections.splice(index, 1);
-    this.forget(connection.admitted);
+    this.forget(connection);
+    if (this.#leaving === connection) this.#leaving = null;
     if (!connection.isSettled) this.#failUpgrades(connection.sni);
     this.worn();
   }

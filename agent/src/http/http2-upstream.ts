@@ -65,6 +65,11 @@ export class Http2Upstream implements Http2ConnectionEvents {
     return this.#http2.peerAllowsConnect;
   }
 
+  /** Serves nobody, and could. */
+  get isIdle(): boolean {
+    return this.#active === 0 && this.#http2.capacity > 0;
+  }
+
   get reused(): boolean {
     return this.#served > 1;
   }
