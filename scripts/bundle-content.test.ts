@@ -43,18 +43,25 @@ test('the agent speaks gRPC on its own HTTP/2 engine: neither grpc-js nor node:h
   );
 });
 
-test('a worker loads no logger, no protobuf and no server of Node', async (t) => {
+test('a worker loads no logger, no protobuf, no server of Node, and not its crypto', async (t) => {
   const inputs = await inputsOf(['agent/src/worker/worker-entry.ts']);
   t.true(inputs.length > 100, 'the worker was looked at');
   t.deepEqual(
     inputs.map(([file]) => file).filter((file) => /\/(pino|@bufbuild|yaml)\//.test(file)),
     [],
   );
-  const servers = ['node:http', 'node:https', 'node:tls', 'node:dgram', 'node:child_process'];
+  const costly = ['http', 'https', 'net', 'tls', 'dgram', 'crypto', 'child_process'].map((name) => `node:${name}`);
   t.deepEqual(
-    inputs.filter(([, { imports }]) => imports.some((i) => servers.includes(i.path))).map(([file]) => file),
+    inputs.filter(([, { imports }]) => imports.some((i) => costly.includes(i.path))).map(([file]) => file),
     [],
   );
+});
+
+test('no descriptor of protobuf stays in an agent: what has some loads late', (t) => {
+  const code = fs.readFileSync(path.join(bundleOfAgent(), 'main.code'), 'latin1');
+  t.regex(code, /messageNamed/, 'the bundle was looked at');
+  t.notRegex(code, /(boot|fileDesc|fileOf)\(["{]/);
+  t.regex(fs.readFileSync(path.join(bundleOfAgent(), 'late-protobuf.cjs'), 'latin1'), /boot\(\{/);
 });
 
 test("the agent's Node does not read its own store of certificates when TLS is loaded", async (t) => {
