@@ -171,9 +171,9 @@ const replies: readonly Difference[] = [
     documented: 'a local reply to a request whose body came along',
   },
   {
-    cases: /^local\/(GET|POST) \/no-content/,
+    cases: /^local\/(GET|HEAD|POST) \/no-content/,
     parts: ['response'],
-    agent: /^HTTP\/1\.1 204 No Content\n(?![\s\S]*hidden)/,
+    agent: /^HTTP\/1\.1 204 No Content\n(?![\s\S]*(hidden|content-))/,
     documented: '`direct_response` 204 with a body',
   },
   {

@@ -2,6 +2,7 @@ import test from 'ava';
 import { badChunks, chunkedRequest, rejectedRequests } from '../http1/testing/cases.ts';
 import { redirect } from '../model/testing/specs.ts';
 import { FakeWorker } from './testing/fake-worker.ts';
+import { headers, RawPeer, request } from './testing/raw-http2.ts';
 import { noMutations, prefixRoute, routeAction, routeConfig } from './testing/specs.ts';
 
 const date = (w: FakeWorker): string => new Date(Math.floor(w.clock.wallMs / 1000) * 1000).toUTCString();
@@ -257,4 +258,26 @@ test('70,000 bytes without a line end: 431', (t) => {
   drip.feed('GET / HTTP/1.1\r\nhost: a\r\nx: ');
   for (let i = 0; i < 62 && drip.closed === 'no'; i++) drip.feed('y'.repeat(1000));
   t.regex(drip.take(), /^HTTP\/1\.1 431 /);
+});
+
+test('regression: a 204 of our own has no body, whatever is configured, and says nothing of one', (t) => {
+  const none = prefixRoute('/none', { kind: 'direct_response', status: 204, body: 'hidden' });
+  const unchanged = prefixRoute('/unchanged', { kind: 'direct_response', status: 304, body: 'hidden' });
+  const w = new FakeWorker({ routes: routeConfig([none, unchanged]) });
+  for (const method of ['GET', 'HEAD', 'POST']) {
+    const text = answer(w, `${method} /none HTTP/1.1\r\nHost: a\r\n\r\n`);
+    t.is(text, `HTTP/1.1 204 No Content\r\n${common(w)}\r\n`);
+  }
+  t.is(
+    answer(w, 'GET /unchanged HTTP/1.1\r\nHost: a\r\n\r\n'),
+    `HTTP/1.1 304 Not Modified\r\nlocation: http://a/unchanged\r\ncontent-length: 6\r\ncontent-type: text/plain\r\n${common(w)}\r\n`,
+  );
+  const client = new RawPeer(w.client(), false);
+  client.hello();
+  client.send(headers(1, request('/none')), headers(3, request('/unchanged')));
+  const [first, second, ...more] = client.messages();
+  t.like(first, { type: 'headers', stream: 1, status: 204, end: true });
+  t.notRegex(String(first?.fields), /content-/);
+  t.like(second, { type: 'headers', stream: 3, status: 304, end: true });
+  t.deepEqual(more, []);
 });

@@ -46,16 +46,18 @@ export function buildLocalReply(head: Head, reply: LocalReply, context: LocalRep
   if (context.isGrpc) return buildGrpc(head, reply, context);
   head.status = reply.status;
   const isHead = context.method === method.HEAD;
+  // A 204 has none, and says nothing of one (RFC 9110 section 8.6).
+  const body = reply.status === 204 ? '' : reply.body;
   addHeaders(head, reply);
   context.edit?.();
-  if (reply.body !== '') {
-    head.add('content-length', String(Buffer.byteLength(reply.body)));
+  if (body !== '') {
+    head.add('content-length', String(Buffer.byteLength(body)));
     if (reply.contentType === undefined) head.addStatic(textPlain);
     else head.add('content-type', reply.contentType);
   }
   addCommon(head, context);
-  if (reply.body === '') addFraming(head, context, isHead ? chunked : noLength);
-  return isHead || reply.status === 204 || reply.status === 304 ? '' : reply.body;
+  if (body === '') addFraming(head, context, isHead ? chunked : noLength);
+  return isHead || reply.status === 304 ? '' : body;
 }
 
 function buildGrpc(head: Head, reply: LocalReply, context: LocalReplyContext): string {
