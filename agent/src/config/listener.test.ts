@@ -88,6 +88,17 @@ test('how many connections a turn accepts', (t) => {
   t.is(listenerOf(json).spec.acceptsPerTurn, 7);
 });
 
+test('regression: a local reply is not mapped to a status that is no answer', (t) => {
+  const filter = { status_code_filter: { comparison: { op: 'EQ', value: { default_value: 404, runtime_key: 'k' } } } };
+  const mapped = (status: number): Json => hcm({ local_reply_config: { mappers: [{ filter, status_code: status }] } });
+  t.notThrows(() => listenerOf(listenerWith([mapped(599)])));
+  for (const status of [0, 100, 199, 600]) {
+    t.throws(() => listenerOf(listenerWith([mapped(status)])), {
+      message: /local_reply_config\.mappers\[0\]\.status_code: must be at least 200 and less than 600$/,
+    });
+  }
+});
+
 test('the limit of answers belongs to clusters', (t) => {
   t.throws(() => listenerOf(listenerWith([hcm({ common_http_protocol_options: { max_response_headers_kb: 9 } })])), {
     message: /common_http_protocol_options\.max_response_headers_kb: cannot be set on http_connection_manager/,

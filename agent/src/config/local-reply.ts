@@ -12,6 +12,7 @@ import { readDataSource } from './data-source.ts';
 import { checkOperators, readHeaderAdd } from './header-mutations.ts';
 import { readLogFilter } from './log-filter.ts';
 import type { MessageReader } from './message-reader.ts';
+import { replyStatusFault } from './reply-status.ts';
 
 export function readLocalReplies(r: MessageReader<LocalReplyConfig>, context: CompileContext): LocalRepliesSpec {
   return {
@@ -23,9 +24,12 @@ export function readLocalReplies(r: MessageReader<LocalReplyConfig>, context: Co
 function readMapper(r: MessageReader<ResponseMapper>, context: CompileContext): ReplyMapperSpec {
   const responseAdd = r.each('headersToAdd', readHeaderAdd);
   checkOperators(r, responseAdd);
+  const status = r.take('statusCode') ?? null;
+  const fault = status === null ? '' : replyStatusFault(status);
+  if (fault !== '') throw r.invalid('statusCode', fault);
   return {
     filter: r.required('filter', readLogFilter),
-    status: r.take('statusCode') ?? null,
+    status,
     body: r.inside('body', (d) => readDataSource(d, context))?.toString() ?? null,
     format: r.inside('bodyFormatOverride', (f) => readBodyFormat(f, context)) ?? null,
     headers: { requestAdd: [], requestRemove: [], responseAdd, responseRemove: [] },

@@ -23,6 +23,7 @@ import type { MessageReader } from './message-reader.ts';
 import { readMetadataMatch, subsetOf } from './metadata.ts';
 import { readMirrors } from './mirrors.ts';
 import { readProxyVersion } from './proxy-version.ts';
+import { replyStatusFault } from './reply-status.ts';
 import { readRetryPolicy } from './retry.ts';
 import { readRewrite } from './rewrite.ts';
 
@@ -213,7 +214,10 @@ export function readDirectResponse(
   if (body.length > maxBodyBytes) {
     throw r.invalid('body', `response body size is ${body.length} bytes; maximum is ${maxBodyBytes}`);
   }
-  return { kind: 'direct_response', status: r.take('status'), body: body.toString() };
+  const status = r.take('status');
+  const fault = replyStatusFault(status);
+  if (fault !== '') throw r.invalid('status', fault);
+  return { kind: 'direct_response', status, body: body.toString() };
 }
 
 /** The older pair of fields about grpc-timeout, which do not count beside max_stream_duration, as in Envoy. */

@@ -204,6 +204,14 @@ const refused: readonly (readonly [string, Json, string])[] = [
     vhost({ direct_response: { status: 200, body: { inline_string: 'x'.repeat(4097) } } }),
     `${at}.direct_response.body: response body size is 4097 bytes; maximum is 4096`,
   ],
+  ...[0, 100, 199, 600].map(
+    (status) =>
+      [
+        `regression: a direct response of ${status}`,
+        vhost({ direct_response: { status } }),
+        `${at}.direct_response.status: must be at least 200 and less than 600`,
+      ] as const,
+  ),
   [
     'an operator that does not exist',
     vhost({ route: { cluster: 'a' }, request_headers_to_add: [{ header: { key: 'x', value: '%NOPE%' } }] }),
