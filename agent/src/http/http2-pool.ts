@@ -145,7 +145,9 @@ export class Http2Pool extends HostConnections implements RequestPool {
   }
 
   /** A connection takes no more streams, or has ended: what waits may need another. */
-  worn(): void {
+  worn(connection: Http2Upstream): void {
+    // Another one would end the same way, over and over.
+    if (!connection.hasServed) this.#failUpgrades(connection.sni);
     for (const user of this.pending.slice()) this.#dialFor(user.sni);
   }
 
@@ -155,10 +157,10 @@ export class Http2Pool extends HostConnections implements RequestPool {
     this.forget(connection);
     if (this.#leaving === connection) this.#leaving = null;
     if (!connection.isSettled) this.#failUpgrades(connection.sni);
-    this.worn();
+    this.worn(connection);
   }
 
-  /** What waited for the SETTINGS of a connection that has ended without: it would wait for ever. */
+  /** What waited for a connection to allow it that has ended before: it would wait for ever. */
   #failUpgrades(sni: string): void {
     for (const user of this.pending.slice()) {
       const index = this.pending.indexOf(user);

@@ -70,6 +70,10 @@ export class Http2Upstream implements Http2ConnectionEvents {
     return this.#active === 0 && this.#http2.capacity > 0;
   }
 
+  get hasServed(): boolean {
+    return this.#served > 0;
+  }
+
   get reused(): boolean {
     return this.#served > 1;
   }
@@ -91,7 +95,7 @@ export class Http2Upstream implements Http2ConnectionEvents {
     if (maxRequestsPerConnection === 0 || this.#served !== maxRequestsPerConnection) return;
     this.pool.count(at.upstream_cx_max_requests);
     this.drain();
-    this.pool.worn();
+    this.pool.worn(this);
   }
 
   streamDone(end: Http2UpstreamStream): void {
@@ -151,7 +155,7 @@ export class Http2Upstream implements Http2ConnectionEvents {
 
   onGoaway(): void {
     this.pool.count(at.upstream_cx_close_notify);
-    this.pool.worn();
+    this.pool.worn(this);
   }
 
   onClosed(_connection: Http2Connection, _reason: CloseReason, code: number): void {

@@ -3,7 +3,7 @@ import { errorCode } from '../http2/frame.ts';
 import { readCapacity } from '../net/stream.ts';
 import type { FakeStream } from './testing/fake-stream.ts';
 import { FakeWorker } from './testing/fake-worker.ts';
-import { data, headers, RawPeer, reset } from './testing/raw-http2.ts';
+import { data, goaway, headers, RawPeer, reset, settings, windowUpdate } from './testing/raw-http2.ts';
 import { noMutations, prefixRoute, retrySpec, routeAction, routeConfig } from './testing/specs.ts';
 
 const ask = (more = '', path = '/ws'): string =>
@@ -262,6 +262,19 @@ test('an upstream that ends before it has said anything fails the upgrade, and i
   t.is(w.dialled.length, 1);
   t.is(w.clusterStat('upstream_rq_pending_active'), 0);
   t.is(w.clusterStat('upstream_cx_active'), 0);
+});
+
+test('regression: nor one that breaks its connection, or takes no more, in the same breath as it allows upgrades', (t) => {
+  for (const end of [windowUpdate(0, 0), goaway(0, 0)]) {
+    const { w, client } = overHttp2();
+    for (let i = 0; i < 3 && i < w.dialled.length; i++) {
+      new RawPeer(w.upstream(i), true).send(settings(enableConnect), end);
+      w.advance(1);
+    }
+    t.is(w.dialled.length, 1);
+    t.regex(client.take(), /^HTTP\/1\.1 503 /);
+    t.is(w.clusterStat('upstream_rq_pending_active'), 0);
+  }
 });
 
 test('several upgrades wait for one connection', (t) => {
