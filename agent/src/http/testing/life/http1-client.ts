@@ -5,7 +5,7 @@ import { BodyReader } from '../../body-reader.ts';
 import type { FakeStream } from '../fake-stream.ts';
 import type { Ledgers } from './ledger.ts';
 import { Outbox } from './outbox.ts';
-import { insist, insistOnMark, type LifeClient, methodOf, pick, type Shape } from './peers.ts';
+import { hostOf, insist, insistOnMark, type LifeClient, methodOf, pick, type Shape } from './peers.ts';
 import type { Kind } from './setup.ts';
 
 const limits = { maxBytes: 100_000, maxHeaders: 100 };
@@ -39,7 +39,7 @@ export class Http1LifeClient implements LifeClient {
     const method = kind === 'connect' ? 'CONNECT' : tunnel ? 'GET' : methodOf[shape];
     const target = kind === 'connect' ? 'a:443' : `/${kind}/${mark}${kind === 'bad' ? '#x' : ''}`;
     const fields = kind === 'ws' ? upgrade : tunnel ? '' : framing[shape];
-    this.outbox.post(`${method} ${target} HTTP/1.1\r\nhost: a\r\nx-mark: ${mark}\r\n${fields}\r\n`);
+    this.outbox.post(`${method} ${target} HTTP/1.1\r\nhost: ${hostOf(mark, kind)}\r\nx-mark: ${mark}\r\n${fields}\r\n`);
     this.#asked.push({ mark, method });
     this.#ledgers.requests.begin(mark, tunnel);
     this.#rest = tunnel ? 'raw' : shape === 'length' ? 6 : shape === 'open' ? 'chunked' : 0;
@@ -60,8 +60,6 @@ export class Http1LifeClient implements LifeClient {
     if (rest === 0) return;
     const n = typeof rest === 'number' ? (last ? rest : Math.min(rest, bytes)) : bytes;
     if (typeof rest === 'number') this.#rest = rest - n;
-    // Bytes of a tunnel that comes to nothing may be read as a request.
-    if (rest === 'raw') this.#excused = true;
     const piece = this.#mark.repeat(n);
     if (rest !== 'chunked') this.outbox.post(piece);
     else if (n > 0) this.outbox.post(`${n.toString(16)}\r\n${piece}\r\n`);

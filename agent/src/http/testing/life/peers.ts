@@ -53,6 +53,10 @@ export interface LifeUpstream extends Peer {
   find(mark: string): number;
 }
 
+/** Where a request goes, of two names that an upstream may be asked for. A CONNECT's is its target. */
+export const hostOf = (mark: string, kind: Kind): string =>
+  kind === 'connect' ? 'a:443' : mark.charCodeAt(0) % 2 === 0 ? 'a' : 'b';
+
 /** Fails a property. */
 export function insist(holds: boolean, what: string): asserts holds {
   if (!holds) throw new Error(what);

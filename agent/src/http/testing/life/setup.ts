@@ -127,7 +127,7 @@ const tls: UpstreamTlsSpec = {
   subjectAltNames: [],
   requireSvid: false,
   sni: '',
-  autoSni: false,
+  autoSni: true,
 };
 
 /** Upstream connections go to the clusters app, mirror and tcp, in the order of the statistics. */
