@@ -100,6 +100,8 @@ export class Http1LifeClient implements LifeClient {
 
   widen(): void {}
 
+  widenAll(): void {}
+
   observe(): void {
     const { stream } = this.outbox;
     if (stream.output === '') return;

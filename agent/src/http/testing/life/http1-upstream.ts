@@ -120,6 +120,8 @@ export class Http1LifeUpstream implements LifeUpstream {
 
   widen(): void {}
 
+  widenAll(): void {}
+
   find(mark: string): number {
     return this.#state === 'waiting' && this.#asked?.mark === mark ? 0 : -1;
   }

@@ -25,6 +25,8 @@ export class Http2LifeClient implements LifeClient {
   readonly #ledgers: Ledgers;
   readonly #peer: RawPeer;
   readonly #asked = new Map<number, Asked>();
+  /** How many of them have had their windows opened for good. */
+  #widened = 0;
   #next = 1;
   /** It has sent what no client should, and maybe begun streams by that. */
   #excused = false;
@@ -96,6 +98,11 @@ export class Http2LifeClient implements LifeClient {
   widen(which: number, bytes: number): void {
     const s = pick([...this.#asked.values()], which);
     this.outbox.post(windowUpdate(s?.id ?? 0, bytes + 1));
+  }
+
+  widenAll(): void {
+    for (const { id } of [...this.#asked.values()].slice(this.#widened)) this.outbox.post(windowUpdate(id, 1_000_000));
+    this.#widened = this.#asked.size;
   }
 
   observe(): void {

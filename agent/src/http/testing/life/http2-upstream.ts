@@ -26,6 +26,8 @@ export class Http2LifeUpstream implements LifeUpstream {
   readonly #peer: RawPeer;
   readonly #allows: readonly (readonly [id: number, value: number])[];
   readonly #asked = new Map<number, Asked>();
+  /** How many of them have had their windows opened for good. */
+  #widened = 0;
   hasNonsense = false;
   #greeted = false;
   /** The one that was answered last. */
@@ -118,6 +120,12 @@ export class Http2LifeUpstream implements LifeUpstream {
     this.greet();
     const s = pick([...this.#asked.values()], which);
     this.outbox.post(windowUpdate(s?.id ?? 0, bytes + 1));
+  }
+
+  widenAll(): void {
+    this.greet();
+    for (const { id } of [...this.#asked.values()].slice(this.#widened)) this.outbox.post(windowUpdate(id, 1_000_000));
+    this.#widened = this.#asked.size;
   }
 
   find(mark: string): number {

@@ -31,6 +31,8 @@ export interface Peer {
   nonsense(which: number): void;
   /** Lets the agent send so many bytes more. */
   widen(which: number, bytes: number): void;
+  /** Opens the window of each stream that there is for good: once, for window updates without end are an attack. */
+  widenAll(): void;
   /** Looks at what has come. Throws when it is not what should have. */
   observe(): void;
 }

@@ -35,5 +35,7 @@ export class RawLifeUpstream implements LifeUpstream {
   trailers(): void {}
   nonsense(): void {}
   widen(): void {}
+
+  widenAll(): void {}
   observe(): void {}
 }

@@ -93,7 +93,7 @@ function helpUpstream(upstream: LifeUpstream): void {
 }
 
 function widen(peer: Peer): void {
-  for (let which = 0; which < 10; which++) peer.widen(which, 1000);
+  peer.widenAll();
   peer.outbox.stream.unblock();
 }
 
