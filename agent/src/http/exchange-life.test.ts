@@ -1,7 +1,7 @@
 /**
  * Requests and answers in any order of events: nothing is thrown, every request is logged once, nobody gets what belongs
- * to another or takes a part for the whole, and everything that was taken is given back. Who looks for more raises the
- * number of runs; a failure names its seed and what has happened.
+ * to another or takes a part for the whole, and everything that was taken is given back. The runs are the same each time;
+ * who looks for more takes another seed and more runs. A failure says what has happened.
  */
 import test from 'ava';
 import fc from 'fast-check';
@@ -12,6 +12,7 @@ import { LifeWorld } from './testing/life/world.ts';
 
 /** Some seconds. */
 const numRuns = 2500;
+const seed = 20_261_127;
 
 function live(setup: LifeSetup, events: readonly LifeEvent[]): void {
   const world = new LifeWorld(setup);
@@ -27,6 +28,6 @@ function live(setup: LifeSetup, events: readonly LifeEvent[]): void {
 }
 
 test('whatever comes, in whatever order: each exchange ends once, and gives back what it took', (t) => {
-  fc.assert(fc.property(lifeSetup, lifeEvents, live), { numRuns, includeErrorInReport: true });
+  fc.assert(fc.property(lifeSetup, lifeEvents, live), { numRuns, seed, includeErrorInReport: true });
   t.pass();
 });
