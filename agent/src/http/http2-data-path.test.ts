@@ -534,3 +534,28 @@ test('while a connection takes nothing, uploads that would go out on it are not 
   to.send(windowUpdate(0, 10_000_000));
   return { from, head, to };
 });
+
+test('regression: a stream whose answer was complete before its request has room when the request has gone out', (t) => {
+  const circuit = { maxConnections: 1, maxPendingRequests: 9, maxRequests: 9, maxRetries: 9 };
+  for (const asksBefore of [true, false]) {
+    const w = new FakeWorker({ cluster: { protocol: 'http2', circuit } });
+    const down = client(w);
+    down.send(headers(1, request('/1')));
+    const up = upstream(w, 0, [
+      [3, 1],
+      [4, 0],
+    ]);
+    up.send(headers(1, ok, true));
+    down.send(headers(3, request('/3', 'POST'), false), data(3, 'body', true));
+    if (asksBefore) down.send(headers(5, request('/5')));
+    up.send(headers(3, ok, true));
+    if (!asksBefore) down.send(headers(5, request('/5')));
+    t.is(w.clusterStat('upstream_rq_pending_active'), 1);
+    up.send(windowUpdate(3, 100));
+    t.true(
+      up.messages().some((f) => f.fields[0] === 'GET /5'),
+      `asked ${asksBefore ? 'before' : 'after'}`,
+    );
+    t.is(w.clusterStat('upstream_rq_pending_active'), 0);
+  }
+});

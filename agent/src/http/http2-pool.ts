@@ -64,8 +64,9 @@ export class Http2Pool extends HostConnections implements RequestPool {
   #withRoom(user: UpstreamUser): Http2Upstream | null {
     const waits = isExtendedConnect(user);
     for (const connection of this.#connections) {
-      if (connection.sni !== user.sni || connection.capacity === 0) continue;
-      if (!waits || connection.isSettled) return connection;
+      if (connection.sni !== user.sni) continue;
+      if (connection.capacity === 0) connection.wantRoom();
+      else if (!waits || connection.isSettled) return connection;
     }
     return null;
   }
@@ -142,6 +143,7 @@ export class Http2Pool extends HostConnections implements RequestPool {
       if (user === undefined) return;
       connection.serve(user);
     }
+    if (this.pending.length > 0 && connection.capacity === 0) connection.wantRoom();
   }
 
   /** A connection takes no more streams, or has ended: what waits may need another. */

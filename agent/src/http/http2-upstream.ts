@@ -55,6 +55,11 @@ export class Http2Upstream implements Http2ConnectionEvents {
     return this.#http2.capacity;
   }
 
+  /** Somebody waits: a stream may be the peer's for longer than its request is ours, with a body that nobody needs. */
+  wantRoom(): void {
+    this.#http2.wantCapacity();
+  }
+
   /** Whether the peer has said what it allows. */
   get isSettled(): boolean {
     return this.#http2.gotSettings;

@@ -127,6 +127,11 @@ export class Http2Connection implements StreamHandler, SenderOwner, Settled {
     return this.#streams.capacity;
   }
 
+  /** Clients: there is no capacity; onCapacity comes when there is. */
+  wantCapacity(): void {
+    this.#streams.wanted = true;
+  }
+
   /** Whether no stream will ever be opened here again. */
   get exhausted(): boolean {
     return this.#streams.exhausted;
