@@ -1,24 +1,11 @@
 /** Which protocol an upstream is spoken to in: agreed on by ALPN, or the client's own. */
 import test from 'ava';
+import { tlsContext } from '../cluster/testing/cluster-fixture.ts';
 import type { ClusterSpec } from '../model/cluster.ts';
-import type { UpstreamTlsSpec } from '../model/tls.ts';
 import { FakeWorker } from './testing/fake-worker.ts';
 import { headers, RawPeer, request } from './testing/raw-http2.ts';
 
-const tls: UpstreamTlsSpec = {
-  key: 'k',
-  minVersion: 'TLSv1_3',
-  maxVersion: 'TLSv1_3',
-  ciphers: '',
-  groups: '',
-  alpn: ['chainmail', 'h2', 'http/1.1'],
-  certificates: [],
-  trustedCa: null,
-  subjectAltNames: [],
-  requireSvid: false,
-  sni: '',
-  autoSni: false,
-};
+const tls = tlsContext('k', { alpn: ['chainmail', 'h2', 'http/1.1'], requireSvid: false });
 
 const get = (path = '/'): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
 const ok = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n';

@@ -1,24 +1,11 @@
 /** At a cluster's limit of connections nothing waits for one that cannot serve it. */
 import test from 'ava';
+import { tlsContext } from '../cluster/testing/cluster-fixture.ts';
 import type { ClusterSpec } from '../model/cluster.ts';
-import type { UpstreamTlsSpec } from '../model/tls.ts';
 import { FakeWorker } from './testing/fake-worker.ts';
 import { goaway, headers, RawPeer } from './testing/raw-http2.ts';
 
-const tls: UpstreamTlsSpec = {
-  key: 'k',
-  minVersion: 'TLSv1_3',
-  maxVersion: 'TLSv1_3',
-  ciphers: '',
-  groups: '',
-  alpn: [],
-  certificates: [],
-  trustedCa: null,
-  subjectAltNames: [],
-  requireSvid: false,
-  sni: '',
-  autoSni: true,
-};
+const tls = tlsContext('k', { requireSvid: false, autoSni: true });
 
 const get = (host: string): string => `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
 const ok = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n';

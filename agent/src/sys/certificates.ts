@@ -64,21 +64,20 @@ function curveOf(key: bigint): string {
 
 /** Whether the key in the issuer made the certificate's signature; names are not looked at. */
 export function isSignedBy(der: Uint8Array, issuer: Uint8Array): boolean {
-  return withCertificate(issuer, false, (above) => {
-    const key = ssl.x509Key(above, 0n);
-    return key !== 0n && withCertificate(der, false, (x509) => ssl.x509Verify(x509, key) === 1);
-  });
+  return withPair(der, issuer, isSignature);
 }
 
 /** The same, and the issuer's name, key identifier and use allow it (X509_check_issued). */
 export function isIssuedBy(der: Uint8Array, issuer: Uint8Array): boolean {
-  return withCertificate(issuer, false, (above) => {
-    const key = ssl.x509Key(above, 0n);
-    if (key === 0n) return false;
-    return withCertificate(
-      der,
-      false,
-      (x509) => ssl.x509CheckIssued(above, x509) === 0 && ssl.x509Verify(x509, key) === 1,
-    );
-  });
+  return withPair(der, issuer, (x509, above) => ssl.x509CheckIssued(above, x509) === 0 && isSignature(x509, above));
+}
+
+function isSignature(x509: bigint, above: bigint): boolean {
+  const key = ssl.x509Key(above, 0n);
+  return key !== 0n && ssl.x509Verify(x509, key) === 1;
+}
+
+/** False where one of them is no certificate. */
+function withPair(der: Uint8Array, issuer: Uint8Array, ask: (x509: bigint, above: bigint) => boolean): boolean {
+  return withCertificate(issuer, false, (above) => withCertificate(der, false, (x509) => ask(x509, above)));
 }

@@ -5,7 +5,7 @@
 export type { CsrSigner, SignedCertificate, SigningRequest } from './csr-signer.ts';
 export type { IdentityMaterial } from './identity-material.ts';
 export { createCsr, createKeyPair, type KeyPair } from './key-pair.ts';
-export { createTrustBundle, fingerprint, keyFactsOf, nodeCrypto, parseTrustBundle, verifySvid } from './node-crypto.ts';
+export { createTrustBundle, fingerprint, nodeCrypto, parseTrustBundle, verifySvid } from './node-crypto.ts';
 export { type CertificateSummary, summarizeCertificate } from './summary.ts';
 export * from './verify.ts';
 export { parseSpiffeId, workloadId } from './workload-id.ts';

@@ -44,7 +44,7 @@ function readAnchor(crypto: CertificateCrypto, der: Uint8Array, trustDomain: str
     const fields = readCertificate(der);
     const problem = anchorProblem(fields, trustDomain);
     if (problem !== undefined) throw new TrustBundleError(problem);
-    crypto.keyOf(der);
+    crypto.keyOf(der); // throws for what the library could not check a signature with later
     return { fields, sha256: crypto.sha256(der) };
   } catch (error) {
     const reason = error instanceof Error ? error.message : 'unreadable';

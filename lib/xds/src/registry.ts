@@ -17,6 +17,7 @@ import { descriptorSet } from '../gen/set.js';
 import type * as LateProtobuf from './late-protobuf.ts';
 
 let built: FileRegistry | undefined;
+let late: typeof LateProtobuf | undefined;
 
 function all(): FileRegistry {
   built ??= build();
@@ -29,7 +30,8 @@ function build(): FileRegistry {
 
 /** Goes with the descriptors: nobody keeps what it gives. */
 export function lateProtobuf(): typeof LateProtobuf {
-  return createRequire(import.meta.url)('./late-protobuf.ts');
+  late ??= createRequire(import.meta.url)('./late-protobuf.ts') as typeof LateProtobuf;
+  return late;
 }
 
 /** All descriptors, built (some 50 ms, 10 MB) when one is asked for. */
@@ -57,6 +59,7 @@ const lateFile = /\/late-protobuf\.(cjs|ts)$/;
 /** Lets the descriptors go until one is asked for again; what holds a descriptor keeps its own. */
 export function releaseRegistry(): void {
   built = undefined;
+  late = undefined;
   const { cache } = createRequire(import.meta.url);
   for (const file of Object.keys(cache)) if (lateFile.test(file)) delete cache[file];
 }

@@ -1,7 +1,7 @@
 /** The worker that exchanges live in: routes for every way to be served, short deadlines, limits that are met soon. */
+import { tlsContext } from '../../../cluster/testing/cluster-fixture.ts';
 import { defaultHttp2Options } from '../../../http2/options.ts';
 import type { HttpConnectionManagerSpec, RouteActionSpec, RouteSpec } from '../../../model/http.ts';
-import type { UpstreamTlsSpec } from '../../../model/tls.ts';
 import { FakeWorker } from '../fake-worker.ts';
 import { endpoint, prefixRoute, retrySpec, routeAction, routeConfig, testStats } from '../specs.ts';
 
@@ -115,20 +115,7 @@ const http2Of = ({ lenient }: LifeSetup) => ({
   overrideStreamErrorOnInvalidHttpMessage: lenient,
 });
 
-const tls: UpstreamTlsSpec = {
-  key: 'k',
-  minVersion: 'TLSv1_3',
-  maxVersion: 'TLSv1_3',
-  ciphers: '',
-  groups: '',
-  alpn: ['h2', 'http/1.1'],
-  certificates: [],
-  trustedCa: null,
-  subjectAltNames: [],
-  requireSvid: false,
-  sni: '',
-  autoSni: true,
-};
+const tls = tlsContext('k', { alpn: ['h2', 'http/1.1'], requireSvid: false, autoSni: true });
 
 /** Upstream connections go to the clusters app, mirror and tcp, in the order of the statistics. */
 export const clusters = ['app', 'mirror', 'tcp'] as const;
