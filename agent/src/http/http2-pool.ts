@@ -57,6 +57,7 @@ export class Http2Pool extends HostConnections implements RequestPool {
       return 'ready';
     }
     if (!this.pend(user)) return 'overflow';
+    for (const connection of this.#connections) if (connection.sni === user.sni) connection.wantRoom();
     this.#dialFor(user.sni);
     return 'pending';
   }
@@ -64,9 +65,8 @@ export class Http2Pool extends HostConnections implements RequestPool {
   #withRoom(user: UpstreamUser): Http2Upstream | null {
     const waits = isExtendedConnect(user);
     for (const connection of this.#connections) {
-      if (connection.sni !== user.sni) continue;
-      if (connection.capacity === 0) connection.wantRoom();
-      else if (!waits || connection.isSettled) return connection;
+      if (connection.sni !== user.sni || connection.capacity === 0) continue;
+      if (!waits || connection.isSettled) return connection;
     }
     return null;
   }
@@ -132,18 +132,14 @@ export class Http2Pool extends HostConnections implements RequestPool {
     }
   }
 
-  get isWaiting(): boolean {
-    return this.pending.length > 0;
-  }
-
-  /** A stream is free: requests that wait get it. */
+  /** A connection takes streams: requests that wait get them, and it says so again when it has room for the others. */
   hasRoom(connection: Http2Upstream): void {
     while (this.pending.length > 0 && connection.capacity > 0) {
       const user = this.takePending(connection.sni, connection.isSettled ? anyUser : isNoExtendedConnect);
       if (user === undefined) return;
       connection.serve(user);
     }
-    if (this.pending.length > 0 && connection.capacity === 0) connection.wantRoom();
+    if (this.pending.length > 0) connection.wantRoom();
   }
 
   /** A connection takes no more streams, or has ended: what waits may need another. */

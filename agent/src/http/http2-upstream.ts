@@ -35,7 +35,6 @@ export class Http2Upstream implements Http2ConnectionEvents {
   #rxCounted = 0;
   #txCounted = 0;
   #closedByUs = false;
-  #offering = false;
 
   /** admitted: counted by the circuit breaker of the cluster. */
   constructor(pool: Http2Pool, stream: Stream, sni: string, admitted: boolean) {
@@ -55,7 +54,7 @@ export class Http2Upstream implements Http2ConnectionEvents {
     return this.#http2.capacity;
   }
 
-  /** Somebody waits: a stream may be the peer's for longer than its request is ours, with a body that nobody needs. */
+  /** Somebody waits: the pool hears of the next room from the codec, for which a stream may last longer than its request. */
   wantRoom(): void {
     this.#http2.wantCapacity();
   }
@@ -107,18 +106,7 @@ export class Http2Upstream implements Http2ConnectionEvents {
     this.#streams.give(end);
     this.#active--;
     this.#countBytes();
-    if (this.pool.isWaiting) this.#offerLater();
     if (this.#active === 0) this.#becomeIdle();
-  }
-
-  /** The codec counts the stream until its last callback has returned. */
-  #offerLater(): void {
-    if (this.#offering) return;
-    this.#offering = true;
-    this.pool.runtime.defer(() => {
-      this.#offering = false;
-      this.pool.hasRoom(this);
-    });
   }
 
   #becomeIdle(): void {
@@ -154,8 +142,9 @@ export class Http2Upstream implements Http2ConnectionEvents {
     this.pool.hasRoom(this);
   }
 
+  /** An upgrade may have waited for them. */
   onSettings(): void {
-    if (this.pool.isWaiting) this.#offerLater();
+    this.pool.runtime.defer(() => this.pool.hasRoom(this));
   }
 
   onGoaway(): void {

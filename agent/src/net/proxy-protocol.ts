@@ -3,8 +3,8 @@
  * their start each time, so any split into packets gives the same answer.
  * Invariant: 'more' only while the bytes so far can still become a header within the limits.
  */
-import { isIPv4, isIPv6 } from '../sys/ip-text.ts';
-import { ipText, ipv6Bytes, type SocketAddress } from '../sys/sockaddr.ts';
+import { ipBytes, isIPv4, isIPv6 } from '../sys/ip-text.ts';
+import { ipText, type SocketAddress } from '../sys/sockaddr.ts';
 
 export type ProxyVersion = 'v1' | 'v2';
 
@@ -79,9 +79,14 @@ function readV1(bytes: Uint8Array): ProxyHeaderResult {
   return { kind: 'header', version: 'v1', length, addresses: { remote, local: { ip: canonical(to), port: ports[1] } } };
 }
 
+/** The bytes of a text that is known for an address. */
+function bytesOf(ip: string): Uint8Array {
+  return ipBytes(ip) ?? new Uint8Array(0);
+}
+
 /** Zones (`fe80::1%eth0`) mean nothing on another machine. */
 function canonical(ip: string): string {
-  return isIPv4(ip) ? ip : ipText(ipv6Bytes(ip.split('%', 1)[0] ?? ip));
+  return ipText(bytesOf(ip));
 }
 
 function readPort(text: string): number | null {
@@ -113,13 +118,13 @@ function addressBytes(family: number): 6 | 18 | null {
 }
 
 function addressesOf(view: DataView, size: 6 | 18): ProxiedAddresses {
-  const ipBytes = size - 2;
-  const ip = (at: number): string => ipText(new Uint8Array(view.buffer, view.byteOffset + at, ipBytes).slice());
+  const length = size - 2;
+  const ip = (at: number): string => ipText(new Uint8Array(view.buffer, view.byteOffset + at, length).slice());
   const from = v2HeadBytes;
-  const ports = from + 2 * ipBytes;
+  const ports = from + 2 * length;
   return {
     remote: { ip: ip(from), port: view.getUint16(ports) },
-    local: { ip: ip(from + ipBytes), port: view.getUint16(ports + 2) },
+    local: { ip: ip(from + length), port: view.getUint16(ports + 2) },
   };
 }
 
@@ -136,12 +141,11 @@ export function writeProxyHeader(version: ProxyVersion, { remote, local }: Proxi
     head[0] = commands.local;
     return Buffer.concat([v2Start, head]);
   }
-  const bytes = (ip: string): Uint8Array => (six ? ipv6Bytes(ip) : Uint8Array.from(ip.split('.'), Number));
   const ports = Buffer.alloc(4);
   ports.writeUInt16BE(remote.port, 0);
   ports.writeUInt16BE(local.port, 2);
   head[0] = commands.proxy;
   head[1] = six ? 0x21 : 0x11;
   head.writeUInt16BE(six ? 36 : 12, 2);
-  return Buffer.concat([v2Start, head, bytes(remote.ip), bytes(local.ip), ports]);
+  return Buffer.concat([v2Start, head, bytesOf(remote.ip), bytesOf(local.ip), ports]);
 }

@@ -36,6 +36,8 @@ test('what is no address is in no network', (t) => {
     '1.2.3',
     '1.2.3.4.5',
     '256.1.1.1',
+    // Octal for some readers, decimal for others.
+    '010.1.2.3',
     '1.2.3.4:80',
     ':',
     ':::',

@@ -3,6 +3,7 @@
  * must see ::ffff:10.1.2.3.
  */
 import { UserError } from '@chainmail/runtime/errors';
+import { ipBytes } from '../sys/ip-text.ts';
 
 /** words: one for IPv4, four for IPv6, each an unsigned 32-bit number. */
 export interface IpNumber {
@@ -12,57 +13,19 @@ export interface IpNumber {
 
 export type CidrMatch = (ip: string) => boolean;
 
-function parseV4(text: string): number | null {
-  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
-  if (match === null) return null;
-  let value = 0;
-  for (let i = 1; i <= 4; i++) {
-    const part = Number(match[i]);
-    if (part > 255) return null;
-    value = value * 256 + part;
-  }
-  return value;
-}
-
-/** The groups of one side of `::`, with a dotted quad allowed at the end. */
-function parseGroups(text: string): number[] | null {
-  if (text === '') return [];
-  const parts = text.split(':');
-  const groups: number[] = [];
-  for (const [i, part] of parts.entries()) {
-    const quad = i === parts.length - 1 && part.includes('.') ? parseV4(part) : null;
-    if (quad !== null) groups.push(quad >>> 16, quad & 0xffff);
-    else if (/^[0-9a-fA-F]{1,4}$/.test(part)) groups.push(Number.parseInt(part, 16));
-    else return null;
-  }
-  return groups;
-}
-
-function parseV6(text: string): IpNumber | null {
-  const sides = text.split('::');
-  if (sides.length > 2) return null;
-  const head = parseGroups(sides[0] ?? '');
-  const tail = sides.length === 2 ? parseGroups(sides[1] ?? '') : [];
-  if (head === null || tail === null) return null;
-  const missing = 8 - head.length - tail.length;
-  if (sides.length === 2 ? missing < 1 : missing !== 0) return null;
-  const groups = [...head, ...new Array<number>(missing).fill(0), ...tail];
-  const words = [0, 2, 4, 6].map((i) => (groups[i] ?? 0) * 65536 + (groups[i + 1] ?? 0));
+function numberOf(bytes: Uint8Array): IpNumber {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (bytes.length === 4) return { family: 4, words: [view.getUint32(0)] };
+  const words = [0, 4, 8, 12].map((at) => view.getUint32(at));
   const mapped = words[0] === 0 && words[1] === 0 && words[2] === 0xffff;
-  return mapped ? { family: 4, words: [words[3] ?? 0] } : { family: 6, words };
+  return mapped ? { family: 4, words: words.slice(3) } : { family: 6, words };
 }
 
 /** Parses an address in text, a zone (`%eth0`) left off; null if it is none. */
 export function parseIp(text: string): IpNumber | null {
   if (text === lastText) return lastIp;
-  const v4 = parseV4(text);
-  const zone = text.indexOf('%');
-  const ip: IpNumber | null =
-    v4 !== null
-      ? { family: 4, words: [v4] }
-      : text.includes(':')
-        ? parseV6(zone < 0 ? text : text.slice(0, zone))
-        : null;
+  const bytes = ipBytes(text);
+  const ip = bytes === null ? null : numberOf(bytes);
   lastText = text;
   lastIp = ip;
   return ip;

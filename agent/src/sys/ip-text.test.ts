@@ -1,7 +1,7 @@
 import net from 'node:net';
 import test from 'ava';
 import fc from 'fast-check';
-import { isIP, isIPv4, isIPv6 } from './ip-text.ts';
+import { ipBytes, isIP, isIPv4, isIPv6 } from './ip-text.ts';
 
 const piece = fc.oneof(
   fc.constantFrom(
@@ -51,4 +51,16 @@ test('says what node:net says, of addresses and of texts that are nearly one', (
   ]) {
     t.true(same(text), text);
   }
+});
+
+test('gives the bytes of an address, each text its own', (t) => {
+  const hex = (text: string) => Buffer.from(ipBytes(text) ?? []).toString('hex');
+  t.is(hex('1.2.3.255'), '010203ff');
+  t.is(hex('2001:DB8::1'), '20010db8000000000000000000000001');
+  t.is(hex('fe80::1%eth0'), 'fe800000000000000000000000000001');
+  t.is(hex('::ffff:1.2.3.4'), '00000000000000000000ffff01020304');
+  const first = ipBytes('9.9.9.9');
+  ipBytes('::');
+  t.deepEqual(first, Uint8Array.of(9, 9, 9, 9));
+  for (const text of ['', 'a', '010.1.2.3', '1.2.3', ':::', '1.2.3.4%eth0']) t.is(ipBytes(text), null, text);
 });

@@ -1,4 +1,7 @@
-/** Whether a text is an IP address, as node:net has it, which costs a worker 0.2 MB. */
+/**
+ * IP addresses in text, by the C library (inet_pton): one opinion for configuration, policy and wire. Says what node:net
+ * says, which would cost a worker 0.2 MB.
+ */
 import { pin } from './ffi.ts';
 import { inetPton } from './libc.ts';
 
@@ -6,7 +9,7 @@ const families = { 4: 2n, 6: 10n } as const;
 /** A text of an IPv6 address has at most 45 characters. */
 const text = Buffer.alloc(48);
 const textAddress = pin(text);
-const answer = Buffer.alloc(16);
+const answer = new Uint8Array(16);
 const answerAddress = pin(answer);
 const zone = /^[0-9a-zA-Z.:-]+$/;
 
@@ -30,4 +33,10 @@ export function isIPv6(address: string): boolean {
 
 export function isIP(address: string): boolean {
   return isIPv4(address) || isIPv6(address);
+}
+
+/** The 4 or 16 bytes of an address in network order, a zone left off; null where the text is no address. */
+export function ipBytes(address: string): Uint8Array | null {
+  if (isIPv4(address)) return answer.slice(0, 4);
+  return isIPv6(address) ? answer.slice() : null;
 }

@@ -1,6 +1,6 @@
 /** Addresses between text and struct sockaddr_in / sockaddr_in6. One scratch area per thread for the kernel's answers. */
 import { addressOf } from './ffi.ts';
-import { isIPv4, isIPv6 } from './ip-text.ts';
+import { ipBytes } from './ip-text.ts';
 
 export interface Sockaddr {
   readonly family: 4 | 6;
@@ -13,25 +13,6 @@ export interface Sockaddr {
 export interface SocketAddress {
   readonly ip: string;
   readonly port: number;
-}
-
-/** The 16 bytes of an IPv6 address in text (with an embedded IPv4 part, without zone). The text must be valid. */
-export function ipv6Bytes(text: string): Uint8Array {
-  const bytes = new Uint8Array(16);
-  const [head = '', tail] = text.split('::');
-  const groups = (part: string): number[] =>
-    part === ''
-      ? []
-      : part.split(':').flatMap((g) => {
-          if (!g.includes('.')) return [Number.parseInt(g, 16)];
-          const [a = 0, b = 0, c = 0, d = 0] = g.split('.').map(Number);
-          return [a * 256 + b, c * 256 + d];
-        });
-  const front = groups(head);
-  const back = tail === undefined ? [] : groups(tail);
-  for (const [i, g] of front.entries()) bytes.set([g >> 8, g & 255], i * 2);
-  for (const [i, g] of back.entries()) bytes.set([g >> 8, g & 255], 16 - (back.length - i) * 2);
-  return bytes;
 }
 
 /** RFC 5952 text of the 16 bytes at `at`. */
@@ -64,13 +45,13 @@ export function ipText(bytes: Uint8Array): string {
 
 /** @throws RangeError when ip is not an IP address: the compiler of the configuration has checked it. */
 export function sockaddrOf(ip: string, port: number): Sockaddr {
-  const family = isIPv4(ip) ? 4 : isIPv6(ip) ? 6 : 0;
-  if (family === 0) throw new RangeError(`not an IP address: ${ip}`);
+  const numbers = ipBytes(ip);
+  if (numbers === null) throw new RangeError(`not an IP address: ${ip}`);
+  const family = numbers.length === 4 ? 4 : 6;
   const bytes = Buffer.alloc(family === 4 ? 16 : 28);
   bytes.writeUInt16LE(family === 4 ? 2 : 10, 0);
   bytes.writeUInt16BE(port, 2);
-  if (family === 4) bytes.set(ip.split('.').map(Number), 4);
-  else bytes.set(ipv6Bytes(ip), 8);
+  bytes.set(numbers, family === 4 ? 4 : 8);
   return { family, bytes, address: addressOf(bytes), length: BigInt(bytes.length) };
 }
 
