@@ -10,6 +10,7 @@ import { builtinModules, createRequire } from 'node:module';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import manifests from './bundle-manifest.cjs';
+import { readsWhatIsUsed } from './bundle-protobuf.mjs';
 
 const { bundleHome, changedInputs, describeInput, readManifest } = manifests;
 
@@ -148,14 +149,15 @@ async function buildScripts(esbuild, options, program, outdir) {
 /** Returns the files it was made of. */
 export async function build(root, program, outdir) {
   const esbuild = createRequire(path.join(root, 'package.json'))('esbuild');
-  const plugins = [builtins, latePackages(Object.keys(program.late))];
+  const plugins = [builtins, latePackages(Object.keys(program.late)), readsWhatIsUsed(root)];
   const options = { ...common, absWorkingDir: root, plugins };
   const inputs = await (program.scripts ? buildScripts : buildModules)(esbuild, options, program, outdir);
   for (const [name, from] of Object.entries(program.late)) {
     const own = from.endsWith('.ts');
     const entry = own ? path.join(root, from) : createRequire(path.join(root, from, 'package.json')).resolve(name);
-    if (own) inputs.push(from);
-    await esbuild.build({ ...common, entryPoints: [entry], outfile: path.join(outdir, `${name}.cjs`), format: 'cjs' });
+    const outfile = path.join(outdir, `${name}.cjs`);
+    const { metafile } = await esbuild.build({ ...options, entryPoints: [entry], outfile, format: 'cjs' });
+    if (own) inputs.push(...Object.keys(metafile.inputs));
   }
   for (const asset of program.assets) {
     fs.copyFileSync(path.join(root, asset), path.join(outdir, path.basename(asset)));
@@ -164,6 +166,7 @@ export async function build(root, program, outdir) {
     ...inputs.filter((f) => !f.includes('node_modules/') && fs.existsSync(path.join(root, f))),
     ...program.assets,
     'scripts/bundle.mjs',
+    'scripts/bundle-protobuf.mjs',
     'pnpm-lock.yaml',
   ];
 }

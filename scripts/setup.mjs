@@ -128,7 +128,8 @@ function manifests() {
   ];
 }
 
-const pinnedNode = () => path.join(root, 'node_modules', NODE_PACKAGES[process.arch], 'bin', 'node');
+const nodeOfHere = `node_modules/${NODE_PACKAGES[process.arch]}/bin/node`;
+const pinnedNode = () => path.join(root, nodeOfHere);
 
 async function nodePackages() {
   const want = fingerprint(manifests());
@@ -167,15 +168,16 @@ async function generatedTypes() {
  */
 const bundled = (name, entry) => `unset NODE_EXTRA_CA_CERTS
 export MALLOC_ARENA_MAX="\${MALLOC_ARENA_MAX:-2}"
-exec "$here/node_modules/node-linux-$arch/bin/node" ${PROGRAMS[name].nodeFlags.join(' ')} "$here/scripts/launch.cjs" ${name} ${entry} "$@"
+exec "$here/${nodeOfHere}" ${PROGRAMS[name].nodeFlags.join(' ')} "$here/scripts/launch.cjs" ${name} ${entry} "$@"
 `;
-const direct = (entry) => `exec "$here/node_modules/node-linux-$arch/bin/node" --no-warnings "$here/${entry}" "$@"
+const direct = (entry) => `exec "$here/${nodeOfHere}" --no-warnings "$here/${entry}" "$@"
 `;
 
 const wrapper = (name, entry) => `#!/bin/sh
 # Written by npm run setup: runs ${entry} with the pinned Node, whatever node is on the PATH.
-here=$(dirname -- "$(readlink -f -- "$0")")/../..
-case "$(uname -m)" in aarch64|arm64) arch=arm64 ;; *) arch=x64 ;; esac
+here=
+case $0 in */*) [ -L "$0" ] || here=\${0%/*} ;; esac
+here=\${here:-$(dirname -- "$(readlink -f -- "$0")")}/../..
 ${name in PROGRAMS ? bundled(name, entry) : direct(entry)}`;
 
 function binaries() {

@@ -60,7 +60,7 @@ export class Loop implements LoopClock, Timers {
   /** openFds: where the descriptors in use are marked, for whoever has to close them when this thread dies. */
   constructor(openFds: Uint8Array = new Uint8Array(0)) {
     this.#openFds = openFds;
-    this.nowMs = performance.now();
+    this.nowMs = libc.monotonicMs();
     this.wallMs = Date.now();
     this.#wheel = new TimerWheel(this.nowMs);
     this.#eventsAddress = addressOf(this.#events);
@@ -132,9 +132,9 @@ export class Loop implements LoopClock, Timers {
   /** One turn: waits at most maxMs for events, less when there is work. */
   run(maxMs: number = maxSleepMs): void {
     const idle = this.#resumable.length === 0 && this.#deferred.length === 0;
-    const sleep = idle ? this.#wheel.sleepMs(performance.now(), maxMs) : 0;
+    const sleep = idle ? this.#wheel.sleepMs(libc.monotonicMs(), maxMs) : 0;
     const count = libc.epollWait(this.#epoll, this.#eventsAddress, 512n, BigInt(sleep));
-    this.nowMs = performance.now();
+    this.nowMs = libc.monotonicMs();
     this.wallMs = Date.now();
     this.turn++;
     this.#dispatch(count);

@@ -15,6 +15,7 @@ export function trimHeap(): void {
 }
 
 const critical = 2n;
+const halfEmptyBytes = 3 * 1024 * 1024;
 
 /**
  * Collects all garbage of this thread, and code that has not run since the last time, which stops it for some
@@ -24,6 +25,9 @@ const critical = 2n;
 export function collectGarbage(): void {
   try {
     notifyIsolate('memoryPressure', critical);
+    // Pages that are half empty now are moved together by the next collection. V8 makes it of its own from 8 MB on.
+    const { total_heap_size: held, used_heap_size: used } = v8.getHeapStatistics();
+    if (held - used > halfEmptyBytes) notifyIsolate('memoryPressure', critical);
   } catch {
     // a Node that does not export them collects when V8 thinks it should
   }

@@ -1,0 +1,40 @@
+/**
+ * What a bundle changes in protobuf-es, so that an agent pays for the messages of its configuration and not for all of
+ * Envoy's: the library compiles a reader with those of every message that can be reached from it, and reads descriptors
+ * with descriptors of descriptors. Each change names what it expects of the library, and a build fails when that is gone.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+
+const protobuf = /@bufbuild\/protobuf\/dist\/esm\/(?:codegenv2\/)?(file|from-json|to-json|from-binary|to-binary)\.js$/;
+
+/** How many readers or writers of a field's message each file looks up. */
+const lookUps = { 'from-json': 3, 'to-json': 1, 'from-binary': 2, 'to-binary': 2 };
+const lookUp = /const (\w+) = (compiled(?:Reader|Writer)\(field\.message\))(\.read)?;/g;
+
+/** The reader of a field's message is made when a value of it comes. */
+function whenUsed(name, code) {
+  let found = 0;
+  const changed = code.replace(lookUp, (_, variable, compiled, read = '') => {
+    found++;
+    const call = (of) => `(...args) => ${compiled}${of}(...args)`;
+    // Two ways of one reader: with a length in front, and in a group.
+    const isPair = name === 'from-binary' && read === '';
+    return `const ${variable} = ${isPair ? `{ read: ${call('.read')}, readGroup: ${call('.readGroup')} }` : call(read)};`;
+  });
+  if (found !== lookUps[name])
+    throw new Error(`protobuf-es: ${name}.js has changed; adapt scripts/bundle-protobuf.mjs`);
+  return changed;
+}
+
+export const readsWhatIsUsed = (root) => ({
+  name: 'protobuf',
+  setup(build) {
+    build.onLoad({ filter: protobuf }, ({ path: file }) => {
+      const name = path.basename(file, '.js');
+      if (name !== 'file') return { contents: whenUsed(name, fs.readFileSync(file, 'utf8')) };
+      const own = path.join(root, 'lib/xds/src/descriptors/embedded-file.ts');
+      return { contents: `export { fileDesc } from ${JSON.stringify(own)}`, resolveDir: root };
+    });
+  },
+});
