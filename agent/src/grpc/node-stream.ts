@@ -92,6 +92,10 @@ export class NodeStream implements Stream {
     this.handler.onDrained(this);
   }
 
+  neverArrived(): boolean {
+    return false;
+  }
+
   cork(): void {}
 
   uncork(): void {}

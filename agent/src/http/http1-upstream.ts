@@ -57,6 +57,8 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
   #keepAlive = false;
   #leftover = false;
   #served = 0;
+  /** Of the stream, before the request at hand. */
+  #sentBefore = 0;
 
   constructor(pool: Http1Pool, sni: string, admitted: boolean) {
     this.pool = pool;
@@ -96,6 +98,7 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
     this.#headDone = false;
     this.#leftover = false;
     this.#served++;
+    this.#sentBefore = this.stream?.bytesSent ?? 0;
     user.onConnection(this);
   }
 
@@ -284,10 +287,17 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
       user.onResponseData(readHeadroom, readHeadroom, true);
       return;
     }
-    const inHead = this.#stash.length > 0;
+    const failure = this.#stash.length > 0 ? 'protocol-error' : this.#termination();
     this.#detach();
     this.#closed(true);
-    user.onReset(inHead ? 'protocol-error' : 'connection-termination', '');
+    user.onReset(failure, '');
+  }
+
+  /** How the end of the connection looks to the request at hand. */
+  #termination(): 'unread' | 'connection-termination' {
+    const { stream } = this;
+    if (stream === null || !this.reused || this.answered) return 'connection-termination';
+    return stream.neverArrived(stream.bytesSent - this.#sentBefore) ? 'unread' : 'connection-termination';
   }
 
   #dropIdle(): void {
@@ -301,12 +311,13 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
       this.pool.connectFailed(this, reason, stream.failure);
       return;
     }
+    const failure = this.#termination();
     this.pool.dropIdle(this);
     this.#detach();
     this.pool.count(at.upstream_cx_destroy_remote);
     if (user !== null) this.pool.count(at.upstream_cx_destroy_with_active_rq);
     this.pool.closed(this);
-    if (user !== null) user.onReset('connection-termination', stream.failure);
+    if (user !== null) user.onReset(failure, stream.failure);
   }
 
   onDrained(): void {

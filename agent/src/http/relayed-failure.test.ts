@@ -40,20 +40,34 @@ function answered(failure: string, meshed: boolean): { readonly w: FakeWorker; r
   return { w, text: client.take() };
 }
 
-test('a connection that the application refused is tried elsewhere, whatever the method', (t) => {
-  const { w, text } = answered('connect-failed', true);
-  t.is(text, '');
-  w.upstream(1).connect();
-  t.regex(w.upstream(1).take(), /\r\n\r\nbody$/);
-  w.upstream(1).feed(ok);
-  t.is(w.lastLog.status, 200);
-});
+for (const failure of ['connect-failed', 'unread']) {
+  test(`a request that did not reach the application (${failure}) is tried elsewhere, whatever the method`, (t) => {
+    const { w, text } = answered(failure, true);
+    t.is(text, '');
+    w.upstream(1).connect();
+    t.regex(w.upstream(1).take(), /\r\n\r\nbody$/);
+    w.upstream(1).feed(ok);
+    t.is(w.lastLog.status, 200);
+  });
+}
 
 test('a connection that broke after the request was sent is not, without a policy that says so', (t) => {
   const { w, text } = answered('connection-termination', true);
   t.regex(text, /^HTTP\/1\.1 503 [\s\S]*gone$/);
   t.false(text.includes(header));
   t.is(w.dialled.length, 1);
+});
+
+test('the peer hears of a request that an application cannot have seen', (t) => {
+  const w = new FakeWorker();
+  const client = w.client(peer);
+  client.feed('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  w.upstream(0).feed(ok);
+  client.take();
+  client.feed(post);
+  w.upstream(0).missed = true;
+  w.upstream(0).end();
+  t.true(client.take().includes(`${header}: unread\r\n`));
 });
 
 test('an application cannot say it', (t) => {

@@ -12,6 +12,7 @@ const relayed = [
   'connect-failed',
   'connect-timeout',
   'connection-termination',
+  'unread',
   'protocol-error',
   'remote-reset',
   'refused-stream',

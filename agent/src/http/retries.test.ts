@@ -223,6 +223,52 @@ test('keep-alive race: once only, never for POST, never on a fresh connection or
   t.is(answered.w.lastLog.flags, 'UPE');
 });
 
+test('keep-alive race: what the upstream cannot have seen is sent again, also a POST', (t) => {
+  for (const end of ['end', 'fail'] as const) {
+    const { w, client } = withIdle();
+    client.feed('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n');
+    t.regex(w.upstream(0).take(), /^POST /);
+    w.upstream(0).missed = true;
+    if (end === 'end') w.upstream(0).end();
+    else w.upstream(0).fail('remote-reset');
+    t.regex(w.upstream(1).take(), /^POST /);
+    w.upstream(1).feed(ok);
+    t.regex(client.take(), /^HTTP\/1\.1 200/);
+    t.is(w.clusterStat('upstream_rq_retry'), 0);
+    t.is(w.clusterStat('upstream_rq_active'), 0);
+  }
+});
+
+test('keep-alive race: a body that nobody kept is not sent again, one that a policy keeps is', (t) => {
+  const lost = withIdle();
+  lost.client.feed(post);
+  lost.w.upstream(0).missed = true;
+  lost.w.upstream(0).end();
+  t.is(lost.w.dialled.length, 1);
+  t.regex(lost.client.take(), /^HTTP\/1\.1 503 [\s\S]*reset reason: connection termination$/);
+  t.is(lost.w.lastLog.flags, 'UC');
+
+  const kept = withIdle({ on: ['connect-failure'] });
+  kept.client.feed(post);
+  kept.w.upstream(0).missed = true;
+  kept.w.upstream(0).end();
+  t.regex(kept.w.upstream(1).take(), /\r\n\r\nbody$/);
+  kept.w.upstream(1).feed(ok);
+  t.regex(kept.client.take(), /^HTTP\/1\.1 200/);
+});
+
+test('keep-alive race: a connection that ends each request unseen is replaced once, and not when it was new', (t) => {
+  const again = withIdle();
+  const bare = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n';
+  again.client.feed(bare);
+  again.w.upstream(0).missed = true;
+  again.w.upstream(0).end();
+  again.w.upstream(1).missed = true;
+  again.w.upstream(1).end();
+  t.is(again.w.dialled.length, 2);
+  t.regex(again.client.take(), /^HTTP\/1\.1 503/);
+});
+
 test('a retry counts against max_retries until it is answered', (t) => {
   const w = new FakeWorker({
     routes: routeConfig([prefixRoute('/', routeAction({ retry: retrySpec() }))]),

@@ -54,6 +54,7 @@ const failureConditions: Readonly<Record<UpstreamFailure, readonly RetryConditio
   'connect-failed': ['5xx', 'gateway-error', 'connect-failure', 'reset', 'reset-before-request'],
   'connect-timeout': ['5xx', 'gateway-error', 'connect-failure', 'reset', 'reset-before-request'],
   'connection-termination': ['5xx', 'gateway-error', 'reset'],
+  unread: ['5xx', 'gateway-error', 'reset', 'reset-before-request'],
   'remote-reset': ['5xx', 'gateway-error', 'reset'],
   'refused-stream': ['5xx', 'gateway-error', 'reset', 'refused-stream'],
   'connect-error': ['5xx', 'gateway-error', 'reset'],

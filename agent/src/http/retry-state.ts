@@ -76,9 +76,13 @@ export class RetryState {
     return this.#replaced;
   }
 
-  /** The upstream closed an idle connection while the request was on its way to it (RFC 9112 section 9.3.1). */
+  /**
+   * The upstream closed an idle connection while the request was on its way to it (RFC 9112 section 9.3.1). Where it is
+   * known that not a byte arrived the method does not matter.
+   */
   #isKeepAliveRace(failure: UpstreamFailure): boolean {
     const { upstream } = this.#attempt;
+    if (failure === 'unread') return true;
     if (failure !== 'connection-termination' || upstream === null) return false;
     return upstream.reused && !upstream.answered && isIdempotent(this.#method);
   }

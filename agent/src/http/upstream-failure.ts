@@ -6,6 +6,8 @@ export type UpstreamFailure =
   | 'connect-failed'
   | 'connect-timeout'
   | 'connection-termination'
+  /** The same, and the upstream had closed the connection before a byte of the request came. */
+  | 'unread'
   | 'protocol-error'
   /** The stream was cut, the connection goes on. */
   | 'remote-reset'
@@ -42,6 +44,7 @@ export const upstreamFailures: Readonly<Record<UpstreamFailure, FailureFacts>> =
     reason: 'connection termination',
     outcome: { kind: 'local', cause: 'reset' },
   },
+  unread: { flag: 'UC', status: 503, reason: 'connection termination', outcome: { kind: 'local', cause: 'reset' } },
   'protocol-error': { flag: 'UPE', status: 502, reason: 'protocol error', outcome: { kind: 'local', cause: 'reset' } },
   'remote-reset': { flag: 'UR', status: 503, reason: 'remote reset', outcome: { kind: 'local', cause: 'reset' } },
   'refused-stream': {

@@ -85,3 +85,89 @@ for (const sends of ['x', 'x and more that nobody reads']) {
     t.is(text, 'last words');
   });
 }
+
+/** Answers the first bytes; then tells whether what it wrote last arrived, when reading ends. */
+class Asking implements StreamHandler {
+  stream: Stream | null = null;
+  neverArrived: boolean | null = null;
+  sentBefore = 0;
+  onReadable(stream: Stream): void {
+    this.stream = stream;
+    for (;;) {
+      const n = stream.read(readHeadroom, readCapacity);
+      if (n === readEof) this.neverArrived = stream.neverArrived(stream.bytesSent - this.sentBefore);
+      if (n <= 0) return;
+    }
+  }
+  send(text: string): void {
+    const bytes = Buffer.from(text);
+    this.sentBefore = this.stream?.bytesSent ?? 0;
+    this.stream?.write(bytes, 0, bytes.length);
+  }
+  onDrained(): void {}
+  onConnected(): void {}
+  onClosed(stream: Stream): void {
+    this.neverArrived = stream.neverArrived(stream.bytesSent - this.sentBefore);
+  }
+}
+
+/** A peer that has had an answer, on a connection that lies idle. */
+async function idlePeer(allowHalfOpen: boolean) {
+  const loop = new Loop();
+  const asking = new Asking();
+  const { port } = serve(loop, asking);
+  const peer = net.connect({ port, host: '127.0.0.1', allowHalfOpen });
+  let got = '';
+  peer.on('error', () => {}).on('data', (d: Buffer) => (got += d.toString()));
+  peer.write('?');
+  await turnUntil(loop, () => asking.stream !== null);
+  asking.send('answer');
+  await turnUntil(loop, () => got === 'answer');
+  const gone = new Promise((done) => peer.once('close', done));
+  return { loop, asking, peer, gone, got: () => got };
+}
+
+const told = ({ loop, asking }: { loop: Loop; asking: Asking }) => turnUntil(loop, () => asking.neverArrived !== null);
+
+test('what is sent to a socket that its program has closed never arrived', async (t) => {
+  const idle = await idlePeer(false);
+  idle.peer.destroy();
+  await idle.gone;
+  idle.asking.send('too late');
+  await told(idle);
+  t.true(idle.asking.neverArrived);
+});
+
+test('nothing arrived where the connection was aborted before it was written to', async (t) => {
+  const idle = await idlePeer(false);
+  idle.peer.resetAndDestroy();
+  await idle.gone;
+  idle.asking.send('too late');
+  await told(idle);
+  t.true(idle.asking.neverArrived);
+});
+
+test('what may have been read is not said never to have arrived', async (t) => {
+  const reader = await idlePeer(false);
+  reader.asking.send('request');
+  await turnUntil(reader.loop, () => reader.got() === 'answerrequest');
+  reader.peer.destroy();
+  await told(reader);
+  t.false(reader.asking.neverArrived, 'read, then closed');
+
+  const aborter = await idlePeer(false);
+  aborter.asking.send('request');
+  await turnUntil(aborter.loop, () => aborter.got() === 'answerrequest');
+  aborter.peer.resetAndDestroy();
+  await told(aborter);
+  t.false(aborter.asking.neverArrived, 'read, then aborted');
+
+  const half = await idlePeer(true);
+  half.peer.end();
+  await new Promise((done) => half.peer.once('finish', done));
+  half.asking.send('request');
+  await told(half);
+  t.false(half.asking.neverArrived, 'half-closed, and still reading');
+  await turnUntil(half.loop, () => half.got() === 'answerrequest');
+  half.peer.destroy();
+});

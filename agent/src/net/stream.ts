@@ -117,6 +117,11 @@ export interface Stream {
    * may leave with it, in one packet.
    */
   expectEnd(): void;
+  /**
+   * Asked at the end of reading or of the stream: whether the peer's program cannot have seen any of the last `sent` bytes
+   * that count in bytesSent, because it had closed the connection before. False when that is not known.
+   */
+  neverArrived(sent: number): boolean;
   /** FIN (after close_notify for TLS) once the queue is empty. Reading goes on. */
   endWrite(): void;
   /** Writes the queue out, then closes; the handler hears nothing more. Cut after the delayed-close deadline. */

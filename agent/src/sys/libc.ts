@@ -19,6 +19,7 @@ export const connect = bindInt('connect', 3);
 export const shutdown = bindInt('shutdown', 2);
 export const setsockopt = bindInt('setsockopt', 5);
 export const getsockopt = bindInt('getsockopt', 5);
+export const ioctl = bindInt('ioctl', 3);
 export const getsockname = bindInt('getsockname', 3);
 export const getpeername = bindInt('getpeername', 3);
 export const epollCreate = bindInt('epoll_create1', 2);

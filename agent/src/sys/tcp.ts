@@ -2,6 +2,7 @@
 import { addressOf } from './ffi.ts';
 import * as libc from './libc.ts';
 import {
+  answer,
   answerAddress,
   answerLengthAddress,
   prepareAnswer,
@@ -115,6 +116,22 @@ export function socketError(handle: bigint): number {
   option[1] = 4;
   if (libc.getsockopt(handle, SOL_SOCKET, 4n, optionAddress, optionAddress + 4n) !== 0) return libc.errno();
   return option[0] ?? 0;
+}
+
+const TCP_INFO = 11n;
+const SIOCOUTQ = 0x5411n;
+const closedState = 7;
+
+/**
+ * Whether the connection was reset and the peer's kernel had acknowledged none of the last `sent` bytes by then. Of one
+ * whose end was read before: data that met a socket closed by its program, which never saw it. Without that end it may
+ * have been read and not yet acknowledged.
+ */
+export function tookNothing(handle: bigint, sent: number): boolean {
+  prepareAnswer();
+  if (libc.getsockopt(handle, IPPROTO_TCP, TCP_INFO, answerAddress, answerLengthAddress) !== 0) return false;
+  if (answer[0] !== closedState) return false;
+  return libc.ioctl(handle, SIOCOUTQ, optionAddress) === 0 && (option[0] ?? 0) >= sent;
 }
 
 export function localAddress(handle: bigint): SocketAddress {

@@ -57,6 +57,8 @@ export class FakeStream implements Stream {
   slow = false;
   /** Most that was ever queued. */
   maxQueued = 0;
+  /** The peer had closed before what was written last. */
+  missed = false;
   /** How often something was written. */
   writes = 0;
   readonly #host: StreamHost;
@@ -74,6 +76,10 @@ export class FakeStream implements Stream {
 
   get connected(): boolean {
     return this.#connected;
+  }
+
+  neverArrived(sent: number): boolean {
+    return this.missed || sent === 0;
   }
 
   get queued(): number {

@@ -30,6 +30,10 @@ export abstract class BareStream implements Stream {
 
   expectEnd(): void {}
 
+  neverArrived(): boolean {
+    return false;
+  }
+
   cork(): void {}
 
   uncork(): void {}
