@@ -120,7 +120,15 @@ export function socketError(handle: bigint): number {
 
 const TCP_INFO = 11n;
 const SIOCOUTQ = 0x5411n;
-const closedState = 7;
+/** States of a connection that has seen an end of its peer's. */
+export const tcpStates = { closed: 7, closeWait: 8 } as const;
+
+/** The kernel's state of the connection, or -1 when it does not say. */
+export function tcpState(handle: bigint): number {
+  prepareAnswer();
+  if (libc.getsockopt(handle, IPPROTO_TCP, TCP_INFO, answerAddress, answerLengthAddress) !== 0) return -1;
+  return answer[0] ?? -1;
+}
 
 /**
  * Whether the connection was reset and the peer's kernel had acknowledged none of the last `sent` bytes by then. Of one
@@ -128,9 +136,7 @@ const closedState = 7;
  * have been read and not yet acknowledged.
  */
 export function tookNothing(handle: bigint, sent: number): boolean {
-  prepareAnswer();
-  if (libc.getsockopt(handle, IPPROTO_TCP, TCP_INFO, answerAddress, answerLengthAddress) !== 0) return false;
-  if (answer[0] !== closedState) return false;
+  if (tcpState(handle) !== tcpStates.closed) return false;
   return libc.ioctl(handle, SIOCOUTQ, optionAddress) === 0 && (option[0] ?? 0) >= sent;
 }
 
