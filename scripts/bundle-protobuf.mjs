@@ -17,10 +17,11 @@ function whenUsed(name, code) {
   let found = 0;
   const changed = code.replace(lookUp, (_, variable, compiled, read = '') => {
     found++;
-    const call = (of) => `(...args) => ${compiled}${of}(...args)`;
+    const call = (of) => `(...args) => (${variable}Made ??= ${compiled})${of}(...args)`;
     // Two ways of one reader: with a length in front, and in a group.
     const isPair = name === 'from-binary' && read === '';
-    return `const ${variable} = ${isPair ? `{ read: ${call('.read')}, readGroup: ${call('.readGroup')} }` : call(read)};`;
+    const whole = isPair ? `{ read: ${call('.read')}, readGroup: ${call('.readGroup')} }` : call(read);
+    return `let ${variable}Made; const ${variable} = ${whole};`;
   });
   if (found !== lookUps[name])
     throw new Error(`protobuf-es: ${name}.js has changed; adapt scripts/bundle-protobuf.mjs`);

@@ -72,24 +72,23 @@ export class RetryState {
    */
   takeReplacement(failure: UpstreamFailure): boolean {
     if (this.#replaced || !this.#sender.complete) return false;
-    this.#replaced = this.#isKeepAliveRace(failure) || this.#isRefusal(failure);
+    this.#replaced = this.#isKeepAliveRace(failure) || this.#isUnseen(failure);
     return this.#replaced;
   }
 
-  /**
-   * The upstream closed an idle connection while the request was on its way to it (RFC 9112 section 9.3.1). Where it is
-   * known that not a byte arrived the method does not matter.
-   */
+  /** The upstream closed an idle connection while the request was on its way to it (RFC 9112 section 9.3.1). */
   #isKeepAliveRace(failure: UpstreamFailure): boolean {
     const { upstream } = this.#attempt;
-    if (failure === 'unread') return true;
     if (failure !== 'connection-termination' || upstream === null) return false;
     return upstream.reused && !upstream.answered && isIdempotent(this.#method);
   }
 
-  /** The upstream says that it has not looked at the request, so its method does not matter (RFC 9113 section 8.7). */
-  #isRefusal(failure: UpstreamFailure): boolean {
-    return failure === 'refused-stream' && !this.#exchange.responseStarted;
+  /**
+   * The upstream has not looked at the request, so its method does not matter: it says so (RFC 9113 section 8.7), or not a
+   * byte has reached it.
+   */
+  #isUnseen(failure: UpstreamFailure): boolean {
+    return (failure === 'refused-stream' || failure === 'unread') && !this.#exchange.responseStarted;
   }
 
   /** peerPrincipal: who gave the answer in responseHead; a peer is asked what it was before its status is. */

@@ -3,7 +3,7 @@
  * their start each time, so any split into packets gives the same answer.
  * Invariant: 'more' only while the bytes so far can still become a header within the limits.
  */
-import { ipBytes, isIPv4, isIPv6 } from '../sys/ip-text.ts';
+import { ipBytes } from '../sys/ip-text.ts';
 import { ipText, type SocketAddress } from '../sys/sockaddr.ts';
 
 export type ProxyVersion = 'v1' | 'v2';
@@ -70,23 +70,20 @@ function readV1(bytes: Uint8Array): ProxyHeaderResult {
   const [, family = '', ...rest] = Buffer.from(head.subarray(0, end)).toString('latin1').split(' ');
   const length = end + 2;
   if (family === 'UNKNOWN') return { kind: 'header', version: 'v1', length, addresses: null };
-  const isIp = family === 'TCP4' ? isIPv4 : family === 'TCP6' ? isIPv6 : null;
+  const size = family === 'TCP4' ? 4 : family === 'TCP6' ? 16 : 0;
   const [from = '', to = '', fromPort = '', toPort = ''] = rest;
-  if (isIp === null || rest.length !== 4 || !isIp(from) || !isIp(to)) return bad('v1', 'bad addresses');
+  const [source, target] = [ipBytes(from), ipBytes(to)];
+  if (rest.length !== 4 || source?.length !== size || target?.length !== size) return bad('v1', 'bad addresses');
   const ports = [readPort(fromPort), readPort(toPort)] as const;
   if (ports[0] === null || ports[1] === null) return bad('v1', 'bad port');
-  const remote = { ip: canonical(from), port: ports[0] };
-  return { kind: 'header', version: 'v1', length, addresses: { remote, local: { ip: canonical(to), port: ports[1] } } };
-}
-
-/** The bytes of a text that is known for an address. */
-function bytesOf(ip: string): Uint8Array {
-  return ipBytes(ip) ?? new Uint8Array(0);
-}
-
-/** Zones (`fe80::1%eth0`) mean nothing on another machine. */
-function canonical(ip: string): string {
-  return ipText(bytesOf(ip));
+  // Zones (`fe80::1%eth0`) mean nothing on another machine.
+  const remote = { ip: ipText(source), port: ports[0] };
+  return {
+    kind: 'header',
+    version: 'v1',
+    length,
+    addresses: { remote, local: { ip: ipText(target), port: ports[1] } },
+  };
 }
 
 function readPort(text: string): number | null {
@@ -130,8 +127,9 @@ function addressesOf(view: DataView, size: 6 | 18): ProxiedAddresses {
 
 /** The header that tells an upstream about a client; addresses of different families cannot be told and are left out. */
 export function writeProxyHeader(version: ProxyVersion, { remote, local }: ProxiedAddresses): Buffer {
-  const six = isIPv6(remote.ip);
-  const known = six === isIPv6(local.ip) && (six || (isIPv4(remote.ip) && isIPv4(local.ip)));
+  const [from, to] = [ipBytes(remote.ip), ipBytes(local.ip)];
+  const known = from !== null && to !== null && from.length === to.length;
+  const six = from?.length === 16;
   if (version === 'v1') {
     if (!known) return Buffer.from('PROXY UNKNOWN\r\n');
     return Buffer.from(`PROXY TCP${six ? 6 : 4} ${remote.ip} ${local.ip} ${remote.port} ${local.port}\r\n`);
@@ -147,5 +145,5 @@ export function writeProxyHeader(version: ProxyVersion, { remote, local }: Proxi
   head[0] = commands.proxy;
   head[1] = six ? 0x21 : 0x11;
   head.writeUInt16BE(six ? 36 : 12, 2);
-  return Buffer.concat([v2Start, head, bytesOf(remote.ip), bytesOf(local.ip), ports]);
+  return Buffer.concat([v2Start, head, from, to, ports]);
 }

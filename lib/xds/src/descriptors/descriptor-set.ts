@@ -46,12 +46,8 @@ export class DescriptorSet implements FileRegistry {
     });
   }
 
-  get files(): IterableIterator<FileDescriptor> {
-    return this.#eachFile();
-  }
-
-  *#eachFile(): IterableIterator<FileDescriptor> {
-    for (const path of this.#unread.keys()) yield this.fileAt(path);
+  get files(): readonly FileDescriptor[] {
+    return [...this.#unread.keys()].map((path) => this.fileAt(path));
   }
 
   *[Symbol.iterator](): IterableIterator<Declared> {
@@ -103,7 +99,7 @@ export class DescriptorSet implements FileRegistry {
   }
 
   getExtensionFor(extendee: DescMessage, number: number): DescExtension | undefined {
-    this.#extensions ??= [...this.files].flatMap((file) => file.extensions);
+    this.#extensions ??= this.files.flatMap((file) => file.extensions);
     return this.#extensions.find((e) => e.number === number && e.extendee.typeName === extendee.typeName);
   }
 

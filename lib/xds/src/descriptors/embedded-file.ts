@@ -9,7 +9,7 @@ import { DescriptorSet } from './descriptor-set.ts';
  */
 export function fileDesc(base64: string, imports: readonly DescFile[] = []): DescFile {
   const bytes = new BinaryWriter().tag(1, WireType.LengthDelimited).bytes(base64Decode(base64)).finish();
-  const [file] = [...new DescriptorSet(bytes).files];
+  const [file] = new DescriptorSet(bytes).files;
   if (file === undefined) throw new Error('no descriptor of a file');
   if (imports.length > 0) throw new Error(`${file}: a file that imports others cannot be embedded`);
   return file;

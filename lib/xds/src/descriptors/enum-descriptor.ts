@@ -6,7 +6,7 @@ import { edition } from './constants.ts';
 import type { DescriptorSet } from './descriptor-set.ts';
 import type { FileDescriptor } from './file-descriptor.ts';
 import type { MessageDescriptor } from './message-descriptor.ts';
-import { boolOption, eachField, nameIn } from './wire.ts';
+import { eachField, isSet, nameIn } from './wire.ts';
 
 /** Field numbers of EnumDescriptorProto and EnumValueDescriptorProto. */
 const at = { value: 2, options: 3 } as const;
@@ -89,7 +89,7 @@ export class EnumDescriptor implements DescEnum {
     const byNumber: Record<number, DescEnumValue> = {};
     // Of names for one number the first is the one that is shown.
     for (const value of list) byNumber[value.number] ??= value;
-    return { list, byNumber, sharedPrefix, deprecated: boolOption(options, deprecatedEnum) ?? false };
+    return { list, byNumber, sharedPrefix, deprecated: isSet(options, deprecatedEnum) };
   }
 
   #valueOf({ bytes, name, number, options }: RawValue, prefix: number): DescEnumValue {
@@ -101,7 +101,7 @@ export class EnumDescriptor implements DescEnum {
       parent: this,
       number,
       jsonName: name,
-      deprecated: boolOption(options, deprecatedValue) ?? false,
+      deprecated: isSet(options, deprecatedValue),
       get proto() {
         return set.decode<EnumValueDescriptorProto>('google.protobuf.EnumValueDescriptorProto', bytes);
       },

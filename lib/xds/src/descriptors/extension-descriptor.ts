@@ -25,8 +25,8 @@ export function extensionOf(set: DescriptorSet, file: FileDescriptor, bytes: Uin
     parent: undefined,
     oneof: undefined,
     extendee: set.message(proto.extendee),
-    presence:
-      proto.label === label.optional ? presenceOf(proto, true, file.edition) : presenceOf(proto, false, file.edition),
+    // Like a member of a oneof it always tells whether it is there.
+    presence: presenceOf(proto, true, file.edition),
     utf8Validation: file.edition === edition.proto3,
     fieldKind: isList ? 'list' : kind,
     listKind: isList ? kind : undefined,

@@ -1,6 +1,6 @@
 /** What a FieldDescriptorProto says of a field or an extension, read without a descriptor. */
 import { label, type } from './constants.ts';
-import { boolOption, eachField } from './wire.ts';
+import { eachField, isSet, optionIn } from './wire.ts';
 
 /** Field numbers of FieldDescriptorProto. */
 const at = {
@@ -72,6 +72,7 @@ export function readFieldProto(bytes: Uint8Array): FieldProto {
         return false;
     }
   });
+  const packed = optionIn(options, packedField);
   return {
     bytes,
     name: text[at.name] ?? '',
@@ -84,20 +85,8 @@ export function readFieldProto(bytes: Uint8Array): FieldProto {
     defaultValue: text[at.defaultValue],
     oneofIndex: numbers[at.oneofIndex] ?? -1,
     proto3Optional: numbers[at.proto3Optional] === 1,
-    packed: boolOption(options, packedField),
-    longAsString: isJsString(options),
-    deprecated: boolOption(options, deprecatedField) ?? false,
+    packed: packed === undefined ? undefined : packed === 1,
+    longAsString: optionIn(options, jsType) === jsString,
+    deprecated: isSet(options, deprecatedField),
   };
-}
-
-function isJsString(options: Uint8Array | undefined): boolean {
-  let type = 0;
-  if (options !== undefined) {
-    eachField(options, (number, reader) => {
-      if (number !== jsType) return false;
-      type = reader.int32();
-      return true;
-    });
-  }
-  return type === jsString;
 }

@@ -7,7 +7,7 @@ import { EnumDescriptor } from './enum-descriptor.ts';
 import { extensionOf } from './extension-descriptor.ts';
 import { MessageDescriptor } from './message-descriptor.ts';
 import { serviceOf } from './service-descriptor.ts';
-import { boolOption, eachField } from './wire.ts';
+import { eachField, isSet } from './wire.ts';
 
 /** Field numbers of FileDescriptorProto. */
 const at = {
@@ -81,12 +81,8 @@ export class FileDescriptor implements DescFile {
     };
   }
 
-  get hasExtensions(): boolean {
-    return this.#parts.extension.length > 0;
-  }
-
   get deprecated(): boolean {
-    return boolOption(this.#options, deprecatedFile) ?? false;
+    return isSet(this.#options, deprecatedFile);
   }
 
   get dependencies(): DescFile[] {

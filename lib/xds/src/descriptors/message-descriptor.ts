@@ -7,7 +7,7 @@ import { EnumDescriptor } from './enum-descriptor.ts';
 import { FieldDescriptor } from './field-descriptor.ts';
 import { readFieldProto } from './field-proto.ts';
 import type { FileDescriptor } from './file-descriptor.ts';
-import { boolOption, eachField, nameIn } from './wire.ts';
+import { eachField, isSet, nameIn } from './wire.ts';
 
 /** Field numbers of DescriptorProto. */
 const at = { field: 2, nested: 3, enum: 4, extension: 6, options: 7, oneof: 8 } as const;
@@ -53,7 +53,7 @@ export class MessageDescriptor implements DescMessage {
   }
 
   get deprecated(): boolean {
-    return boolOption(this.#declared().options, deprecatedMessage) ?? false;
+    return isSet(this.#declared().options, deprecatedMessage);
   }
 
   get fields(): DescField[] {
@@ -95,7 +95,7 @@ export class MessageDescriptor implements DescMessage {
   }
 
   get #isMapEntry(): boolean {
-    return boolOption(this.#declared().options, mapEntry) ?? false;
+    return isSet(this.#declared().options, mapEntry);
   }
 
   #declared(): Declarations {

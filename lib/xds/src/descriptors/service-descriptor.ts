@@ -4,7 +4,7 @@ import { safeObjectProperty } from '@bufbuild/protobuf/reflect';
 import type { MethodDescriptorProto, ServiceDescriptorProto } from '@bufbuild/protobuf/wkt';
 import type { DescriptorSet } from './descriptor-set.ts';
 import type { FileDescriptor } from './file-descriptor.ts';
-import { boolOption, eachField, nameIn } from './wire.ts';
+import { eachField, isSet, nameIn, optionIn } from './wire.ts';
 
 /** Field numbers of ServiceDescriptorProto and MethodDescriptorProto. */
 const at = { method: 2, options: 3 } as const;
@@ -26,7 +26,7 @@ export function serviceOf(set: DescriptorSet, file: FileDescriptor, bytes: Uint8
     methods,
     method: {},
     get deprecated() {
-      return boolOption(options, deprecated) ?? false;
+      return isSet(options, deprecated);
     },
     get proto() {
       return set.decode<ServiceDescriptorProto>('google.protobuf.ServiceDescriptorProto', bytes);
@@ -65,23 +65,11 @@ function methodOf(set: DescriptorSet, parent: DescService, bytes: Uint8Array): D
     methodKind: client ? (server ? 'bidi_streaming' : 'client_streaming') : server ? 'server_streaming' : 'unary',
     input: set.message(text[methodAt.input].slice(1)),
     output: set.message(text[methodAt.output].slice(1)),
-    idempotency: idempotencyIn(options),
-    deprecated: boolOption(options, deprecated) ?? false,
+    idempotency: optionIn(options, idempotencyLevel) ?? 0,
+    deprecated: isSet(options, deprecated),
     get proto() {
       return set.decode<MethodDescriptorProto>('google.protobuf.MethodDescriptorProto', bytes);
     },
     toString: () => `rpc ${parent.typeName}.${name}`,
   };
-}
-
-function idempotencyIn(options: Uint8Array | undefined): DescMethod['idempotency'] {
-  let level = 0;
-  if (options !== undefined) {
-    eachField(options, (number, reader) => {
-      if (number !== idempotencyLevel) return false;
-      level = reader.int32();
-      return true;
-    });
-  }
-  return level;
 }

@@ -24,15 +24,20 @@ export function nameIn(bytes: Uint8Array): string {
   throw new RangeError('a descriptor without a name');
 }
 
-/** Whether an option (a message in field `of` of a descriptor) has its bool `number` set; `undefined` if it says nothing. */
-export function boolOption(options: Uint8Array | undefined, number: number): boolean | undefined {
-  let value: boolean | undefined;
+/** An option that is a bool, a number or an enum, by its field number; undefined where the options say nothing of it. */
+export function optionIn(options: Uint8Array | undefined, wanted: number): number | undefined {
+  let value: number | undefined;
   if (options !== undefined) {
-    eachField(options, (n, reader) => {
-      if (n !== number) return false;
-      value = reader.bool();
+    eachField(options, (number, reader) => {
+      if (number !== wanted) return false;
+      value = reader.int32();
       return true;
     });
   }
   return value;
+}
+
+/** Whether a bool option is set. */
+export function isSet(options: Uint8Array | undefined, wanted: number): boolean {
+  return optionIn(options, wanted) === 1;
 }
