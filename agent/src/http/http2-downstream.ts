@@ -132,7 +132,11 @@ export class Http2Downstream implements Http2ConnectionEvents, ConnectionDeadlin
     this.#drain();
   }
 
-  onClosed(_connection: Http2Connection, _reason: CloseReason, code: number): void {
+  onEnding(_connection: Http2Connection, _reason: CloseReason, code: number): void {
+    if (code !== errorCode.noError) this.#manager.count(this.#manager.at.downstream_cx_protocol_error);
+  }
+
+  onClosed(): void {
     const manager = this.#manager;
     this.closed = true;
     this.#deadlines.stop();
@@ -142,6 +146,5 @@ export class Http2Downstream implements Http2ConnectionEvents, ConnectionDeadlin
     this.#countBytes();
     countClosed(manager, this.socket);
     manager.count(manager.at.downstream_cx_http2_active, -1);
-    if (code !== errorCode.noError) manager.count(manager.at.downstream_cx_protocol_error);
   }
 }

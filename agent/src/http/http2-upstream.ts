@@ -152,14 +152,17 @@ export class Http2Upstream implements Http2ConnectionEvents {
     this.pool.worn(this);
   }
 
-  onClosed(_connection: Http2Connection, _reason: CloseReason, code: number): void {
+  onEnding(_connection: Http2Connection, _reason: CloseReason, code: number): void {
     const { pool } = this;
     const failed = code !== errorCode.noError;
-    this.#idleTimer?.stop();
-    this.#countBytes();
     pool.count(this.#closedByUs || failed ? at.upstream_cx_destroy_local : at.upstream_cx_destroy_remote);
     if (failed) pool.count(at.upstream_cx_protocol_error);
-    pool.closed(this);
+  }
+
+  onClosed(): void {
+    this.#idleTimer?.stop();
+    this.#countBytes();
+    this.pool.closed(this);
   }
 
   /** Streams of a connection that ends under them. */

@@ -425,6 +425,26 @@ for (const [what, frames] of [
   });
 }
 
+// Regression: a request was answered 502 before the error of its connection was counted, and who looked then missed it.
+for (const [what, end, reason, code] of [
+  ['by an error', (rig: Rig) => rig.feed(response(9)), 'local', 1],
+  ['with its socket', (rig: Rig) => rig.side.fail('remote-reset'), 'remote-reset', 0],
+] as const) {
+  test(`a connection that ends ${what} is counted once, before its peer and its streams are told`, (t) => {
+    const rig = client();
+    rig.open();
+    rig.frames();
+    const ends: string[] = [];
+    rig.connection.events = Object.assign(Object.create(rig), {
+      onEnding: (_connection: unknown, ...what: readonly unknown[]) =>
+        ends.push([...what, ...rig.log, ...rig.frames()].join(' ')),
+    });
+    end(rig);
+    t.deepEqual(ends, [`${reason} ${code}`]);
+    t.regex(rig.log.join(), /^reset 1 .*closed/);
+  });
+}
+
 test('the end of the socket is told to every stream', (t) => {
   const rig = client();
   rig.open();

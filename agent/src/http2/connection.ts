@@ -36,7 +36,12 @@ export interface Http2ConnectionEvents {
   /** The peer will take no stream above the id; those have been reset as refused already. */
   onGoaway(connection: Http2Connection, lastStreamId: number, code: number): void;
   /**
-   * Once: the connection is over, and its streams have been told. `code` is of errorCode: what we sent in GOAWAY, or
+   * Once: the connection is over, which neither its peer nor its streams know yet. For counters, which are then right
+   * for whoever sees an answer that comes of it; nothing else may be done here. Parameters as of onClosed.
+   */
+  onEnding?(connection: Http2Connection, reason: CloseReason, code: number): void;
+  /**
+   * Once, when the turn ends: the connection is over, and its streams have been told. `code` is of errorCode: what we sent in GOAWAY, or
    * NO_ERROR; `detail` says what was wrong.
    */
   onClosed(connection: Http2Connection, reason: CloseReason, code: number, detail: string): void;

@@ -45,9 +45,9 @@ export class Ending {
   /** An error of the connection. 0, for frame handlers: the reader stops because it is closed. */
   fail(code: number, detail: string): number {
     if (this.closed) return 0;
-    this.closed = true;
     this.code = code;
     this.detail = detail;
+    this.#end();
     this.#goaway(this.lastPeerId, code);
     return 0;
   }
@@ -61,10 +61,10 @@ export class Ending {
   /** The socket is gone, or to be given up. */
   lost(reason: CloseReason, detail: string): void {
     if (this.closed) return;
-    this.closed = true;
     this.abandoned = true;
     this.reason = reason;
     this.detail = detail;
+    this.#end();
     this.#connection.touch();
   }
 
@@ -91,8 +91,14 @@ export class Ending {
     const { role } = this.#connection;
     if (this.finalId < 0 && this.peerFinalId < 0 && !(this.draining && role === 'client')) return;
     if (role === 'server' && this.finalId < 0) return;
-    this.closed = true;
+    this.#end();
     this.#connection.touch();
+  }
+
+  #end(): void {
+    this.closed = true;
+    const connection = this.#connection;
+    connection.events.onEnding?.(connection, this.reason, this.code);
   }
 
   #goaway(lastId: number, code: number): void {
