@@ -92,8 +92,8 @@ export class NodeStream implements Stream {
     this.handler.onDrained(this);
   }
 
-  neverArrived(): boolean {
-    return false;
+  delivered(): 'unknown' {
+    return 'unknown';
   }
 
   cork(): void {}

@@ -11,6 +11,7 @@ import { nobody } from '../net/nobody.ts';
 import {
   type CloseReason,
   type ConnectionInfo,
+  type Delivery,
   readCapacity,
   readEof,
   readHeadroom,
@@ -18,15 +19,26 @@ import {
   type StreamHandler,
 } from '../net/stream.ts';
 import { clusterStat } from '../stats/layout.ts';
+import type { TimerHandle } from '../worker/runtime.ts';
 import type { Framing } from './body-framing.ts';
 import { BodyReader } from './body-reader.ts';
 import type { Http1Pool } from './http1-pool.ts';
 import { usableIdleMs } from './keep-alive-hint.ts';
+import { isIdempotent } from './retry-policy.ts';
 import { Stash } from './stash.ts';
+import type { UpstreamFailure } from './upstream-failure.ts';
 import type { UpstreamRequest, UpstreamUser } from './upstream-request.ts';
 
 /** How long the last bytes of a tunnel may take. */
 const tunnelFlushMs = 1000;
+/** A reset that answers a request comes within a round trip; an acknowledgement may take 40 ms, and makes none of it. */
+const lateResetMs = 200;
+/** How the end of the connection looks to the request at hand. */
+const terminations = {
+  none: 'unread',
+  undecided: 'connection-termination',
+  unknown: 'connection-termination',
+} as const satisfies Record<Delivery, UpstreamFailure>;
 const { at } = clusterStat;
 
 export class Http1Upstream implements StreamHandler, UpstreamRequest {
@@ -59,6 +71,8 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
   #served = 0;
   /** Of the stream, before the request at hand. */
   #sentBefore = 0;
+  /** Runs while the upstream has ended and it is not known yet whether it has seen the request at hand. */
+  #lateReset: TimerHandle | null = null;
 
   constructor(pool: Http1Pool, sni: string, admitted: boolean) {
     this.pool = pool;
@@ -273,6 +287,8 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
 
   #detach(): void {
     this.#user = null;
+    this.#lateReset?.cancel();
+    this.#lateReset = null;
     this.#stash.clear();
   }
 
@@ -287,17 +303,32 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
       user.onResponseData(readHeadroom, readHeadroom, true);
       return;
     }
-    const failure = this.#stash.length > 0 ? 'protocol-error' : this.#termination();
+    const delivered = this.#delivered();
+    if (delivered === 'undecided' && this.#awaitsReset(user)) return;
+    this.#ended(user, this.#stash.length > 0 ? 'protocol-error' : terminations[delivered]);
+  }
+
+  #ended(user: UpstreamUser, failure: UpstreamFailure): void {
     this.#detach();
     this.#closed(true);
     user.onReset(failure, '');
   }
 
-  /** How the end of the connection looks to the request at hand. */
-  #termination(): 'unread' | 'connection-termination' {
+  /** How much of the request at hand the upstream can have seen, now that its end was read. */
+  #delivered(): Delivery {
     const { stream } = this;
-    if (stream === null || !this.reused || this.answered) return 'connection-termination';
-    return stream.neverArrived(stream.bytesSent - this.#sentBefore) ? 'unread' : 'connection-termination';
+    if (stream === null || !this.reused || this.answered) return 'unknown';
+    return stream.delivered(stream.bytesSent - this.#sentBefore);
+  }
+
+  /** A request that does no harm twice need not wait: it is sent again in any case. */
+  #awaitsReset(user: UpstreamUser): boolean {
+    if (isIdempotent(user.requestHead.methodName())) return false;
+    this.#lateReset ??= this.pool.runtime.timers.after(lateResetMs, () => {
+      this.#lateReset = null;
+      this.#ended(user, 'connection-termination');
+    });
+    return true;
   }
 
   #dropIdle(): void {
@@ -311,7 +342,7 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
       this.pool.connectFailed(this, reason, stream.failure);
       return;
     }
-    const failure = this.#termination();
+    const failure = terminations[this.#delivered()];
     this.pool.dropIdle(this);
     this.#detach();
     this.pool.count(at.upstream_cx_destroy_remote);

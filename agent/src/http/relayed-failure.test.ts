@@ -65,7 +65,7 @@ test('the peer hears of a request that an application cannot have seen', (t) => 
   w.upstream(0).feed(ok);
   client.take();
   client.feed(post);
-  w.upstream(0).missed = true;
+  w.upstream(0).delivery = 'none';
   w.upstream(0).end();
   t.true(client.take().includes(`${header}: unread\r\n`));
 });

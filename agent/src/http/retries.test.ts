@@ -223,12 +223,14 @@ test('keep-alive race: once only, never for POST, never on a fresh connection or
   t.is(answered.w.lastLog.flags, 'UPE');
 });
 
+const bare = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n';
+
 test('keep-alive race: what the upstream cannot have seen is sent again, also a POST', (t) => {
   for (const end of ['end', 'fail'] as const) {
     const { w, client } = withIdle();
-    client.feed('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n');
+    client.feed(bare);
     t.regex(w.upstream(0).take(), /^POST /);
-    w.upstream(0).missed = true;
+    w.upstream(0).delivery = 'none';
     if (end === 'end') w.upstream(0).end();
     else w.upstream(0).fail('remote-reset');
     t.regex(w.upstream(1).take(), /^POST /);
@@ -239,10 +241,59 @@ test('keep-alive race: what the upstream cannot have seen is sent again, also a 
   }
 });
 
+test('keep-alive race: an end that the kernel cannot judge yet is kept until the reset is there', (t) => {
+  for (const reset of ['end', 'fail'] as const) {
+    const { w, client } = withIdle();
+    client.feed(bare);
+    w.upstream(0).delivery = 'undecided';
+    w.upstream(0).end();
+    t.is(client.take(), '');
+    t.is(w.dialled.length, 1);
+    w.upstream(0).delivery = 'none';
+    if (reset === 'end') w.upstream(0).end();
+    else w.upstream(0).fail('remote-reset');
+    t.regex(w.upstream(1).take(), /^POST /);
+    w.upstream(1).feed(ok);
+    t.regex(client.take(), /^HTTP\/1\.1 200/);
+    w.advance(1000);
+    t.is(w.clusterStat('upstream_cx_destroy_remote'), 1);
+  }
+});
+
+test('keep-alive race: where no reset comes, or the request was acknowledged, the client is told', (t) => {
+  const waits = withIdle();
+  waits.client.feed(bare);
+  waits.w.upstream(0).delivery = 'undecided';
+  waits.w.upstream(0).end();
+  waits.w.advance(190);
+  t.is(waits.client.take(), '');
+  waits.w.advance(20);
+  t.regex(waits.client.take(), /^HTTP\/1\.1 503 [\s\S]*reset reason: connection termination$/);
+  t.is(waits.w.dialled.length, 1);
+  t.is(waits.w.upstream(0).closed, 'close');
+
+  const gone = withIdle();
+  gone.client.feed(bare);
+  gone.w.upstream(0).delivery = 'undecided';
+  gone.w.upstream(0).end();
+  gone.client.fail('remote-reset');
+  t.is(gone.w.upstream(0).closed, 'close');
+  gone.w.advance(1000);
+  t.is(gone.w.clusterStat('upstream_rq_active'), 0);
+});
+
+test('keep-alive race: what is sent again in any case does not wait for the reset', (t) => {
+  const { w, client } = withIdle();
+  client.feed(get);
+  w.upstream(0).delivery = 'undecided';
+  w.upstream(0).end();
+  t.regex(w.upstream(1).take(), /^GET /);
+});
+
 test('keep-alive race: a body that nobody kept is not sent again, one that a policy keeps is', (t) => {
   const lost = withIdle();
   lost.client.feed(post);
-  lost.w.upstream(0).missed = true;
+  lost.w.upstream(0).delivery = 'none';
   lost.w.upstream(0).end();
   t.is(lost.w.dialled.length, 1);
   t.regex(lost.client.take(), /^HTTP\/1\.1 503 [\s\S]*reset reason: connection termination$/);
@@ -250,7 +301,7 @@ test('keep-alive race: a body that nobody kept is not sent again, one that a pol
 
   const kept = withIdle({ on: ['connect-failure'] });
   kept.client.feed(post);
-  kept.w.upstream(0).missed = true;
+  kept.w.upstream(0).delivery = 'none';
   kept.w.upstream(0).end();
   t.regex(kept.w.upstream(1).take(), /\r\n\r\nbody$/);
   kept.w.upstream(1).feed(ok);
@@ -259,11 +310,10 @@ test('keep-alive race: a body that nobody kept is not sent again, one that a pol
 
 test('keep-alive race: a connection that ends each request unseen is replaced once, and not when it was new', (t) => {
   const again = withIdle();
-  const bare = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n';
   again.client.feed(bare);
-  again.w.upstream(0).missed = true;
+  again.w.upstream(0).delivery = 'none';
   again.w.upstream(0).end();
-  again.w.upstream(1).missed = true;
+  again.w.upstream(1).delivery = 'none';
   again.w.upstream(1).end();
   t.is(again.w.dialled.length, 2);
   t.regex(again.client.take(), /^HTTP\/1\.1 503/);

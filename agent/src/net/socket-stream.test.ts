@@ -4,7 +4,15 @@ import test from 'ava';
 import { tcpState, tcpStates } from '../sys/tcp.ts';
 import { Loop } from './loop.ts';
 import type { SocketStream } from './socket-stream.ts';
-import { type CloseReason, readCapacity, readEof, readHeadroom, type Stream, type StreamHandler } from './stream.ts';
+import {
+  type CloseReason,
+  type Delivery,
+  readCapacity,
+  readEof,
+  readHeadroom,
+  type Stream,
+  type StreamHandler,
+} from './stream.ts';
 import { serve, turnUntil } from './testing/loopback.ts';
 
 /** Echoes what comes; stops reading while the peer does not take it. */
@@ -91,13 +99,13 @@ for (const sends of ['x', 'x and more that nobody reads']) {
 /** Answers the first bytes; then tells whether what it wrote last arrived, when reading ends. */
 class Asking implements StreamHandler {
   stream: Stream | null = null;
-  neverArrived: boolean | null = null;
+  delivered: Delivery | null = null;
   sentBefore = 0;
   onReadable(stream: Stream): void {
     this.stream = stream;
     for (;;) {
       const n = stream.read(readHeadroom, readCapacity);
-      if (n === readEof) this.neverArrived = stream.neverArrived(stream.bytesSent - this.sentBefore);
+      if (n === readEof) this.delivered = stream.delivered(stream.bytesSent - this.sentBefore);
       if (n <= 0) return;
     }
   }
@@ -109,7 +117,7 @@ class Asking implements StreamHandler {
   onDrained(): void {}
   onConnected(): void {}
   onClosed(stream: Stream): void {
-    this.neverArrived = stream.neverArrived(stream.bytesSent - this.sentBefore);
+    this.delivered = stream.delivered(stream.bytesSent - this.sentBefore);
   }
 }
 
@@ -137,7 +145,7 @@ async function idlePeer(allowHalfOpen: boolean) {
   return { loop, asking, peer, got: () => got, reaches: (state: number) => reaches(streams[0], state) };
 }
 
-const told = ({ loop, asking }: { loop: Loop; asking: Asking }) => turnUntil(loop, () => asking.neverArrived !== null);
+const told = ({ loop, asking }: { loop: Loop; asking: Asking }) => turnUntil(loop, () => asking.delivered !== null);
 
 test('what is sent to a socket that its program has closed never arrived', async (t) => {
   const idle = await idlePeer(false);
@@ -146,7 +154,7 @@ test('what is sent to a socket that its program has closed never arrived', async
   idle.asking.send('too late');
   await idle.reaches(tcpStates.closed);
   await told(idle);
-  t.true(idle.asking.neverArrived);
+  t.is(idle.asking.delivered, 'none');
 });
 
 test('nothing arrived where the connection was aborted before it was written to', async (t) => {
@@ -155,7 +163,7 @@ test('nothing arrived where the connection was aborted before it was written to'
   await idle.reaches(tcpStates.closed);
   idle.asking.send('too late');
   await told(idle);
-  t.true(idle.asking.neverArrived);
+  t.is(idle.asking.delivered, 'none');
 });
 
 test('what may have been read is not said never to have arrived', async (t) => {
@@ -164,21 +172,21 @@ test('what may have been read is not said never to have arrived', async (t) => {
   await turnUntil(reader.loop, () => reader.got() === 'answerrequest');
   reader.peer.destroy();
   await told(reader);
-  t.false(reader.asking.neverArrived, 'read, then closed');
+  t.is(reader.asking.delivered, 'unknown', 'read, then closed');
 
   const aborter = await idlePeer(false);
   aborter.asking.send('request');
   await turnUntil(aborter.loop, () => aborter.got() === 'answerrequest');
   aborter.peer.resetAndDestroy();
   await told(aborter);
-  t.false(aborter.asking.neverArrived, 'read, then aborted');
+  t.is(aborter.asking.delivered, 'unknown', 'read, then aborted');
 
   const half = await idlePeer(true);
   half.peer.end();
   await half.reaches(tcpStates.closeWait);
   half.asking.send('request');
   await told(half);
-  t.false(half.asking.neverArrived, 'half-closed, and still reading');
+  t.not(half.asking.delivered, 'none', 'half-closed, and still reading');
   await turnUntil(half.loop, () => half.got() === 'answerrequest');
   half.peer.destroy();
 });

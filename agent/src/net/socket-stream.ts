@@ -8,7 +8,7 @@
  * the end of the turn, never inside a call of its own.
  */
 import * as libc from '../sys/libc.ts';
-import { setResetOnClose, socketError, tookNothing } from '../sys/tcp.ts';
+import { type Delivery, deliveryOf, setResetOnClose, socketError } from '../sys/tcp.ts';
 import { type TlsSession, tlsFailed, tlsWantRead, tlsWantWrite } from '../sys/tls-session.ts';
 import type { TimerHandle } from '../worker/runtime.ts';
 import type { Edge } from './edge.ts';
@@ -453,9 +453,9 @@ export class SocketStream implements ClosingStream, EventTarget, Resumable, Memb
     if (this.#opening === null && this.#open && this.#ending === 'no') this.#output.expectEnd();
   }
 
-  neverArrived(sent: number): boolean {
-    if (sent === 0) return true;
-    return this.#open && this.#tls === null && this.#eof && tookNothing(this.#handle, sent);
+  delivered(sent: number): Delivery {
+    if (sent === 0) return 'none';
+    return this.#open && this.#tls === null && this.#eof ? deliveryOf(this.#handle, sent) : 'unknown';
   }
 
   endWrite(): void {

@@ -3,7 +3,10 @@
  * into the worker's one shared read buffer and has finished with it when it returns.
  * Invariant: after onClosed the stream is dead and no callback comes any more.
  */
+import type { Delivery } from '../sys/tcp.ts';
 import type { Edge } from './edge.ts';
+
+export type { Delivery };
 
 /** Results of Stream.read below 1. */
 export const readEof = 0;
@@ -118,10 +121,11 @@ export interface Stream {
    */
   expectEnd(): void;
   /**
-   * Asked at the end of reading or of the stream: whether the peer's program cannot have seen any of the last `sent` bytes
-   * that count in bytesSent, because it had closed the connection before. False when that is not known.
+   * Asked at the end of reading or of the stream: how much the peer's program can have seen of the last `sent` bytes that
+   * count in bytesSent: 'none', because it had closed the connection before; or 'unknown'. When it is 'undecided' and that
+   * changes, onReadable or onClosed comes within a round trip.
    */
-  neverArrived(sent: number): boolean;
+  delivered(sent: number): Delivery;
   /** FIN (after close_notify for TLS) once the queue is empty. Reading goes on. */
   endWrite(): void;
   /** Writes the queue out, then closes; the handler hears nothing more. Cut after the delayed-close deadline. */

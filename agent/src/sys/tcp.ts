@@ -131,13 +131,21 @@ export function tcpState(handle: bigint): number {
 }
 
 /**
- * Whether the connection was reset and the peer's kernel had acknowledged none of the last `sent` bytes by then. Of one
- * whose end was read before: data that met a socket closed by its program, which never saw it. Without that end it may
- * have been read and not yet acknowledged.
+ * What is known of bytes written last: 'none' met a program, the answer is still on its way, or nothing will be known.
  */
-export function tookNothing(handle: bigint, sent: number): boolean {
-  if (tcpState(handle) !== tcpStates.closed) return false;
-  return libc.ioctl(handle, SIOCOUTQ, optionAddress) === 0 && (option[0] ?? 0) >= sent;
+export type Delivery = 'none' | 'undecided' | 'unknown';
+
+/**
+ * What became of the last `sent` bytes, on a connection whose end was read before. 'none': it was reset, and the peer's
+ * kernel had acknowledged none of them by then; they met a socket closed by its program, which never saw them. 'undecided':
+ * none is acknowledged, and a reset may come. Without that end they may have been read and not yet acknowledged.
+ */
+export function deliveryOf(handle: bigint, sent: number): Delivery {
+  // The state first: what is not acknowledged when the connection is closed remains so.
+  const state = tcpState(handle);
+  if (state !== tcpStates.closed && state !== tcpStates.closeWait) return 'unknown';
+  if (libc.ioctl(handle, SIOCOUTQ, optionAddress) !== 0 || (option[0] ?? 0) < sent) return 'unknown';
+  return state === tcpStates.closed ? 'none' : 'undecided';
 }
 
 export function localAddress(handle: bigint): SocketAddress {

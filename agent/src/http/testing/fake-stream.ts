@@ -7,6 +7,7 @@ import { nobody } from '../../net/nobody.ts';
 import {
   type CloseReason,
   type ConnectionInfo,
+  type Delivery,
   readAgain,
   readEof,
   type Stream,
@@ -57,8 +58,8 @@ export class FakeStream implements Stream {
   slow = false;
   /** Most that was ever queued. */
   maxQueued = 0;
-  /** The peer had closed before what was written last. */
-  missed = false;
+  /** What is known of what was written last when the peer ends. */
+  delivery: Delivery = 'unknown';
   /** How often something was written. */
   writes = 0;
   readonly #host: StreamHost;
@@ -78,8 +79,8 @@ export class FakeStream implements Stream {
     return this.#connected;
   }
 
-  neverArrived(sent: number): boolean {
-    return this.missed || sent === 0;
+  delivered(sent: number): Delivery {
+    return sent === 0 ? 'none' : this.delivery;
   }
 
   get queued(): number {
@@ -92,9 +93,10 @@ export class FakeStream implements Stream {
     this.#announce();
   }
 
-  /** The peer ends its side. */
+  /** The peer ends its side. Once more: the kernel has something to tell, and the end is read again. */
   end(): void {
     this.#eof = true;
+    this.#eofRead = false;
     this.#announce();
   }
 

@@ -30,8 +30,8 @@ export abstract class BareStream implements Stream {
 
   expectEnd(): void {}
 
-  neverArrived(): boolean {
-    return false;
+  delivered(): 'unknown' {
+    return 'unknown';
   }
 
   cork(): void {}
