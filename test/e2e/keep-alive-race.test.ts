@@ -16,5 +16,10 @@ test('a POST that meets a closed connection is sent again, also when its reset c
     return;
   }
   t.is(ran.status, 0, ran.stderr);
-  t.deepEqual(JSON.parse(ran.stdout), { statuses: [200, 200], seen: ['POST /first', 'POST /second'], retries: 0 });
+  t.deepEqual(JSON.parse(ran.stdout), {
+    statuses: [200, 200],
+    seen: ['POST /first', 'POST /second'],
+    cut: 1,
+    retries: 0,
+  });
 });

@@ -13,11 +13,12 @@ export interface Difference {
 
 /** Statistics that depend on time or chance, or that only one of the two proxies has a notion of. */
 export const unlikeStatistics =
-  /_cx_|_bytes|_time|_ms|membership|update_|\.lb_(?!subsets_(selected|fallback)|zone_(routing|no_capacity)|local_cluster|healthy_panic)|warming|circuit_breakers|default\.|version|max_host_weight|assignment|http1\.|(ex|in)ternal\.|canary|bind_errors|original_dst|init_fetch/;
+  /_cx_(?!destroy(_with|_active|_local_|_remote_|$)|protocol_error|close_notify|max_requests)|_bytes|_time|_ms|membership|update_|\.lb_(?!subsets_(selected|fallback)|zone_(routing|no_capacity)|local_cluster|healthy_panic)|warming|circuit_breakers|default\.|version|max_host_weight|assignment|http1\.|(ex|in)ternal\.|canary|bind_errors|original_dst|init_fetch/;
 
 const refused = /^HTTP\/1\.1 400 Bad Request\n/;
 const nothing = /^$/;
 const number = /^\d+$/;
+const nothingCounted = /^0$/;
 
 const refusal = (cases: RegExp, documented: string): Difference[] => [
   { cases, parts: ['response'], agent: refused, documented },
@@ -232,7 +233,7 @@ const statistics: readonly Difference[] = [
     cases:
       /\.(retry\.upstream_rq_\w+|upstream_rq_retry_backoff_exponential|downstream_rq_response_before_rq_complete|downstream_rq_non_relative_path|downstream_rq_ws_on_non_ws_route|upstream_rq_active_overflow|http2\.nghttp2_upstream_connections|http2\.header_list_size_too_large|zone\.\w+\.\w+\.upstream_rq_\w+)$/,
     parts: ['statistics'],
-    agent: /^0$/,
+    agent: nothingCounted,
     documented: absent,
   },
   {
@@ -252,6 +253,37 @@ const statistics: readonly Difference[] = [
     parts: ['statistics'],
     agent: number,
     documented: '`downstream_rq_rx_reset` counts clients that went away',
+  },
+  {
+    cases: /^http\.(input|upgrades)\.downstream_cx_protocol_error$/,
+    parts: ['statistics'],
+    agent: number,
+    documented: follows,
+  },
+  {
+    cases: /^cluster\.up_(input|asitcomes|rbac)\.upstream_cx_(destroy|max_requests)$/,
+    parts: ['statistics'],
+    agent: number,
+    documented: follows,
+  },
+  {
+    cases: /^cluster\.up_(retries|counted)\.upstream_cx_destroy_(local_)?with_active_rq$/,
+    parts: ['statistics'],
+    agent: number,
+    documented: 'an answer that is tried again and came whole',
+  },
+  {
+    cases:
+      /^(http|cluster)\.(up_)?(connect(byroute|ends|proxied|rewritten)|upgradebyroute)\.\w+_cx_destroy_\w*active_rq$/,
+    parts: ['statistics'],
+    agent: nothingCounted,
+    documented: 'a tunnel that both sides have ended',
+  },
+  {
+    cases: /^cluster\.up_(h[12]to|heads\w+)h2\.upstream_cx_protocol_error$/,
+    parts: ['statistics'],
+    agent: nothingCounted,
+    documented: '`upstream_cx_protocol_error` of HTTP/2',
   },
   {
     cases: /^cluster\.up_(full|priority\w+|mirrorbroken)\.upstream_rq_(pending_overflow|pending_total|total)$/,

@@ -34,13 +34,18 @@ async function runAll(
   return found;
 }
 
-/** What is thought of each group, in their order. */
-async function trial(groups: readonly Group[], dir: string, atOnce: number): Promise<readonly Judge[]> {
+/** What is thought of each group, in their order. All are configured: routes of one lead to upstreams of others. */
+async function trial(
+  all: readonly Group[],
+  groups: readonly Group[],
+  dir: string,
+  atOnce: number,
+): Promise<readonly Judge[]> {
   const proxies: Candidate[] = [];
   try {
-    const agent = await Candidate.start('agent', groups, dir);
+    const agent = await Candidate.start('agent', all, dir);
     proxies.push(agent);
-    const oracle = await Candidate.start('envoy', groups, dir);
+    const oracle = await Candidate.start('envoy', all, dir);
     proxies.push(oracle);
     const [ours, theirs] = await Promise.all([runAll(agent, groups, atOnce), runAll(oracle, groups, atOnce)]);
     // The agent's numbers of gRPC methods come from its workers once a second.
@@ -65,7 +70,7 @@ async function trial(groups: readonly Group[], dir: string, atOnce: number): Pro
 export async function compareGroups(groups: readonly Group[], dir: string, judge: Judge): Promise<void> {
   let left = groups;
   for (let round = 1; left.length > 0; round++) {
-    const judges = await trial(left, dir, round === 1 ? groupsAtOnce : groupsAgain);
+    const judges = await trial(groups, left, dir, round === 1 ? groupsAtOnce : groupsAgain);
     const isGood = (i: number): boolean => round === rounds || judges[i]?.failed.length === 0;
     for (const [i, one] of judges.entries()) {
       if (isGood(i)) judge.absorb(one);

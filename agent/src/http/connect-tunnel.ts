@@ -115,6 +115,7 @@ export class ConnectTunnel implements RequestPool, UpstreamRequest, StreamHandle
     const user = this.#user;
     if (user === null) return;
     this.#up = true;
+    if (this.#cluster.spec.maxRequestsPerConnection === 1) this.#count(at.upstream_cx_max_requests);
     const tookMs = Math.max(0, Math.floor(this.#runtime.clock.nowMs - this.#startedMs));
     observe(this.#runtime.slots, this.#cluster.stats + clusterHistogram.upstream_cx_connect_ms, tookMs);
     this.#sendProxyHeader();
@@ -192,7 +193,7 @@ export class ConnectTunnel implements RequestPool, UpstreamRequest, StreamHandle
     const user = this.#user;
     this.#user = null;
     this.#stream = null;
-    this.#gone(true);
+    this.#gone(reason === 'connect-timeout' || reason === 'local' ? 'local' : 'remote');
     if (this.#up) {
       user?.onReset('connection-termination', stream.failure);
       return;
@@ -218,15 +219,15 @@ export class ConnectTunnel implements RequestPool, UpstreamRequest, StreamHandle
     // What had not arrived is missing at the other end, which has to notice.
     else if (this.#up) stream.reset();
     else stream.close();
-    this.#gone(false);
+    this.#gone('local');
   }
 
-  #gone(remote: boolean): void {
+  #gone(end: 'local' | 'remote'): void {
     this.#host.activeConnections--;
     this.#cluster.releaseConnection();
     this.#count(at.upstream_cx_active, -1);
     this.#count(at.upstream_cx_destroy);
-    if (this.#up) this.#count(remote ? at.upstream_cx_destroy_remote : at.upstream_cx_destroy_local);
+    this.#count(at[`upstream_cx_destroy_${end}`]);
   }
 
   #count(slot: number, by = 1): void {

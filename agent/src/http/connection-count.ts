@@ -11,6 +11,15 @@ export function countOpened(manager: Manager, stream: Stream): void {
   manager.count(at.downstream_cx_ssl_active);
 }
 
+/** Who ended the connection. isCut: a request on it was not answered whole. */
+export function countEnd(manager: Manager, end: 'local' | 'remote', isCut: boolean): void {
+  const { at } = manager;
+  manager.count(at[`downstream_cx_destroy_${end}`]);
+  if (!isCut) return;
+  manager.count(at.downstream_cx_destroy_active_rq);
+  manager.count(at[`downstream_cx_destroy_${end}_active_rq`]);
+}
+
 export function countClosed(manager: Manager, stream: Stream): void {
   const { at } = manager;
   manager.count(at.downstream_cx_destroy);

@@ -260,7 +260,6 @@ export class Exchange extends ExchangeRecord {
   downstreamGone(flag: 'DC' | 'DPE' | 'DR', details: string): void {
     const { manager } = this;
     manager.count(manager.at.downstream_rq_rx_reset);
-    if (flag === 'DC') manager.count(manager.at.downstream_cx_destroy_remote_active_rq);
     this.flag(flag);
     this.details = details;
     this.router.abandon();

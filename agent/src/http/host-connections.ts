@@ -104,6 +104,7 @@ export abstract class HostConnections {
     this.count(at.upstream_cx_connect_fail);
     const failure = connectFailureOf(reason);
     if (failure === 'connect-timeout') this.count(at.upstream_cx_connect_timeout);
+    this.countEnd(failure === 'connect-timeout' ? 'local' : 'remote', false);
     return failure;
   }
 
@@ -121,6 +122,14 @@ export abstract class HostConnections {
     if (admitted) this.cluster.releaseConnection();
     this.count(at.upstream_cx_active, -1);
     this.count(at.upstream_cx_destroy);
+  }
+
+  /** A connection has ended, or could not be made. isCut: a request on it was not answered whole. */
+  countEnd(end: 'local' | 'remote', isCut: boolean): void {
+    this.count(at[`upstream_cx_destroy_${end}`]);
+    if (!isCut) return;
+    this.count(at.upstream_cx_destroy_with_active_rq);
+    this.count(at[`upstream_cx_destroy_${end}_with_active_rq`]);
   }
 
   countConnect(startedMs: number): void {

@@ -20,7 +20,7 @@ import {
 } from '../net/stream.ts';
 import type { Framing } from './body-framing.ts';
 import { BodyReader } from './body-reader.ts';
-import { countClosed, countOpened } from './connection-count.ts';
+import { countClosed, countEnd, countOpened } from './connection-count.ts';
 import { ConnectionDeadlines } from './connection-deadlines.ts';
 import type { Downstream, ExchangeEnd } from './downstream.ts';
 import type { Exchange } from './exchange.ts';
@@ -280,7 +280,7 @@ export class Http1Downstream implements StreamHandler, Downstream {
     const manager = this.#manager.latest;
     const { spec } = manager;
     this.#exchange = exchange;
-    this.#served++;
+    if (++this.#served === spec.maxRequestsPerConnection) manager.count(manager.at.downstream_cx_max_requests_reached);
     this.#deadlines.busy();
     this.#answer.begin();
     this.#requestClose = false;
@@ -365,7 +365,7 @@ export class Http1Downstream implements StreamHandler, Downstream {
     // An end of the connection would look like the end of such a body; a reset does not.
     if (end === 'aborted' && this.#answer.endsByClosing) this.stream.reset();
     if (end !== 'answered' || this.#answer.closes || !this.#body.done || this.closed) {
-      this.#close();
+      this.#close(end === 'gone');
       return;
     }
     this.#deadlines.setIdle(this.#manager.spec.idleTimeoutMs);
@@ -394,24 +394,25 @@ export class Http1Downstream implements StreamHandler, Downstream {
    * Lets the answer out first; a client that may still send is listened to until it has read it (RFC 9112 section 9.6).
    * Nothing more comes from one that asked for the close.
    */
-  #close(): void {
+  #close(isGone: boolean): void {
     if (this.closed) return;
     const isOver = this.#requestClose && this.#body.done && this.#stash.length === 0;
-    this.#forget();
+    this.#forget(isGone ? 'remote' : 'local', isGone);
     this.stream.closeAfterFlush(isOver ? 0 : this.#manager.spec.delayedCloseTimeoutMs);
   }
 
-  #closeNow(): void {
+  #closeNow(end: 'local' | 'remote'): void {
     if (this.closed) return;
-    this.#forget();
+    this.#forget(end, false);
     this.stream.close();
   }
 
-  #forget(): void {
+  #forget(end: 'local' | 'remote', isCut: boolean): void {
     const manager = this.#manager;
     this.closed = true;
     this.#deadlines.stop();
     this.#stash.clear();
+    countEnd(manager, end, isCut);
     countClosed(manager, this.stream);
     if (this.#counted) manager.count(manager.at.downstream_cx_http1_active, -1);
   }
@@ -420,7 +421,7 @@ export class Http1Downstream implements StreamHandler, Downstream {
   #onEof(): void {
     const exchange = this.#exchange;
     if (exchange === null) {
-      this.#closeNow();
+      this.#closeNow('remote');
       return;
     }
     if (this.#answer.isTunnel) {
@@ -436,9 +437,9 @@ export class Http1Downstream implements StreamHandler, Downstream {
     exchange.router.requestData(readHeadroom, readHeadroom, true);
   }
 
-  onClosed(_stream: Stream, _reason: CloseReason): void {
+  onClosed(_stream: Stream, reason: CloseReason): void {
     const exchange = this.#exchange;
-    if (!this.closed) this.#forget();
+    if (!this.closed) this.#forget(reason === 'local' ? 'local' : 'remote', exchange !== null);
     exchange?.downstreamGone('DC', 'downstream_remote_disconnect');
   }
 
@@ -464,7 +465,7 @@ export class Http1Downstream implements StreamHandler, Downstream {
       return;
     }
     this.#manager.count(this.#manager.at.downstream_cx_idle_timeout);
-    this.#closeNow();
+    this.#closeNow('local');
   }
 
   /** The next answer closes the connection. */

@@ -111,7 +111,8 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
     this.#sent = false;
     this.#headDone = false;
     this.#leftover = false;
-    this.#served++;
+    if (++this.#served === this.pool.cluster.spec.maxRequestsPerConnection)
+      this.pool.count(at.upstream_cx_max_requests);
     this.#sentBefore = this.stream?.bytesSent ?? 0;
     user.onConnection(this);
   }
@@ -239,6 +240,9 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
     this.#headDone = true;
     const framing = this.#framingOf(head, user.requestMethod);
     this.#keepAlive = framing !== 'close' && !head.connectionClose && (head.version === 11 || head.connectionKeepAlive);
+    if (head.connectionClose || (head.version === 10 && !head.connectionKeepAlive)) {
+      this.pool.count(at.upstream_cx_close_notify);
+    }
     this.usableIdleMs = usableIdleMs(head);
     this.#body.begin(framing, head.contentLength);
     const after = this.#body.take(buffer, next, end, this.pool.responseLimits);
@@ -279,7 +283,6 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
 
   #protocolError(user: UpstreamUser): number {
     this.pool.count(at.upstream_cx_protocol_error);
-    this.#detach();
     this.closeLocal();
     user.onReset('protocol-error', '');
     return -1;
@@ -305,12 +308,13 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
     }
     const delivered = this.#delivered();
     if (delivered === 'undecided' && this.#awaitsReset(user)) return;
+    // As in Envoy, whose parser is told of the end: an answer that it cuts is malformed.
+    if (this.#headDone || this.#stash.length > 0) this.pool.count(at.upstream_cx_protocol_error);
     this.#ended(user, this.#stash.length > 0 ? 'protocol-error' : terminations[delivered]);
   }
 
   #ended(user: UpstreamUser, failure: UpstreamFailure): void {
-    this.#detach();
-    this.#closed(true);
+    this.#closed('remote');
     user.onReset(failure, '');
   }
 
@@ -333,7 +337,7 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
 
   #dropIdle(): void {
     this.pool.dropIdle(this);
-    this.#closed(true);
+    this.#closed('remote');
   }
 
   onClosed(stream: Stream, reason: CloseReason): void {
@@ -345,8 +349,7 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
     const failure = terminations[this.#delivered()];
     this.pool.dropIdle(this);
     this.#detach();
-    this.pool.count(at.upstream_cx_destroy_remote);
-    if (user !== null) this.pool.count(at.upstream_cx_destroy_with_active_rq);
+    this.pool.countEnd('remote', user !== null);
     this.pool.closed(this);
     if (user !== null) user.onReset(failure, stream.failure);
   }
@@ -361,12 +364,12 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
     if (this.#user === null || stream === null) return;
     this.#user = null;
     if (this.#isTunnel) {
-      this.#closed(false, tunnelFlushMs);
+      this.#closed('local', tunnelFlushMs);
       return;
     }
     const { maxRequestsPerConnection } = this.pool.cluster.spec;
+    if (this.#leftover) this.pool.count(at.upstream_cx_protocol_error);
     const worn = maxRequestsPerConnection > 0 && this.#served >= maxRequestsPerConnection;
-    if (worn) this.pool.count(at.upstream_cx_max_requests);
     const current = this.#generation === this.pool.generation;
     if (!this.#keepAlive || this.#leftover || worn || !current || !this.#sent || stream.queued > 0) {
       this.closeLocal();
@@ -384,16 +387,16 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
 
   /** The request was given up, or the connection is not wanted any more. */
   closeLocal(): void {
-    if (this.#user !== null) this.pool.count(at.upstream_cx_destroy_with_active_rq);
-    this.#detach();
-    this.#closed(false);
+    this.#closed('local');
   }
 
-  #closed(remote: boolean, flushMs = 0): void {
-    const stream = this.stream;
+  #closed(end: 'local' | 'remote', flushMs = 0): void {
+    const { stream } = this;
+    const isCut = this.#user !== null;
+    this.#detach();
     if (stream === null) return;
     this.stream = null;
-    this.pool.count(remote ? at.upstream_cx_destroy_remote : at.upstream_cx_destroy_local);
+    this.pool.countEnd(end, isCut);
     if (flushMs > 0) stream.closeAfterFlush(flushMs);
     else stream.close();
     this.pool.closed(this);

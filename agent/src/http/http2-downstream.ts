@@ -12,7 +12,7 @@ import type { CloseReason, Stream } from '../net/stream.ts';
 import { FreeList } from '../worker/free-list.ts';
 import { perWorker } from '../worker/per-worker.ts';
 import type { TimerHandle } from '../worker/runtime.ts';
-import { countClosed } from './connection-count.ts';
+import { countClosed, countEnd } from './connection-count.ts';
 import { type ConnectionDeadlineOwner, ConnectionDeadlines } from './connection-deadlines.ts';
 import type { Exchange } from './exchange.ts';
 import type { ExchangePool } from './exchange-pool.ts';
@@ -132,8 +132,10 @@ export class Http2Downstream implements Http2ConnectionEvents, ConnectionDeadlin
     this.#drain();
   }
 
-  onEnding(_connection: Http2Connection, _reason: CloseReason, code: number): void {
-    if (code !== errorCode.noError) this.#manager.count(this.#manager.at.downstream_cx_protocol_error);
+  onEnding(_connection: Http2Connection, reason: CloseReason, code: number): void {
+    const manager = this.#manager;
+    countEnd(manager, reason === 'local' ? 'local' : 'remote', this.#active > 0);
+    if (code !== errorCode.noError) manager.count(manager.at.downstream_cx_protocol_error);
   }
 
   onClosed(): void {

@@ -221,9 +221,8 @@ export class Http2UpstreamStream implements UpstreamRequest, Http2StreamEvents, 
     this.#stream = null;
     if (user === null || connection === null) return;
     const failure = failureOf(code, cause);
-    if (cause === 'connection') connection.countCut();
-    // As in Envoy, whoever said that the message was wrong; a refusal counts as neither.
-    else if (failure === 'protocol-error') connection.pool.count(at.upstream_rq_tx_reset);
+    // As in Envoy, whoever said that the message was wrong; a refusal counts as neither, nor does a connection's end.
+    if (cause !== 'connection' && failure === 'protocol-error') connection.pool.count(at.upstream_rq_tx_reset);
     else if (failure === 'remote-reset') connection.pool.count(at.upstream_rq_rx_reset);
     this.#end();
     user.onReset(failure, '');

@@ -155,7 +155,7 @@ export class Http2Upstream implements Http2ConnectionEvents {
   onEnding(_connection: Http2Connection, _reason: CloseReason, code: number): void {
     const { pool } = this;
     const failed = code !== errorCode.noError;
-    pool.count(this.#closedByUs || failed ? at.upstream_cx_destroy_local : at.upstream_cx_destroy_remote);
+    pool.countEnd(this.#closedByUs || failed ? 'local' : 'remote', this.#active > 0);
     if (failed) pool.count(at.upstream_cx_protocol_error);
   }
 
@@ -163,10 +163,5 @@ export class Http2Upstream implements Http2ConnectionEvents {
     this.#idleTimer?.stop();
     this.#countBytes();
     this.pool.closed(this);
-  }
-
-  /** Streams of a connection that ends under them. */
-  countCut(): void {
-    this.pool.count(at.upstream_cx_destroy_with_active_rq);
   }
 }

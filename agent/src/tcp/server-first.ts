@@ -49,7 +49,7 @@ export class ServerFirstProbe implements StreamHandler {
     const leg = this.#leg;
     this.#leg = null;
     if (leg === null) return;
-    if (this.#connected) leg.release();
+    if (this.#connected) leg.release('remote');
     else leg.failed(reason === 'connect-timeout');
   }
 
@@ -69,6 +69,6 @@ export class ServerFirstProbe implements StreamHandler {
     this.#leg = null;
     if (leg === null) return;
     leg.stream.close();
-    leg.release();
+    leg.release('local');
   }
 }

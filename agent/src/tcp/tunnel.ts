@@ -216,7 +216,7 @@ export class Tunnel implements StreamHandler {
     this.#idle?.cancel();
     this.#duration?.cancel();
     this.#interval?.cancel();
-    this.#leg?.release();
+    this.#leg?.release(flags === 'UC' ? 'remote' : 'local');
     this.#leg = null;
     if (flags !== '' && this.#up !== null && this.#up.edge !== null) this.#up.edge.failures++;
     this.#log(flags, details);

@@ -68,17 +68,18 @@ export class UpstreamLeg {
     this.#count('upstream_cx_connect_fail', 1);
     if (timeout) this.#count('upstream_cx_connect_timeout', 1);
     this.cluster.record(this.host, { kind: 'local', cause: timeout ? 'connect-timeout' : 'connect-failed' });
-    this.release();
+    this.release(timeout ? 'local' : 'remote');
   }
 
   /** The connection is over, however. */
-  release(): void {
+  release(end: 'local' | 'remote'): void {
     if (this.#released) return;
     this.#released = true;
     this.host.activeConnections--;
     this.cluster.releaseConnection();
     this.#count('upstream_cx_active', -1);
     this.#count('upstream_cx_destroy', 1);
+    this.#count(`upstream_cx_destroy_${end}`, 1);
   }
 
   #count(name: keyof typeof clusterStat.at, by: number): void {

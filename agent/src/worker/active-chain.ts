@@ -261,5 +261,5 @@ export class ActiveChain implements ChainContext, StreamOwner, StreamHandler {
 
 function giveBack({ leg }: PreparedUpstream): void {
   leg.stream.close();
-  leg.release();
+  leg.release('local');
 }

@@ -15,6 +15,8 @@ export interface Race {
   readonly statuses: readonly number[];
   /** What the application saw. */
   readonly seen: readonly string[];
+  /** Connections to the application that ended under a request. */
+  readonly cut: number;
   readonly retries: number;
 }
 
@@ -86,6 +88,7 @@ const count = (name: string): number => Number(new RegExp(`${name}: (\\d+)`).exe
 await agent.stop();
 const race: Race = {
   ...{ statuses: client.statuses(), seen: app.seen },
+  cut: count('upstream_cx_destroy_with_active_rq'),
   retries: count('upstream_rq_retry'),
 };
 process.stdout.write(JSON.stringify(race));

@@ -35,9 +35,26 @@ export function checkNow({ w, clients, dialled }: LifeWorld): void {
     insist(w.clusterStat('upstream_rq_active', i) >= 0, `${name} upstream_rq_active below 0`);
     insist(w.clusterStat('upstream_rq_pending_active', i) >= 0, `${name} upstream_rq_pending_active below 0`);
   }
+  checkEnds(w);
   const tunnels = w.http('downstream_cx_upgrades_active');
   insist(tunnels >= 0 && tunnels <= active, `${tunnels} tunnels in ${active} requests`);
   if (active === 0) checkIdle(w);
+}
+
+/** Each connection has been ended by one side. */
+function checkEnds(w: FakeWorker): void {
+  const client = (of: 'destroy' | 'destroy_local' | 'destroy_remote'): number => w.http(`downstream_cx_${of}`);
+  equal('ends of clients', client('destroy_local') + client('destroy_remote'), client('destroy'));
+  const cut = w.http('downstream_cx_destroy_local_active_rq') + w.http('downstream_cx_destroy_remote_active_rq');
+  equal('ends of clients under a request', cut, w.http('downstream_cx_destroy_active_rq'));
+  for (const [i, name] of clusters.entries()) {
+    const count = (
+      of: `destroy${'' | '_local' | '_remote'}` | `destroy_${'' | 'local_' | 'remote_'}with_active_rq`,
+    ): number => w.clusterStat(`upstream_cx_${of}`, i);
+    equal(`${name} ends`, count('destroy_local') + count('destroy_remote'), count('destroy'));
+    const cuts = count('destroy_local_with_active_rq') + count('destroy_remote_with_active_rq');
+    equal(`${name} ends under a request`, cuts, count('destroy_with_active_rq'));
+  }
 }
 
 /** No request is under way: only copies of requests may still be. */
