@@ -6,7 +6,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 
-const protobuf = /@bufbuild\/protobuf\/dist\/esm\/(?:codegenv2\/)?(file|from-json|to-json|from-binary|to-binary)\.js$/;
+const protobuf =
+  /@bufbuild\/protobuf\/dist\/esm\/(?:codegenv2\/)?(file|create|from-json|to-json|from-binary|to-binary)\.js$/;
 
 /** How many readers or writers of a field's message each file looks up. */
 const lookUps = { 'from-json': 3, 'to-json': 1, 'from-binary': 2, 'to-binary': 2 };
@@ -28,12 +29,32 @@ function whenUsed(name, code) {
   return changed;
 }
 
+/** Whether and how an initial value of a field is converted is asked when there is one: it takes the field's message. */
+function convertsWhatIsGiven(code) {
+  const head = 'function compileConvertMessage(field) {';
+  if (code.split(head).length !== 2)
+    throw new Error('protobuf-es: create.js has changed; adapt scripts/bundle-protobuf.mjs');
+  return code.replace(
+    head,
+    `function compileConvertMessage(field) {
+      let made;
+      return (value) => {
+        made ??= { convert: conversionOf(field) };
+        return made.convert === undefined ? value : made.convert(value);
+      };
+    }
+    function conversionOf(field) {`,
+  );
+}
+
+const changes = { create: (_, code) => convertsWhatIsGiven(code) };
+
 export const readsWhatIsUsed = (root) => ({
   name: 'protobuf',
   setup(build) {
     build.onLoad({ filter: protobuf }, ({ path: file }) => {
       const name = path.basename(file, '.js');
-      if (name !== 'file') return { contents: whenUsed(name, fs.readFileSync(file, 'utf8')) };
+      if (name !== 'file') return { contents: (changes[name] ?? whenUsed)(name, fs.readFileSync(file, 'utf8')) };
       const own = path.join(root, 'lib/xds/src/descriptors/embedded-file.ts');
       return { contents: `export { fileDesc } from ${JSON.stringify(own)}`, resolveDir: root };
     });

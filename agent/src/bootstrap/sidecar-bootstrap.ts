@@ -2,9 +2,9 @@
  * The Envoy bootstrap of a sidecar: an ADS server reached over the mesh's own mutual TLS, and the admin interface.
  * Pure, so that what a pod runs with can be looked at, and given to a real Envoy.
  */
-import { isIP } from 'node:net';
 import { formatSpiffeId, workloadId } from '@chainmail/pki';
 import { agentEnv, ports, system, xdsNames } from '@chainmail/runtime';
+import { isIP } from '../sys/ip-text.ts';
 import type { SidecarSettings } from './sidecar-settings.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -45,7 +45,7 @@ function controlCluster({ controlAddress, trustDomain }: SidecarSettings): Json 
   const controlId = formatSpiffeId(workloadId(trustDomain, system.namespace, system.controlServiceAccount));
   return {
     name: xdsNames.adsCluster,
-    type: isIP(host) === 0 ? 'STRICT_DNS' : 'STATIC',
+    type: isIP(host) ? 'STATIC' : 'STRICT_DNS',
     connect_timeout: '5s',
     load_assignment: {
       cluster_name: xdsNames.adsCluster,

@@ -1,7 +1,7 @@
 /** Addresses and networks: IP sockets only; a pipe or an internal address is refused. */
-import { isIP, isIPv6 } from 'node:net';
 import type { Address, CidrRange, SocketAddress } from '@chainmail/xds/proto/envoy/config/core/v3/address';
 import type { AddressSpec } from '../model/listener.ts';
+import { isIP, isIPv4, isIPv6 } from '../sys/ip-text.ts';
 import type { MessageReader } from './message-reader.ts';
 
 /** host is an IP address or, where the cluster resolves names, a DNS name. */
@@ -26,7 +26,7 @@ export function readSocketAddress(r: MessageReader<SocketAddress>): HostPort {
 /** @throws FieldError when it is a name and not an address. */
 export function readIpAddress(r: MessageReader<Address>): AddressSpec {
   const { host, port } = readHostPort(r);
-  if (isIP(host) === 0) throw r.invalid('', `malformed IP address: ${host}`);
+  if (!isIP(host)) throw r.invalid('', `malformed IP address: ${host}`);
   return { ip: canonicalIp(host), port };
 }
 
@@ -49,8 +49,7 @@ export function addressText({ ip, port }: AddressSpec): string {
 export function readCidr(r: MessageReader<CidrRange>): string {
   const ip = r.take('addressPrefix');
   const length = r.take('prefixLen') ?? 0;
-  const family = isIP(ip);
-  if (family === 0) throw r.invalid('addressPrefix', `malformed IP address: ${ip}`);
-  if (length > (family === 4 ? 32 : 128)) throw r.invalid('prefixLen', `${length} is too long for ${ip}`);
+  if (!isIP(ip)) throw r.invalid('addressPrefix', `malformed IP address: ${ip}`);
+  if (length > (isIPv4(ip) ? 32 : 128)) throw r.invalid('prefixLen', `${length} is too long for ${ip}`);
   return `${canonicalIp(ip)}/${length}`;
 }

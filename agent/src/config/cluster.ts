@@ -1,6 +1,5 @@
 /** Cluster to ClusterSpec, with where its endpoints come from: here, DNS, EDS or the connection itself. */
 
-import { isIPv6 } from 'node:net';
 import type {
   Cluster,
   Cluster_CommonLbConfig,
@@ -11,6 +10,7 @@ import type {
 import type { BindConfig, SocketAddress } from '@chainmail/xds/proto/envoy/config/core/v3/address';
 import type { ClusterSpec, TransportSocketMatchSpec } from '../model/cluster.ts';
 import type { HealthCheckSpec } from '../model/health-check.ts';
+import { isIPv6 } from '../sys/ip-text.ts';
 import { readSocketAddress } from './address.ts';
 import { readCircuits, readOutlierDetection } from './cluster-limits.ts';
 import { offeredAlpn, readBalancing, readProtocol } from './cluster-options.ts';

@@ -1,5 +1,4 @@
 /** A UDP listener with envoy.filters.udp.dns_filter: the only UDP listener there is. */
-import { isIP } from 'node:net';
 import type { Address } from '@chainmail/xds/proto/envoy/config/core/v3/address';
 import type { TypedExtensionConfig } from '@chainmail/xds/proto/envoy/config/core/v3/extension';
 import type { Listener } from '@chainmail/xds/proto/envoy/config/listener/v3/listener';
@@ -14,6 +13,7 @@ import type {
 import type { CaresDnsResolverConfig } from '@chainmail/xds/proto/envoy/extensions/network/dns_resolver/cares/v3/cares_dns_resolver';
 import type { DnsDomainSpec, DnsForwardSpec, DnsListenerSpec } from '../model/dns.ts';
 import type { AddressSpec } from '../model/listener.ts';
+import { isIP } from '../sys/ip-text.ts';
 import { canonicalIp } from './address.ts';
 import { extension, type MessageReader } from './message-reader.ts';
 
@@ -53,7 +53,7 @@ function readUdpAddress(r: MessageReader<Address>): AddressSpec {
     const port = s.take('portSpecifier');
     if (port.case === 'namedPort') throw s.unsupported('namedPort');
     const ip = s.take('address');
-    if (isIP(ip) === 0) throw s.invalid('address', `malformed IP address: ${ip}`);
+    if (!isIP(ip)) throw s.invalid('address', `malformed IP address: ${ip}`);
     return { ip: canonicalIp(ip), port: port.value ?? 0 };
   });
 }
@@ -132,7 +132,7 @@ function readDomain(r: MessageReader<DnsTable_DnsVirtualDomain>): DnsDomainSpec 
       }
       return e.within('addressList', config.value, (l) =>
         l.take('address').map((ip, i) => {
-          if (isIP(ip) === 0) throw l.invalid('address', `[${i}]: malformed IP address: ${ip}`);
+          if (!isIP(ip)) throw l.invalid('address', `[${i}]: malformed IP address: ${ip}`);
           return canonicalIp(ip);
         }),
       );
@@ -173,7 +173,7 @@ function readResolverAddress(r: MessageReader<Address>): AddressSpec {
     const port = s.take('portSpecifier');
     if (port.case === 'namedPort') throw s.unsupported('namedPort');
     const ip = s.take('address');
-    if (isIP(ip) === 0) throw s.invalid('address', `malformed IP address: ${ip}`);
+    if (!isIP(ip)) throw s.invalid('address', `malformed IP address: ${ip}`);
     return { ip: canonicalIp(ip), port: port.value ?? 0 };
   });
 }

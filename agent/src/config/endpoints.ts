@@ -1,5 +1,4 @@
 /** ClusterLoadAssignment: endpoints by locality, with their weights, health and socket-match labels. */
-import { isIP } from 'node:net';
 import type { JsonObject } from '@bufbuild/protobuf';
 import type { Metadata } from '@chainmail/xds/proto/envoy/config/core/v3/base';
 import type {
@@ -14,6 +13,7 @@ import type {
 } from '@chainmail/xds/proto/envoy/config/endpoint/v3/endpoint_components';
 import type { EndpointSpec, EndpointsSpec } from '../model/cluster.ts';
 import type { EndpointCheckSpec } from '../model/health-check.ts';
+import { isIP } from '../sys/ip-text.ts';
 import { canonicalIp, readHostPort, readIpAddress } from './address.ts';
 import { isHostValue } from './health-check.ts';
 import { readLocality } from './locality-balancing.ts';
@@ -85,7 +85,7 @@ function readHost(
   names: boolean,
 ): Pick<EndpointSpec, 'hostname' | 'check'> & { readonly host: string; readonly port: number } {
   const { host, port } = r.required('address', readHostPort);
-  const isAddress = isIP(host) !== 0;
+  const isAddress = isIP(host);
   if (!isAddress && !names) throw r.invalid('address', `malformed IP address: ${host}`);
   const check = r.inside('healthCheckConfig', readCheck);
   return {

@@ -1,6 +1,6 @@
 /** The names that the proxy answers itself, compiled for looking up: exact ones, then the longest wildcard. */
-import { isIPv6 } from 'node:net';
 import type { DnsDomainSpec } from '../model/dns.ts';
+import { isIPv6 } from '../sys/ip-text.ts';
 import { recordType } from './message.ts';
 import type { ResolvConf } from './resolv-conf.ts';
 

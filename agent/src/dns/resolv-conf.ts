@@ -1,5 +1,5 @@
 /** What /etc/resolv.conf says (resolv.conf(5)), as far as a resolver of ours needs it. Lines it cannot read do nothing. */
-import { isIP } from 'node:net';
+import { isIP } from '../sys/ip-text.ts';
 
 export interface ResolvConf {
   readonly resolvers: readonly string[];
@@ -22,7 +22,7 @@ export function parseResolvConf(text: string): ResolvConf {
       .replace(/[#;].*/, '')
       .trim()
       .split(/\s+/);
-    if (keyword === 'nameserver' && isIP(values[0] ?? '') !== 0) resolvers.push(values[0] ?? '');
+    if (keyword === 'nameserver' && isIP(values[0] ?? '')) resolvers.push(values[0] ?? '');
     else if (keyword === 'search' || keyword === 'domain') search = values.map(bareName).filter((d) => d !== '');
     else if (keyword === 'options') ndots = ndotsOf(values) ?? ndots;
   }

@@ -1,5 +1,4 @@
 /** How the ADS server is reached, from its cluster in the bootstrap: addresses, TLS and who it must be. */
-import { isIP } from 'node:net';
 import type { WorkloadIdentity } from '@chainmail/pki';
 import { summarizeCertificate } from '@chainmail/pki';
 import { system, UserError } from '@chainmail/runtime';
@@ -7,6 +6,7 @@ import { type ClientTls, spiffeConnection } from '@chainmail/xds/rpc';
 import { addressText } from '../config/address.ts';
 import type { ClusterResource } from '../config/resources.ts';
 import type { SecretSpec, SubjectAltNameMatchSpec, UpstreamTlsSpec } from '../model/tls.ts';
+import { isIP } from '../sys/ip-text.ts';
 import type { AdsChannelOptions } from './ads-channel.ts';
 
 /** An address cannot be a server name in TLS; who the server is, its certificate says. */
@@ -23,7 +23,7 @@ export function adsEndpoint(
   const addresses = endpoints.map((e) => addressText(e.address));
   if (addresses.length === 0) throw new UserError('CONFIG_INVALID', `cluster '${spec.name}' has no endpoint for ADS`);
   const host = endpoints[0]?.address.ip ?? '';
-  const serverName = spec.tls?.sni || (isIP(host) === 0 ? host : nameForAddress);
+  const serverName = spec.tls?.sni || (isIP(host) ? nameForAddress : host);
   if (spec.tls === null) return { addresses, serverName, tls: null };
   if (spec.tls.requireSvid) return { addresses, serverName, tls: meshTls(spec.tls, identity) };
   const made = fileTls(spec.tls, [...cluster.secrets, ...secrets]);

@@ -1,10 +1,10 @@
 /** Addresses of STRICT_DNS and LOGICAL_DNS clusters, looked up again and again on the main thread. */
 import { lookup, Resolver } from 'node:dns/promises';
-import { isIP } from 'node:net';
 import { Backoff, type Clock, type Logger, messageOf, type Timer } from '@chainmail/runtime';
 import { canonicalIp } from '../config/address.ts';
 import type { DnsSpec } from '../config/cluster.ts';
 import type { EndpointSpec } from '../model/cluster.ts';
+import { isIP, isIPv4, isIPv6 } from '../sys/ip-text.ts';
 
 export interface Resolved {
   readonly addresses: readonly string[];
@@ -89,7 +89,7 @@ export class DnsClusters {
     const found = await Promise.all(
       dns.endpoints.map(async (endpoint) => {
         const host = endpoint.address.ip;
-        if (isIP(host) !== 0) return { endpoints: [endpoint], ttlMs: null };
+        if (isIP(host)) return { endpoints: [endpoint], ttlMs: null };
         const { addresses, ttlMs } = await resolve(host, dns.family, dns.respectTtl);
         const used = dns.all ? addresses : addresses.slice(0, 1);
         return {
@@ -130,8 +130,8 @@ async function withTtl(host: string, family: DnsSpec['family']): Promise<readonl
 
 /** Envoy's families: AUTO takes IPv6 and falls back to IPv4, V4_PREFERRED the other way round. */
 export function ofFamily(addresses: readonly string[], family: DnsSpec['family']): readonly string[] {
-  const v4 = addresses.filter((a) => isIP(a) === 4);
-  const v6 = addresses.filter((a) => isIP(a) === 6);
+  const v4 = addresses.filter(isIPv4);
+  const v6 = addresses.filter(isIPv6);
   switch (family) {
     case 'v4_only':
       return v4;

@@ -19,6 +19,11 @@ export function unpackAny(any: Any): UnpackedAny {
   return result;
 }
 
+/** For an Any that was made of a message. */
+export function rememberUnpacked(any: Any, content: UnpackedAny): void {
+  unpacked.set(any, content);
+}
+
 /** Forgets what was decoded: it holds the descriptors, as long as somebody holds the Any. */
 export function forgetUnpacked(): void {
   unpacked = new WeakMap();

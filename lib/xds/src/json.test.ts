@@ -91,6 +91,33 @@ const refused: readonly (readonly [string, object, string])[] = [
     'admin.address: expected an object (envoy.config.core.v3.Address), got a list',
   ],
   [
+    "a field beside the 'value' of a well-known type in an Any",
+    {
+      static_resources: {
+        clusters: [
+          { transport_socket: { typed_config: { '@type': 'a/google.protobuf.Duration', value: '1s', x: 1 } } },
+        ],
+      },
+    },
+    "static_resources.clusters[0].transport_socket.typed_config.x: unknown field beside 'value'",
+  ],
+  ['half a character', { node: { id: '\ud800' } }, 'node.id: expected text'],
+  [
+    'a duration of more than ten thousand years',
+    { static_resources: { clusters: [{ connect_timeout: '315576000001s' }] } },
+    'static_resources.clusters[0].connect_timeout: expected a duration',
+  ],
+  [
+    'a number that is no JSON, where JSON is wanted',
+    { node: { metadata: { a: [Number.NaN] } } },
+    'node.metadata: {"a":[null]} is not a google.protobuf.Struct',
+  ],
+  [
+    'an enum as a number that has no place',
+    { static_resources: { clusters: [{ lb_policy: 2 ** 31 }] } },
+    'static_resources.clusters[0].lb_policy: expected a number from -2147483648 to 2147483647',
+  ],
+  [
     'two members of a oneof',
     { static_resources: { clusters: [{ type: 'EDS', cluster_type: { name: 'x' } }] } },
     'static_resources.clusters[0].cluster_type: type is set already; only one of cluster_discovery_type may be',

@@ -1,16 +1,29 @@
 /**
- * Envoy's JSON for protobuf messages. The value is first walked beside the descriptor, which gives every error the
- * path of its field and matches enum names without regard to case, as Envoy does; protobuf-es then converts it.
+ * Envoy's JSON for protobuf messages, made while the value is walked beside the descriptor: every error has the path of its
+ * field, and enum names match without regard to case, as in Envoy. An Any keeps the message that it was made of, and its
+ * bytes are made when somebody wants them.
  * Invariant: nothing is dropped: an unknown field, type or enum value is an error.
  */
-import type { DescEnum, DescField, DescMessage, JsonValue, MessageShape } from '@bufbuild/protobuf';
-import { typeNameOf } from './any.ts';
+import {
+  create,
+  type DescEnum,
+  type DescField,
+  type DescMessage,
+  type Message,
+  type MessageShape,
+  toBinary,
+} from '@bufbuild/protobuf';
+import type { Any } from '@bufbuild/protobuf/wkt';
+import { rememberUnpacked, typeNameOf } from './any.ts';
 import { FieldError, joinPath } from './field-error.ts';
-import { checkScalar, type ScalarKind, wrapperScalars } from './json-scalar.ts';
-import { lateProtobuf, registry } from './registry.ts';
+import { enumNumber, mapKey, readScalar, type ScalarKind, wrapperScalars } from './json-scalar.ts';
+import { checkJsonObject, isWellKnown, wellKnown } from './json-well-known.ts';
+import { messageNamed, registry } from './registry.ts';
 
 /** Protobuf's own recursion limit. */
 const maxDepth = 100;
+
+type Fields = Record<string, unknown>;
 
 /**
  * @param value what JSON.parse or a YAML parser gives
@@ -18,31 +31,31 @@ const maxDepth = 100;
  * @throws FieldError
  */
 export function parseEnvoyJson<D extends DescMessage>(schema: D, value: unknown, path = ''): MessageShape<D> {
-  const json = message(schema, value, path, 0);
-  try {
-    return lateProtobuf().fromJson(schema, json, { registry });
-  } catch (error) {
-    throw new FieldError(path, error instanceof Error ? error.message : String(error));
-  }
+  return message(schema, value, path, 0) as MessageShape<D>;
 }
 
-function message(desc: DescMessage, value: unknown, path: string, depth: number): JsonValue {
+function message(desc: DescMessage, value: unknown, path: string, depth: number): Message {
   if (depth > maxDepth) throw new FieldError(path, `nested deeper than ${maxDepth} messages`);
-  if (desc.typeName === 'google.protobuf.Any') return any(value, path, depth);
-  if (desc.typeName.startsWith('google.protobuf.')) return wellKnown(desc, value, path);
+  if (desc.typeName === 'google.protobuf.Any') return any(desc, value, path, depth);
+  if (isWellKnown(desc)) return wellKnown(desc, value, path);
   const object = asObject(value, path, desc.typeName);
   const fields = fieldsByName(desc);
   const seen = new Map<DescField | string, string>();
-  const out: Record<string, JsonValue> = {};
+  const made = create(desc);
   for (const [key, v] of Object.entries(object)) {
     const field = fields.get(key);
     if (field === undefined) throw new FieldError(joinPath(path, key), `unknown field in ${desc.typeName}`);
     if (v === null && field.message?.typeName !== 'google.protobuf.Value') continue;
     const at = joinPath(path, field.name);
     refuseSecond(field, seen, at);
-    out[field.jsonName] = fieldValue(field, v, at, depth);
+    put(made as unknown as Fields, field, fieldValue(field, v, at, depth));
   }
-  return out;
+  return made;
+}
+
+function put(made: Fields, field: DescField, value: unknown): void {
+  if (field.oneof === undefined) made[field.localName] = value;
+  else made[field.oneof.localName] = { case: field.localName, value };
 }
 
 /** A field given as snake_case and camelCase, or two members of one oneof. */
@@ -55,7 +68,7 @@ function refuseSecond(field: DescField, seen: Map<DescField | string, string>, a
   seen.set(field.oneof.name, field.name);
 }
 
-function fieldValue(field: DescField, value: unknown, path: string, depth: number): JsonValue {
+function fieldValue(field: DescField, value: unknown, path: string, depth: number): unknown {
   switch (field.fieldKind) {
     case 'list':
       // As protobuf's own parser takes it, and older configurations have it: one item need not be in a list.
@@ -63,59 +76,75 @@ function fieldValue(field: DescField, value: unknown, path: string, depth: numbe
       return value.map((item, i) => single(field, item, `${path}[${i}]`, depth));
     case 'map': {
       const entries = Object.entries(asObject(value, path, 'a map'));
-      return Object.fromEntries(entries.map(([k, v]) => [k, single(field, v, `${path}[${k}]`, depth)]));
+      const { mapKey: kind } = field;
+      return Object.fromEntries(
+        entries.map(([k, v]) => [mapKey(kind, k, `${path}[${k}]`), single(field, v, `${path}[${k}]`, depth)]),
+      );
     }
     default:
       return single(field, value, path, depth);
   }
 }
 
-function single(field: DescField, value: unknown, path: string, depth: number): JsonValue {
-  if (field.message !== undefined) return message(field.message, value, path, depth + 1);
+function single(field: DescField, value: unknown, path: string, depth: number): unknown {
+  if (field.message !== undefined) return inMessage(field, field.message, value, path, depth);
   if (field.enum !== undefined) return enumValue(field.enum, value, path);
-  return checkScalar(field.scalar as ScalarKind, value, path);
+  return readScalar(field.scalar as ScalarKind, value, path, 'longAsString' in field && field.longAsString);
 }
 
-function enumValue(desc: DescEnum, value: unknown, path: string): JsonValue {
-  if (typeof value === 'number' && Number.isInteger(value)) return value;
+/** As protobuf-es keeps them: a wrapper alone in its field is what it wraps, and a Struct is a plain object. */
+function inMessage(field: DescField, type: DescMessage, value: unknown, path: string, depth: number): unknown {
+  const wrapped = wrapperScalars[type.typeName];
+  if (wrapped !== undefined && field.fieldKind === 'message' && field.oneof === undefined) {
+    return readScalar(wrapped, value, path);
+  }
+  if (type.typeName === 'google.protobuf.Struct') return checkJsonObject(value, path);
+  return message(type, value, path, depth + 1);
+}
+
+function enumValue(desc: DescEnum, value: unknown, path: string): number {
+  if (typeof value === 'number') return enumNumber(desc, value, path);
   if (typeof value !== 'string')
     throw new FieldError(path, `expected a name of ${desc.typeName}, got ${nameOf(value)}`);
   const wanted = value.toLowerCase();
   const found = desc.values.find((v) => v.name.toLowerCase() === wanted);
-  if (found !== undefined) return found.name;
+  if (found !== undefined) return found.number;
   throw new FieldError(
     path,
     `unknown value '${value}' of ${desc.typeName}: ${desc.values.map((v) => v.name).join(', ')}`,
   );
 }
 
-function any(value: unknown, path: string, depth: number): JsonValue {
-  const object = asObject(value, path, 'google.protobuf.Any');
+function any(desc: DescMessage, value: unknown, path: string, depth: number): Message {
+  const object = asObject(value, path, desc.typeName);
   const { '@type': typeUrl, ...rest } = object;
   if (typeof typeUrl !== 'string') throw new FieldError(path, 'missing "@type"');
-  const desc = registry.getMessage(typeNameOf(typeUrl));
-  if (desc === undefined) throw new FieldError(path, `unknown type '${typeUrl}'`, { code: 'CONFIG_UNSUPPORTED' });
-  // Empty has no JSON form of its own, and is written like any message.
-  if (desc.typeName.startsWith('google.protobuf.') && desc.typeName !== 'google.protobuf.Empty') {
-    return { '@type': typeUrl, value: wellKnown(desc, rest['value'], joinPath(path, 'value')) };
-  }
-  const inner = message(desc, rest, path, depth + 1);
-  return { '@type': typeUrl, ...(inner as { [key: string]: JsonValue }) };
+  const schema = registry.getMessage(typeNameOf(typeUrl));
+  if (schema === undefined) throw new FieldError(path, `unknown type '${typeUrl}'`, { code: 'CONFIG_UNSUPPORTED' });
+  return packed(desc, typeUrl, schema, contentOf(schema, rest, path, depth));
 }
 
-/** Wrappers, Duration, Struct and the like have JSON forms of their own; each is checked alone, to know its path. */
-function wellKnown(desc: DescMessage, value: unknown, path: string): JsonValue {
-  const scalar = wrapperScalars[desc.typeName];
-  if (scalar !== undefined) return checkScalar(scalar, value, path);
-  if (desc.typeName === 'google.protobuf.Duration' && !/^-?\d{1,12}(\.\d{1,9})?s$/.test(String(value))) {
-    throw new FieldError(path, `expected a duration such as '1.5s', got ${JSON.stringify(value)}`);
-  }
-  try {
-    lateProtobuf().fromJson(desc, value as JsonValue);
-  } catch {
-    throw new FieldError(path, `${JSON.stringify(value)} is not a ${desc.typeName}`);
-  }
-  return value as JsonValue;
+/** Well-known types stand in `value`; but Empty has no JSON form of its own, and is written like any message. */
+function contentOf(schema: DescMessage, rest: Fields, path: string, depth: number): Message {
+  if (!isWellKnown(schema) || schema.typeName === 'google.protobuf.Empty')
+    return message(schema, rest, path, depth + 1);
+  const { value, ...more } = rest;
+  for (const key of Object.keys(more)) throw new FieldError(joinPath(path, key), `unknown field beside 'value'`);
+  return message(schema, value, joinPath(path, 'value'), depth + 1);
+}
+
+/** An Any whose bytes are made when they are first looked at. It holds no descriptor: see releaseDescriptors. */
+function packed(desc: DescMessage, typeUrl: string, schema: DescMessage, content: Message): Message {
+  const made = create(desc) as Any;
+  made.typeUrl = typeUrl;
+  const settle = (value: Uint8Array): Uint8Array => {
+    Object.defineProperty(made, 'value', { value, writable: true, enumerable: true, configurable: true });
+    return value;
+  };
+  const get = (): Uint8Array => settle(toBinary(messageNamed(typeNameOf(typeUrl)), content));
+  Object.defineProperty(made, 'value', { get, set: settle, enumerable: true, configurable: true });
+  rememberUnpacked(made, { kind: 'message', schema, message: content });
+  return made;
 }
 
 function asObject(value: unknown, path: string, what: string): Readonly<Record<string, unknown>> {

@@ -1,23 +1,32 @@
-/** The options of protoc-gen-validate, as they stand in the shared descriptor set. */
-import {
-  type DescExtension,
-  type Extendee,
-  type ExtensionValueShape,
-  getExtension,
-  hasExtension,
-} from '@bufbuild/protobuf';
-import type { disabled, required, rules } from '../gen/validate/validate_pb.js';
-import { extensionNamed } from './registry.ts';
+/**
+ * The options of protoc-gen-validate, as they stand in the shared descriptor set: read from the bytes, because most fields
+ * have none, and a library's reading of a descriptor begins with descriptors of descriptors.
+ */
+import { type DescField, type DescMessage, type DescOneof, fromBinary } from '@bufbuild/protobuf';
+import type { FieldRules } from '@chainmail/xds/proto/validate/validate';
+import { isSet, messageIn } from './descriptors/wire.ts';
+import type { WithOptions } from './descriptors/with-options.ts';
+import { messageNamed } from './registry.ts';
 
-/** The value of an option, undefined where it is not set. */
-function option<E extends DescExtension>(name: E['typeName']) {
-  return (options: Extendee<E> | undefined): ExtensionValueShape<E> | undefined => {
-    if (options === undefined) return undefined;
-    const extension = extensionNamed<E>(name);
-    return hasExtension(options, extension) ? getExtension(options, extension) : undefined;
-  };
+/** validate.rules of FieldOptions, validate.disabled of MessageOptions and validate.required of OneofOptions. */
+const extension = 1071;
+
+/** Every descriptor of the registry has them. */
+function optionsOf(desc: DescField | DescMessage | DescOneof): Uint8Array | undefined {
+  return (desc as unknown as WithOptions).optionBytes;
 }
 
-export const disabledOf = option<typeof disabled>('validate.disabled');
-export const requiredOf = option<typeof required>('validate.required');
-export const rulesOf = option<typeof rules>('validate.rules');
+export function isDisabled(desc: DescMessage): boolean {
+  return isSet(optionsOf(desc), extension);
+}
+
+export function isOneRequired(desc: DescOneof): boolean {
+  return isSet(optionsOf(desc), extension);
+}
+
+/** undefined where the field has none. */
+export function rulesOf(desc: DescField): FieldRules | undefined {
+  const options = optionsOf(desc);
+  const rules = options === undefined ? undefined : messageIn(options, extension);
+  return rules === undefined ? undefined : (fromBinary(messageNamed('validate.FieldRules'), rules) as FieldRules);
+}

@@ -7,7 +7,7 @@ import type { Any } from '@bufbuild/protobuf/wkt';
 import type { FieldRules, MapRules, RepeatedRules } from '@chainmail/xds/proto/validate/validate';
 import { unpackAny } from './any.ts';
 import { type FieldProblem, joinPath } from './field-error.ts';
-import { disabledOf, requiredOf, rulesOf } from './validate-extensions.ts';
+import { isDisabled, isOneRequired, rulesOf } from './validate-extensions.ts';
 import { scalarCheck } from './validate-scalar.ts';
 
 /** Found problems end at this number: nobody reads more, and a bad snapshot may have thousands. */
@@ -48,8 +48,8 @@ function checksOf(desc: DescMessage): readonly FieldCheck[] {
 }
 
 function compile(desc: DescMessage): readonly FieldCheck[] {
-  if (disabledOf(desc.proto.options) === true) return [];
-  const oneofs = desc.oneofs.filter((o) => requiredOf(o.proto.options) === true).map(oneofCheck);
+  if (isDisabled(desc)) return [];
+  const oneofs = desc.oneofs.filter(isOneRequired).map(oneofCheck);
   return [...oneofs, ...desc.fields.flatMap((f) => fieldChecks(f))];
 }
 
@@ -62,7 +62,7 @@ function oneofCheck(oneof: DescOneof): FieldCheck {
 }
 
 function fieldChecks(field: DescField): readonly FieldCheck[] {
-  const rules = rulesOf(field.proto.options);
+  const rules = rulesOf(field);
   switch (field.fieldKind) {
     case 'list':
       return listChecks(field, rules);

@@ -7,6 +7,7 @@ import { edition, label, presence, type } from './constants.ts';
 import type { DescriptorSet } from './descriptor-set.ts';
 import type { FieldProto } from './field-proto.ts';
 import type { MessageDescriptor } from './message-descriptor.ts';
+import type { WithOptions } from './with-options.ts';
 
 type Kind = 'scalar' | 'message' | 'enum';
 
@@ -35,7 +36,7 @@ export function defaultOf(proto: FieldProto, ofEnum: DescEnum | undefined): unkn
 }
 
 /** Has all that the members of the union DescField have; which of it counts says fieldKind. */
-export class FieldDescriptor {
+export class FieldDescriptor implements WithOptions {
   readonly kind = 'field';
   readonly name: string;
   readonly number: number;
@@ -103,6 +104,10 @@ export class FieldDescriptor {
     if (this.#value !== undefined) return this.#value.enum;
     if (this.#enum === undefined && kindOf(this.#proto) === 'enum') this.#enum = this.#set.enum(this.#proto.typeName);
     return this.#enum;
+  }
+
+  get optionBytes(): Uint8Array | undefined {
+    return this.#proto.options;
   }
 
   get proto(): FieldDescriptorProto {

@@ -40,6 +40,8 @@ export interface FieldProto {
   readonly packed: boolean | undefined;
   readonly longAsString: boolean;
   readonly deprecated: boolean;
+  /** FieldOptions. */
+  readonly options: Uint8Array | undefined;
 }
 
 const withoutDot = (name: string): string => (name.startsWith('.') ? name.slice(1) : name);
@@ -88,5 +90,6 @@ export function readFieldProto(bytes: Uint8Array): FieldProto {
     packed: packed === undefined ? undefined : packed === 1,
     longAsString: optionIn(options, jsType) === jsString,
     deprecated: isSet(options, deprecatedField),
+    options,
   };
 }

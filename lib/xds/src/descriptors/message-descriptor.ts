@@ -7,12 +7,15 @@ import { EnumDescriptor } from './enum-descriptor.ts';
 import { FieldDescriptor } from './field-descriptor.ts';
 import { readFieldProto } from './field-proto.ts';
 import type { FileDescriptor } from './file-descriptor.ts';
-import { eachField, isSet, nameIn } from './wire.ts';
+import { eachField, isSet, messageIn, nameIn } from './wire.ts';
+import type { WithOptions } from './with-options.ts';
 
 /** Field numbers of DescriptorProto. */
 const at = { field: 2, nested: 3, enum: 4, extension: 6, options: 7, oneof: 8 } as const;
 const deprecatedMessage = 3;
 const mapEntry = 7;
+/** Field number of OneofDescriptorProto. */
+const oneofOptions = 2;
 
 interface Declarations {
   readonly fields: readonly Uint8Array[];
@@ -31,7 +34,7 @@ interface Members {
   readonly members: (DescField | DescOneof)[];
 }
 
-export class MessageDescriptor implements DescMessage {
+export class MessageDescriptor implements DescMessage, WithOptions {
   readonly kind = 'message';
   readonly name: string;
   readonly typeName: string;
@@ -83,6 +86,10 @@ export class MessageDescriptor implements DescMessage {
   /** None: DescriptorSet reads no set that has some. */
   get nestedExtensions(): DescExtension[] {
     return [];
+  }
+
+  get optionBytes(): Uint8Array | undefined {
+    return this.#declared().options;
   }
 
   get proto(): DescriptorProto {
@@ -153,7 +160,7 @@ export class MessageDescriptor implements DescMessage {
     return { fields, field, oneofs: oneofs.filter((oneof) => members.has(oneof)), members: [...members] };
   }
 
-  #oneof(bytes: Uint8Array): DescOneof {
+  #oneof(bytes: Uint8Array): DescOneof & WithOptions {
     const set = this.#set;
     const name = nameIn(bytes);
     return {
@@ -163,6 +170,9 @@ export class MessageDescriptor implements DescMessage {
       parent: this,
       fields: [],
       deprecated: false,
+      get optionBytes() {
+        return messageIn(bytes, oneofOptions);
+      },
       get proto() {
         return set.decode<OneofDescriptorProto>('google.protobuf.OneofDescriptorProto', bytes);
       },

@@ -13,6 +13,17 @@ export function eachField(bytes: Uint8Array, take: (number: number, reader: Bina
   }
 }
 
+/** The message in a field of this number, as bytes; undefined where there is none. */
+export function messageIn(bytes: Uint8Array, wanted: number): Uint8Array | undefined {
+  let found: Uint8Array | undefined;
+  eachField(bytes, (number, reader) => {
+    if (number !== wanted) return false;
+    found = reader.bytes();
+    return true;
+  });
+  return found;
+}
+
 /** The text of field 1, where every descriptor has its name. */
 export function nameIn(bytes: Uint8Array): string {
   const reader = new BinaryReader(bytes);
