@@ -16,8 +16,10 @@ import {
   readCapacity,
   readEof,
   readHeadroom,
+  type Side,
   type Stream,
   type StreamHandler,
+  sideOf,
 } from '../net/stream.ts';
 import { clusterHistogram, clusterStat, observe } from '../stats/layout.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
@@ -193,7 +195,7 @@ export class ConnectTunnel implements RequestPool, UpstreamRequest, StreamHandle
     const user = this.#user;
     this.#user = null;
     this.#stream = null;
-    this.#gone(reason === 'connect-timeout' || reason === 'local' ? 'local' : 'remote');
+    this.#gone(sideOf(reason));
     if (this.#up) {
       user?.onReset('connection-termination', stream.failure);
       return;
@@ -222,7 +224,7 @@ export class ConnectTunnel implements RequestPool, UpstreamRequest, StreamHandle
     this.#gone('local');
   }
 
-  #gone(end: 'local' | 'remote'): void {
+  #gone(end: Side): void {
     this.#host.activeConnections--;
     this.#cluster.releaseConnection();
     this.#count(at.upstream_cx_active, -1);

@@ -1,5 +1,5 @@
 /** The statistics of client connections that every HTTP version keeps. */
-import type { Stream } from '../net/stream.ts';
+import type { Side, Stream } from '../net/stream.ts';
 import type { Manager } from './manager.ts';
 
 export function countOpened(manager: Manager, stream: Stream): void {
@@ -12,7 +12,7 @@ export function countOpened(manager: Manager, stream: Stream): void {
 }
 
 /** Who ended the connection. isCut: a request on it was not answered whole. */
-export function countEnd(manager: Manager, end: 'local' | 'remote', isCut: boolean): void {
+export function countEnd(manager: Manager, end: Side, isCut: boolean): void {
   const { at } = manager;
   manager.count(at[`downstream_cx_destroy_${end}`]);
   if (!isCut) return;

@@ -4,7 +4,7 @@
  * given back once.
  */
 import type { Cluster, Host } from '../cluster/cluster.ts';
-import type { CloseReason, Stream, StreamHandler } from '../net/stream.ts';
+import { type CloseReason, type Side, type Stream, type StreamHandler, sideOf } from '../net/stream.ts';
 import { clusterHistogram, clusterStat, observe } from '../stats/layout.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 import { NameCounts } from './name-counts.ts';
@@ -104,7 +104,7 @@ export abstract class HostConnections {
     this.count(at.upstream_cx_connect_fail);
     const failure = connectFailureOf(reason);
     if (failure === 'connect-timeout') this.count(at.upstream_cx_connect_timeout);
-    this.countEnd(failure === 'connect-timeout' ? 'local' : 'remote', false);
+    this.countEnd(sideOf(reason), false);
     return failure;
   }
 
@@ -125,7 +125,7 @@ export abstract class HostConnections {
   }
 
   /** A connection has ended, or could not be made. isCut: a request on it was not answered whole. */
-  countEnd(end: 'local' | 'remote', isCut: boolean): void {
+  countEnd(end: Side, isCut: boolean): void {
     this.count(at[`upstream_cx_destroy_${end}`]);
     if (!isCut) return;
     this.count(at.upstream_cx_destroy_with_active_rq);

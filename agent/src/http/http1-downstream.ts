@@ -15,8 +15,10 @@ import {
   readCapacity,
   readEof,
   readHeadroom,
+  type Side,
   type Stream,
   type StreamHandler,
+  sideOf,
 } from '../net/stream.ts';
 import type { Framing } from './body-framing.ts';
 import { BodyReader } from './body-reader.ts';
@@ -280,7 +282,8 @@ export class Http1Downstream implements StreamHandler, Downstream {
     const manager = this.#manager.latest;
     const { spec } = manager;
     this.#exchange = exchange;
-    if (++this.#served === spec.maxRequestsPerConnection) manager.count(manager.at.downstream_cx_max_requests_reached);
+    const own = this.#manager;
+    if (++this.#served === own.spec.maxRequestsPerConnection) own.count(own.at.downstream_cx_max_requests_reached);
     this.#deadlines.busy();
     this.#answer.begin();
     this.#requestClose = false;
@@ -401,13 +404,13 @@ export class Http1Downstream implements StreamHandler, Downstream {
     this.stream.closeAfterFlush(isOver ? 0 : this.#manager.spec.delayedCloseTimeoutMs);
   }
 
-  #closeNow(end: 'local' | 'remote'): void {
+  #closeNow(end: Side): void {
     if (this.closed) return;
     this.#forget(end, false);
     this.stream.close();
   }
 
-  #forget(end: 'local' | 'remote', isCut: boolean): void {
+  #forget(end: Side, isCut: boolean): void {
     const manager = this.#manager;
     this.closed = true;
     this.#deadlines.stop();
@@ -439,7 +442,7 @@ export class Http1Downstream implements StreamHandler, Downstream {
 
   onClosed(_stream: Stream, reason: CloseReason): void {
     const exchange = this.#exchange;
-    if (!this.closed) this.#forget(reason === 'local' ? 'local' : 'remote', exchange !== null);
+    if (!this.closed) this.#forget(sideOf(reason), exchange !== null);
     exchange?.downstreamGone('DC', 'downstream_remote_disconnect');
   }
 

@@ -15,8 +15,10 @@ import {
   readCapacity,
   readEof,
   readHeadroom,
+  type Side,
   type Stream,
   type StreamHandler,
+  sideOf,
 } from '../net/stream.ts';
 import { clusterStat } from '../stats/layout.ts';
 import type { TimerHandle } from '../worker/runtime.ts';
@@ -349,7 +351,7 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
     const failure = terminations[this.#delivered()];
     this.pool.dropIdle(this);
     this.#detach();
-    this.pool.countEnd('remote', user !== null);
+    this.pool.countEnd(sideOf(reason), user !== null);
     this.pool.closed(this);
     if (user !== null) user.onReset(failure, stream.failure);
   }
@@ -390,7 +392,7 @@ export class Http1Upstream implements StreamHandler, UpstreamRequest {
     this.#closed('local');
   }
 
-  #closed(end: 'local' | 'remote', flushMs = 0): void {
+  #closed(end: Side, flushMs = 0): void {
     const { stream } = this;
     const isCut = this.#user !== null;
     this.#detach();

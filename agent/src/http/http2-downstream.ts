@@ -8,7 +8,7 @@ import { errorCode } from '../http2/frame.ts';
 import type { Http2Host } from '../http2/host.ts';
 import { http2HostOf } from '../http2/host-of.ts';
 import type { Http2Stream } from '../http2/stream.ts';
-import type { CloseReason, Stream } from '../net/stream.ts';
+import { type CloseReason, type Stream, sideOf } from '../net/stream.ts';
 import { FreeList } from '../worker/free-list.ts';
 import { perWorker } from '../worker/per-worker.ts';
 import type { TimerHandle } from '../worker/runtime.ts';
@@ -134,7 +134,7 @@ export class Http2Downstream implements Http2ConnectionEvents, ConnectionDeadlin
 
   onEnding(_connection: Http2Connection, reason: CloseReason, code: number): void {
     const manager = this.#manager;
-    countEnd(manager, reason === 'local' ? 'local' : 'remote', this.#active > 0);
+    countEnd(manager, sideOf(reason), this.#active > 0);
     if (code !== errorCode.noError) manager.count(manager.at.downstream_cx_protocol_error);
   }
 

@@ -8,7 +8,7 @@ import { errorCode } from '../http2/frame.ts';
 import type { Http2Host } from '../http2/host.ts';
 import { http2HostOf } from '../http2/host-of.ts';
 import type { Http2Stream, Http2StreamEvents } from '../http2/stream.ts';
-import type { CloseReason, Stream } from '../net/stream.ts';
+import { type CloseReason, type Stream, sideOf } from '../net/stream.ts';
 import { clusterStat } from '../stats/layout.ts';
 import { FreeList } from '../worker/free-list.ts';
 import { perWorker } from '../worker/per-worker.ts';
@@ -34,7 +34,6 @@ export class Http2Upstream implements Http2ConnectionEvents {
   #served = 0;
   #rxCounted = 0;
   #txCounted = 0;
-  #closedByUs = false;
 
   /** admitted: counted by the circuit breaker of the cluster. */
   constructor(pool: Http2Pool, stream: Stream, sni: string, admitted: boolean) {
@@ -130,7 +129,6 @@ export class Http2Upstream implements Http2ConnectionEvents {
 
   /** Takes no more requests, and ends with the last of those at hand. */
   drain(): void {
-    this.#closedByUs = true;
     this.#http2.drain();
   }
 
@@ -152,11 +150,10 @@ export class Http2Upstream implements Http2ConnectionEvents {
     this.pool.worn(this);
   }
 
-  onEnding(_connection: Http2Connection, _reason: CloseReason, code: number): void {
+  onEnding(_connection: Http2Connection, reason: CloseReason, code: number): void {
     const { pool } = this;
-    const failed = code !== errorCode.noError;
-    pool.countEnd(this.#closedByUs || failed ? 'local' : 'remote', this.#active > 0);
-    if (failed) pool.count(at.upstream_cx_protocol_error);
+    pool.countEnd(sideOf(reason), this.#active > 0);
+    if (code !== errorCode.noError) pool.count(at.upstream_cx_protocol_error);
   }
 
   onClosed(): void {

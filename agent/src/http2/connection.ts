@@ -41,8 +41,8 @@ export interface Http2ConnectionEvents {
    */
   onEnding?(connection: Http2Connection, reason: CloseReason, code: number): void;
   /**
-   * Once, when the turn ends: the connection is over, and its streams have been told. `code` is of errorCode: what we sent in GOAWAY, or
-   * NO_ERROR; `detail` says what was wrong.
+   * Once, when the turn ends: the connection is over, and its streams have been told. `code` is of errorCode: what we
+   * sent in GOAWAY, or NO_ERROR; `detail` says what was wrong.
    */
   onClosed(connection: Http2Connection, reason: CloseReason, code: number, detail: string): void;
 }

@@ -43,6 +43,14 @@ export type CloseReason =
   | 'write-failed'
   | 'idle-timeout';
 
+/** Who ended a connection. */
+export type Side = 'local' | 'remote';
+
+/** As Envoy counts it: a deadline of ours is our end. */
+export function sideOf(reason: CloseReason): Side {
+  return reason === 'local' || reason === 'connect-timeout' || reason === 'idle-timeout' ? 'local' : 'remote';
+}
+
 /** Who is at the other end and how we know. Filled once, when the connection is ready for its handler. */
 export interface ConnectionInfo {
   /** The client's address: what a PROXY header says, otherwise the socket. */

@@ -4,7 +4,7 @@
  */
 import type { Cluster, Host } from '../cluster/cluster.ts';
 import type { MetadataMatchSpec } from '../model/cluster.ts';
-import type { ConnectionInfo, Stream, StreamHandler } from '../net/stream.ts';
+import type { ConnectionInfo, Side, Stream, StreamHandler } from '../net/stream.ts';
 import { clusterHistogram, clusterStat, observe } from '../stats/layout.ts';
 import type { WorkerRuntime } from '../worker/runtime.ts';
 
@@ -72,7 +72,7 @@ export class UpstreamLeg {
   }
 
   /** The connection is over, however. */
-  release(end: 'local' | 'remote'): void {
+  release(end: Side): void {
     if (this.#released) return;
     this.#released = true;
     this.host.activeConnections--;
