@@ -11,17 +11,29 @@ export type UnpackedAny =
   | { readonly kind: 'unknown-type'; readonly typeName: string }
   | { readonly kind: 'malformed'; readonly typeName: string; readonly reason: string };
 
-let unpacked = new WeakMap<Any, UnpackedAny>();
+interface Remembered {
+  readonly typeUrl: string;
+  readonly content: UnpackedAny;
+}
+
+let unpacked = new WeakMap<Any, Remembered>();
 
 export function unpackAny(any: Any): UnpackedAny {
-  let result = unpacked.get(any);
-  if (result === undefined) unpacked.set(any, (result = decode(any)));
-  return result;
+  const remembered = unpacked.get(any);
+  if (remembered?.typeUrl === any.typeUrl) return remembered.content;
+  const content = decode(any);
+  rememberUnpacked(any, content);
+  return content;
 }
 
 /** For an Any that was made of a message. */
 export function rememberUnpacked(any: Any, content: UnpackedAny): void {
-  unpacked.set(any, content);
+  unpacked.set(any, { typeUrl: any.typeUrl, content });
+}
+
+/** The Any has got other bytes. */
+export function forgetContent(any: Any): void {
+  unpacked.delete(any);
 }
 
 /** Forgets what was decoded: it holds the descriptors, as long as somebody holds the Any. */

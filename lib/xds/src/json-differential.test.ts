@@ -154,6 +154,8 @@ test('an Any remembers what it was made of, and takes other bytes', (t) => {
   t.is(typeNameOf(any.typeUrl), address.typeName);
   t.like(unpackAny(any as never), { kind: 'message', message: { address: 'b' } });
   t.deepEqual(any.value, toBinary(address, parseEnvoyJson(address, { address: 'b' })));
-  any.value = new Uint8Array([1]);
-  t.deepEqual(any.value, new Uint8Array([1]));
+  any.value = toBinary(address, parseEnvoyJson(address, { address: 'c' }));
+  t.like(unpackAny(any as never), { kind: 'message', message: { address: 'c' } });
+  any.typeUrl = 'a/b';
+  t.deepEqual(unpackAny(any as never), { kind: 'unknown-type', typeName: 'b' });
 });

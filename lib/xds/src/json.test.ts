@@ -1,3 +1,4 @@
+import { merge } from '@bufbuild/protobuf';
 import { BootstrapSchema } from '@chainmail/xds/proto/envoy/config/bootstrap/v3/bootstrap';
 import { ClusterSchema } from '@chainmail/xds/proto/envoy/config/cluster/v3/cluster';
 import test from 'ava';
@@ -23,6 +24,20 @@ test('snake_case, camelCase, enum names in any case, quoted numbers and nulls', 
   t.is(a.clusterDiscoveryType.value, 1);
   t.is(a.connectTimeout?.nanos, 250_000_000);
   t.is(a.perConnectionBufferLimitBytes, 32_768);
+});
+
+test('an Any that another configuration is merged over has the content of the other', (t) => {
+  const resolver = (address: string) =>
+    parseEnvoyJson(BootstrapSchema, {
+      typed_dns_resolver_config: {
+        name: 'any',
+        typed_config: { '@type': 'a/envoy.config.core.v3.SocketAddress', address },
+      },
+    });
+  const merged = resolver('first');
+  merge(BootstrapSchema, merged, resolver('second'));
+  const any = merged.typedDnsResolverConfig?.typedConfig;
+  t.like(any && unpackAny(any), { kind: 'message', message: { address: 'second' } });
 });
 
 test('enum names with mixed case survive', (t) => {

@@ -14,7 +14,7 @@ import {
   toBinary,
 } from '@bufbuild/protobuf';
 import type { Any } from '@bufbuild/protobuf/wkt';
-import { rememberUnpacked, typeNameOf } from './any.ts';
+import { forgetContent, rememberUnpacked, typeNameOf } from './any.ts';
 import { FieldError, joinPath } from './field-error.ts';
 import { enumNumber, mapKey, readScalar, type ScalarKind, wrapperScalars } from './json-scalar.ts';
 import { checkJsonObject, isWellKnown, wellKnown } from './json-well-known.ts';
@@ -137,12 +137,17 @@ function contentOf(schema: DescMessage, rest: Fields, path: string, depth: numbe
 function packed(desc: DescMessage, typeUrl: string, schema: DescMessage, content: Message): Message {
   const made = create(desc) as Any;
   made.typeUrl = typeUrl;
-  const settle = (value: Uint8Array): Uint8Array => {
-    Object.defineProperty(made, 'value', { value, writable: true, enumerable: true, configurable: true });
-    return value;
+  let bytes: Uint8Array | undefined;
+  const get = (): Uint8Array => {
+    bytes ??= toBinary(messageNamed(typeNameOf(typeUrl)), content);
+    return bytes;
   };
-  const get = (): Uint8Array => settle(toBinary(messageNamed(typeNameOf(typeUrl)), content));
-  Object.defineProperty(made, 'value', { get, set: settle, enumerable: true, configurable: true });
+  // Where one configuration is merged over another.
+  const set = (value: Uint8Array): void => {
+    bytes = value;
+    forgetContent(made);
+  };
+  Object.defineProperty(made, 'value', { get, set, enumerable: true, configurable: true });
   rememberUnpacked(made, { kind: 'message', schema, message: content });
   return made;
 }
