@@ -1,4 +1,5 @@
 import type { AuthorizationRule, SecurityPolicy } from '@chainmail/kube';
+import { numbers } from '@chainmail/runtime/testing';
 import test from 'ava';
 import { buildWorld } from '../model/build-world.ts';
 import type { EffectiveMesh } from '../model/policy-index.ts';
@@ -80,17 +81,6 @@ function firstMatch(p: SecurityPolicy, r: Request): string | undefined {
     if (matches) return rule.action === 'Allow' ? undefined : `SecurityPolicy/shop/p/rule/${rule.name ?? i}`;
   }
   return defaultAction === 'Allow' ? undefined : 'SecurityPolicy/shop/p/default';
-}
-
-/** A small generator of numbers that depends on nothing but its seed (mulberry32). */
-function numbers(seed: number): (below: number) => number {
-  let a = seed;
-  return (below) => {
-    a = (a + 0x6d2b79f5) | 0;
-    let t = Math.imul(a ^ (a >>> 15), 1 | a);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
 }
 
 function anyRule(next: (below: number) => number): AuthorizationRule {

@@ -9,6 +9,7 @@ import {
   ScalarType,
   toBinary,
 } from '@bufbuild/protobuf';
+import { numbers } from '@chainmail/runtime/testing';
 import test from 'ava';
 import { typeNameOf, unpackAny } from './any.ts';
 import { parseEnvoyJson } from './json.ts';
@@ -18,21 +19,10 @@ import { registry } from './registry.ts';
 const maxDepth = 4;
 const anys = ['envoy.config.core.v3.SocketAddress', 'google.protobuf.Duration', 'google.protobuf.BytesValue'];
 
-/** mulberry32 */
-function randomOf(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
-}
-
 class Maker {
   readonly #below: (n: number) => number;
   constructor(seed: number) {
-    this.#below = randomOf(seed);
+    this.#below = numbers(seed);
   }
 
   #one<T>(...of: readonly T[]): T {

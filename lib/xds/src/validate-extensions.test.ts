@@ -1,4 +1,4 @@
-import { type DescExtension, type Extendee, getExtension, hasExtension } from '@bufbuild/protobuf';
+import { type DescExtension, type DescMessage, type Extendee, getExtension, hasExtension } from '@bufbuild/protobuf';
 import test from 'ava';
 import type { disabled, required, rules } from '../gen/validate/validate_pb.js';
 import { extensionNamed, registry } from './registry.ts';
@@ -25,4 +25,9 @@ test('the options of every message, oneof and field are what the library reads',
     }
   }
   t.true(found > 500, `${found} fields with rules`);
+});
+
+test('a descriptor of somebody else is refused: none of its rules would be seen', (t) => {
+  const foreign = { toString: () => 'message a.B' } as unknown as DescMessage;
+  t.throws(() => isDisabled(foreign), { message: 'message a.B is no descriptor of the registry' });
 });

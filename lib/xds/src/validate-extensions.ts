@@ -11,9 +11,14 @@ import { messageNamed } from './registry.ts';
 /** validate.rules of FieldOptions, validate.disabled of MessageOptions and validate.required of OneofOptions. */
 const extension = 1071;
 
-/** Every descriptor of the registry has them. */
+/** @throws Error for a descriptor that is not the registry's: its rules would go unseen */
 function optionsOf(desc: DescField | DescMessage | DescOneof): Uint8Array | undefined {
-  return (desc as unknown as WithOptions).optionBytes;
+  if (!hasOptions(desc)) throw new Error(`${desc} is no descriptor of the registry`);
+  return desc.optionBytes;
+}
+
+function hasOptions(desc: object): desc is WithOptions {
+  return 'optionBytes' in desc;
 }
 
 export function isDisabled(desc: DescMessage): boolean {

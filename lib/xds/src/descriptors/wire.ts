@@ -13,15 +13,20 @@ export function eachField(bytes: Uint8Array, take: (number: number, reader: Bina
   }
 }
 
-/** The message in a field of this number, as bytes; undefined where there is none. */
-export function messageIn(bytes: Uint8Array, wanted: number): Uint8Array | undefined {
-  let found: Uint8Array | undefined;
+/** The value of the field of this number, the last one if there are several; undefined where there is none. */
+function valueIn<T>(bytes: Uint8Array, wanted: number, read: (reader: BinaryReader) => T): T | undefined {
+  let found: T | undefined;
   eachField(bytes, (number, reader) => {
     if (number !== wanted) return false;
-    found = reader.bytes();
+    found = read(reader);
     return true;
   });
   return found;
+}
+
+/** A message in a message, as bytes. */
+export function messageIn(bytes: Uint8Array, wanted: number): Uint8Array | undefined {
+  return valueIn(bytes, wanted, (reader) => reader.bytes());
 }
 
 /** The text of field 1, where every descriptor has its name. */
@@ -37,15 +42,7 @@ export function nameIn(bytes: Uint8Array): string {
 
 /** An option that is a bool, a number or an enum, by its field number; undefined where the options say nothing of it. */
 export function optionIn(options: Uint8Array | undefined, wanted: number): number | undefined {
-  let value: number | undefined;
-  if (options !== undefined) {
-    eachField(options, (number, reader) => {
-      if (number !== wanted) return false;
-      value = reader.int32();
-      return true;
-    });
-  }
-  return value;
+  return options === undefined ? undefined : valueIn(options, wanted, (reader) => reader.int32());
 }
 
 /** Whether a bool option is set. */
