@@ -1,6 +1,6 @@
 import test from 'ava';
 import { seededRandom } from '../worker/random.ts';
-import { TimerWheel, tickMs } from './timer-wheel.ts';
+import { firedPerTurn, TimerWheel, tickMs } from './timer-wheel.ts';
 
 const noFault = (error: unknown): void => {
   throw error;
@@ -22,7 +22,8 @@ test('never early, and late by a tick at most, over all levels', (t) => {
   for (let i = 0; i < 2000; i++) set(Math.floor(random() ** 6 * 20_000_000));
   while (wheel.count > 0) {
     now += tickMs;
-    wheel.advance(now, noFault);
+    do wheel.advance(now, noFault);
+    while (wheel.count > 0 && wheel.sleepMs(now, tickMs) === 0);
   }
   t.is(fired, 2000);
   t.is(wrong, 0);
@@ -78,4 +79,23 @@ test('what a timer throws reaches the fault handler and the others still fire', 
   wheel.advance(20, (error) => faults.push(error));
   t.is(faults.length, 1);
   t.true(called);
+});
+
+test('of a thousand that are due at once each turn fires a part, in their order, and the loop does not sleep', (t) => {
+  const wheel = new TimerWheel(0);
+  const fired: number[] = [];
+  for (let i = 0; i < 1000; i++) wheel.set(0, 2560, () => fired.push(i));
+  wheel.set(0, 2570, () => fired.push(1000));
+  let turns = 0;
+  for (; wheel.count > 0; turns++) {
+    const before = fired.length;
+    wheel.advance(2600, noFault);
+    t.true(fired.length - before <= firedPerTurn);
+    if (wheel.count > 0) t.is(wheel.sleepMs(2600, 100), 0);
+  }
+  t.is(turns, Math.ceil(1001 / firedPerTurn));
+  t.deepEqual(
+    fired,
+    Array.from({ length: 1001 }, (_, i) => i),
+  );
 });

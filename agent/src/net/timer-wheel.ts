@@ -1,6 +1,7 @@
 /**
  * Timers of the loop: a hierarchical wheel of 10 ms ticks. Setting and cancelling cost O(1); a timer is moved at most
- * three times before it fires. Invariant: fires late by up to one tick plus the turn, never early.
+ * three times before it fires. Invariant: fires late by up to one tick plus the turn, never early; of many that are due at
+ * once, a turn fires a part, so that nobody makes the others wait for a thousand time-outs.
  */
 import type { TimerHandle } from '../worker/runtime.ts';
 
@@ -10,6 +11,8 @@ export const tickMs = 10;
 const bits = [8, 6, 6, 6] as const;
 const shifts = [0, 8, 14, 20] as const;
 const maxTicks = 2 ** 26 - 1;
+/** What one turn fires. */
+export const firedPerTurn = 64;
 
 class Timer implements TimerHandle {
   readonly due: number;
@@ -97,20 +100,24 @@ export class TimerWheel {
     return maxMs;
   }
 
-  /** Fires everything that is due; onFault hears of what is thrown. */
+  /** Fires what is due, firedPerTurn at most: the rest at the next call. onFault hears of what is thrown. */
   advance(nowMs: number, onFault: (error: unknown) => void): void {
     const now = Math.floor(nowMs / tickMs);
     if (this.count === 0) {
       this.#tick = Math.max(this.#tick, now);
       return;
     }
+    let left = firedPerTurn;
     while (this.#tick < now) {
       this.#tick++;
       for (let level = 1; level < 4; level++) {
         if ((this.#tick & ((1 << (shifts[level] ?? 0)) - 1)) !== 0) break;
         this.#cascade(level);
       }
-      this.#fire(this.#levels[0]?.[this.#tick & 255], onFault);
+      left = this.#fire(this.#levels[0]?.[this.#tick & 255], left, onFault);
+      if (left > 0) continue;
+      this.#tick--; // not handled to its end, as far as we know
+      return;
     }
   }
 
@@ -124,9 +131,11 @@ export class TimerWheel {
     }
   }
 
-  #fire(head: Timer | undefined, onFault: (error: unknown) => void): void {
-    if (head === undefined) return;
-    for (let timer = head.next; timer !== head; timer = head.next) {
+  /** Fires at most so many: how many more may fire. */
+  #fire(head: Timer | undefined, most: number, onFault: (error: unknown) => void): number {
+    let left = most;
+    if (head === undefined) return left;
+    for (let timer = head.next; timer !== head && left > 0; timer = head.next, left--) {
       timer.unlink();
       timer.detach();
       try {
@@ -135,5 +144,6 @@ export class TimerWheel {
         onFault(error);
       }
     }
+    return left;
   }
 }
