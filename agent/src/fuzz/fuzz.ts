@@ -2,7 +2,7 @@
 import { seededRandom } from '../worker/random.ts';
 import { Coverage } from './coverage.ts';
 import { mutate } from './mutate.ts';
-import type { Target } from './targets.ts';
+import type { Target } from './target.ts';
 
 export interface Failure {
   readonly input: Buffer;

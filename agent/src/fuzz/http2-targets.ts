@@ -9,11 +9,7 @@ import type { Role } from '../http2/settings.ts';
 import { fieldsOf } from '../http2/testing/hpack.ts';
 import { Rig, settings } from '../http2/testing/raw.ts';
 import { Side } from '../http2/testing/wire.ts';
-import type { Target } from './targets.ts';
-
-function must(holds: boolean, what: string): void {
-  if (!holds) throw new Error(`broken: ${what}`);
-}
+import { must, type Target } from './target.ts';
 
 const limits = { maxBytes: 8_192, maxHeaders: 32 };
 const margin = 16;

@@ -1,7 +1,4 @@
-/**
- * What is fuzzed: each target takes bytes of a stranger and checks what must hold for all of them. A target throws
- * when a property is broken; an error that the parser documents is an answer like any other.
- */
+/** All that is fuzzed, and what must hold where no file of its own says it. */
 import { DerError, readCertificate, verifySvidWith } from '@chainmail/pki/verify';
 import { buildAnswer, parseQuery, readAnswer } from '../dns/message.ts';
 import { ChunkedDecoder } from '../http1/chunked-decoder.ts';
@@ -13,25 +10,8 @@ import { opensslCrypto } from '../net/openssl-crypto.ts';
 import { PeerCheck } from '../net/peer-check.ts';
 import { inspectProxyHeader } from '../net/proxy-protocol.ts';
 import { http2Targets } from './http2-targets.ts';
-
-export interface Target {
-  readonly name: string;
-  /** Sources whose blocks count as coverage. */
-  readonly sources: readonly string[];
-  readonly words: readonly string[];
-  readonly maxBytes: number;
-  run(input: Buffer): void;
-}
-
-function must(holds: boolean, what: string): void {
-  if (!holds) throw new Error(`broken: ${what}`);
-}
-
-/** Lengths at which an input is cut: all of a short one, the ends and some between of a longer one. */
-function* cuts(length: number): Iterable<number> {
-  const step = Math.max(1, Math.floor(length / 64));
-  for (let i = 1; i < length; i += step) yield i;
-}
+import { recordTarget } from './record-target.ts';
+import { cuts, must, type Target } from './target.ts';
 
 /** A decision about a beginning must be the decision about the whole. */
 function decidesOnce(input: Buffer, decide: (bytes: Buffer) => string): void {
@@ -150,6 +130,7 @@ function dnsAnswer(input: Buffer): void {
 
 export const targets: readonly Target[] = [
   ...http2Targets,
+  recordTarget,
   {
     name: 'client-hello',
     sources: ['/net/client-hello.ts'],

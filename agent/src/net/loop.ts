@@ -7,6 +7,7 @@ import { addressOf } from '../sys/ffi.ts';
 import * as libc from '../sys/libc.ts';
 import type { LoopClock, TimerHandle, Timers } from '../worker/runtime.ts';
 import { ChunkPool } from './output-queue.ts';
+import { RecordScratch } from './record-scratch.ts';
 import { readCapacity, readHeadroom, readTailroom } from './stream.ts';
 import { TimerWheel } from './timer-wheel.ts';
 
@@ -43,6 +44,7 @@ export class Loop implements LoopClock, Timers {
     readHeadroom - 2048, // heads are written in front of what was read
   );
   readonly chunks: ChunkPool = new ChunkPool();
+  readonly records: RecordScratch = new RecordScratch();
   readonly #epoll: bigint;
   readonly #openFds: Uint8Array;
   readonly #targets: (EventTarget | undefined)[] = [];

@@ -8,7 +8,7 @@ export const chunkBytes = 32_768;
 /** 4 MiB stay pooled in a worker; more is left to the collector. */
 const maxPooled = 128;
 
-class Chunk {
+export class Chunk {
   readonly region = new Region(chunkBytes, chunkBytes);
   start = 0;
   end = 0;

@@ -9,33 +9,32 @@
  */
 import * as libc from '../sys/libc.ts';
 import { type Delivery, deliveryOf, setResetOnClose, socketError } from '../sys/tcp.ts';
-import { type TlsSession, tlsFailed, tlsWantRead, tlsWantWrite } from '../sys/tls-session.ts';
 import type { TimerHandle } from '../worker/runtime.ts';
 import type { Edge } from './edge.ts';
 import type { EventTarget, Loop, Resumable } from './loop.ts';
-import { OutputQueue } from './output-queue.ts';
+import type { SealingOwner } from './record-scratch.ts';
 import type { Member } from './roster.ts';
+import type { SecureInput } from './secure-input.ts';
 import { SocketOutput } from './socket-output.ts';
 import {
   type CloseReason,
   type ConnectionInfo,
   plainReadCapacity,
   readAgain,
-  readCapacity,
   readEof,
   readError,
-  recordBytes,
   type StreamHandler,
 } from './stream.ts';
 import { type ClosingStream, StreamClosing } from './stream-closing.ts';
 import { type OpeningStep, StreamOpening } from './stream-opening.ts';
+import { alert } from './tls-alerts.ts';
 import type { TlsEnd } from './tls-end.ts';
+import { TlsRecords } from './tls-records.ts';
 
 /** What one stream may read in a turn of the loop; then the others come first. */
 const turnBudgetBytes = 65_536;
 
 const { in: IN, out: OUT, err: ERR, hup: HUP, rdhup: RDHUP, edge: EDGE } = libc.epoll;
-const wholeCapacity = BigInt(readCapacity);
 const wholePlainCapacity = BigInt(plainReadCapacity);
 const plainEvents = IN | OUT | RDHUP | EDGE;
 /** Until something does not go out whole: a new socket is writable, which would be an event of its own. */
@@ -51,7 +50,7 @@ export interface StreamOwner {
 
 const ignoringEvents: EventTarget = { onEvents() {} };
 
-export class SocketStream implements ClosingStream, EventTarget, Resumable, Member {
+export class SocketStream implements ClosingStream, EventTarget, Resumable, SealingOwner, Member {
   handler: StreamHandler;
   info: ConnectionInfo;
   failure = '';
@@ -59,7 +58,6 @@ export class SocketStream implements ClosingStream, EventTarget, Resumable, Memb
   readPaused = false;
   edge: Edge | null = null;
   bytesReceived = 0;
-  bytesSent = 0;
   lastActiveMs: number;
   owner: StreamOwner | null = null;
   /** In its owner's roster. */
@@ -72,8 +70,8 @@ export class SocketStream implements ClosingStream, EventTarget, Resumable, Memb
   #opening: StreamOpening | null;
   #open = true;
   #end: TlsEnd | null;
-  #tls: TlsSession | null = null;
-  #out: OutputQueue | null = null;
+  /** Null for plaintext, and until TLS is up. */
+  #input: SecureInput | null = null;
   /** What epoll delivers now, or 0 before the registration. */
   #armed = 0;
   /** The kernel may hold bytes (plain: the edge has been seen and not read empty). */
@@ -102,13 +100,18 @@ export class SocketStream implements ClosingStream, EventTarget, Resumable, Memb
     this.handler = handler;
     this.info = info;
     this.#end = end;
-    this.#output = new SocketOutput(this.#handle);
-    this.#opening = connecting || end !== null ? new StreamOpening(this.#handle, this.#output, end, connecting) : null;
+    const opens = connecting || end !== null;
+    this.#output = new SocketOutput(loop, this.#handle, this, !opens);
+    this.#opening = opens ? new StreamOpening(this.#handle, this.#output, end, connecting) : null;
     this.lastActiveMs = loop.nowMs;
   }
 
   get queued(): number {
-    return this.#out?.bytes ?? 0;
+    return this.#output.queued;
+  }
+
+  get bytesSent(): number {
+    return this.#output.bytesSent;
   }
 
   get handle(): bigint {
@@ -137,7 +140,7 @@ export class SocketStream implements ClosingStream, EventTarget, Resumable, Memb
     const opening = this.#opening;
     const shakes = opening !== null && !opening.isConnecting;
     const calm = shakes ? IN | RDHUP : acceptedEvents;
-    const events = opening?.isConnecting === true || this.#out !== null ? plainEvents : calm;
+    const events = opening?.isConnecting === true || this.queued > 0 ? plainEvents : calm;
     this.#armed = events;
     const ok = registered ? this.#loop.change(this.#fd, this, events) : this.#loop.add(this.#fd, this, events);
     if (!ok) {
@@ -200,7 +203,7 @@ export class SocketStream implements ClosingStream, EventTarget, Resumable, Memb
 
   #onOpenEvents(events: number): void {
     if ((events & (RDHUP | HUP | ERR)) !== 0) this.#peerGone = true;
-    if ((events & OUT) !== 0 || this.#tls !== null) {
+    if ((events & OUT) !== 0 || this.#end !== null) {
       this.#writable();
       if (!this.#open) return;
     }
@@ -208,7 +211,7 @@ export class SocketStream implements ClosingStream, EventTarget, Resumable, Memb
     this.#mayRead = true;
     if (!this.readPaused) this.handler.onReadable(this);
     else if ((events & ERR) !== 0) this.#failFromSocket();
-    else if (this.#tls !== null) this.#arm();
+    else if (this.#end !== null) this.#arm();
   }
 
   #failFromSocket(): void {
@@ -217,7 +220,6 @@ export class SocketStream implements ClosingStream, EventTarget, Resumable, Memb
   }
 
   #advance(opening: StreamOpening, step: OpeningStep, events: number): void {
-    this.#tls = opening.tls;
     if (step === 'connecting') return;
     if (step === 'failed') {
       this.#fail(opening.failure.reason, opening.failure.detail);
@@ -226,26 +228,36 @@ export class SocketStream implements ClosingStream, EventTarget, Resumable, Memb
     this.#wantWrite = step === 'want-write';
     this.#arm();
     if (step !== 'done') return;
-    this.#opened();
+    this.#opened(opening);
     if (!this.#open) return;
-    if (this.#tls !== null) {
-      if (this.#tls.hasPending) this.#readLater();
+    if (this.#input !== null) {
+      if (this.#input.hasPending) this.#readLater();
     } else if ((events & (IN | RDHUP | HUP)) !== 0) this.#onOpenEvents(events);
   }
 
-  #opened(): void {
-    const tls = this.#tls;
-    if (this.#end !== null && tls !== null) {
-      this.info = this.#end.describe(tls, this.info);
-      tls.forgetHandshake();
-      this.#output.secure(tls);
-    }
+  #opened(opening: StreamOpening): void {
     this.#opening = null;
+    this.#output.isReady = true;
+    if (this.#end !== null && !this.#secure(this.#end, opening)) return;
     this.#stopTimer();
     this.lastActiveMs = this.#loop.nowMs;
     this.owner?.onOpened(this);
     this.handler.onConnected(this);
-    if (this.#open && (this.#out !== null || this.#ending === 'asked')) this.#writable();
+    if (this.#open && (this.queued > 0 || this.#ending === 'asked')) this.#writable();
+  }
+
+  /** TLS is up: what was written meanwhile is sealed now. False when the stream has failed. */
+  #secure(end: TlsEnd, opening: StreamOpening): boolean {
+    const tls = opening.giveTls();
+    if (tls === null) return true;
+    this.info = end.describe(tls, this.info);
+    const input = end.inputOf(tls, this.#handle, this.#loop);
+    this.#input = input;
+    if (!(input instanceof TlsRecords)) {
+      this.#output.useSession(tls);
+      return true;
+    }
+    return this.#left(this.#output.useRecords(input)) && (this.#ending === 'no' || this.#say(alert.closeNotify));
   }
 
   /** TLS: asks epoll for exactly what is wanted now. Plain sockets stay as they are. */
@@ -263,7 +275,7 @@ export class SocketStream implements ClosingStream, EventTarget, Resumable, Memb
     if (!this.#open) return readError;
     const region = this.#loop.region;
     const at = region.span(offset, capacity);
-    const n = this.#tls === null ? this.#readPlain(at, capacity) : this.#readTls(this.#tls, offset, capacity);
+    const n = this.#input === null ? this.#readPlain(at, capacity) : this.#readSecure(this.#input, offset, capacity);
     if (n > 0) {
       this.bytesReceived += n;
       this.lastActiveMs = this.#loop.nowMs;
@@ -293,30 +305,16 @@ export class SocketStream implements ClosingStream, EventTarget, Resumable, Memb
     return readError;
   }
 
-  #readTls(tls: TlsSession, offset: number, capacity: number): number {
-    const region = this.#loop.region;
-    const n = tls.read(region.at(offset), capacity === readCapacity ? wholeCapacity : BigInt(capacity));
-    if (n <= 0) return this.#tlsReadResult(tls, n);
-    let total = n;
-    // Records that lie decrypted or at hand come along, so that one write downstream carries them all.
-    while (capacity - total >= recordBytes && tls.hasPending) {
-      const more = tls.read(region.at(offset + total), BigInt(capacity - total));
-      if (more <= 0) {
-        if (more === tlsFailed || more === readEof) this.#readLater();
-        break;
-      }
-      total += more;
-    }
-    return total;
+  #readSecure(input: SecureInput, offset: number, capacity: number): number {
+    const n = input.read(offset, capacity);
+    if (n === readEof) return this.#readEof();
+    if (n === readError) this.#failSecurely(input);
+    return n;
   }
 
-  #tlsReadResult(tls: TlsSession, n: number): number {
-    if (n === tlsWantRead || n === tlsWantWrite) return readAgain;
-    if (n === tlsFailed) {
-      this.#fail('remote-reset', tls.failure);
-      return readError;
-    }
-    return this.#readEof();
+  #failSecurely(input: SecureInput): void {
+    const { failure } = input;
+    if (input.alert === null || this.#say(input.alert)) this.#fail('remote-reset', failure);
   }
 
   #readEof(): number {
@@ -328,7 +326,7 @@ export class SocketStream implements ClosingStream, EventTarget, Resumable, Memb
 
   more(_lastRead: number, _capacity: number): boolean {
     if (!this.#open || this.readPaused || this.#eof) return false;
-    if (this.#tls === null ? !this.#mayRead : !this.#tls.hasPending) return false;
+    if (this.#input === null ? !this.#mayRead : !this.#input.hasPending) return false;
     if (this.#spent < turnBudgetBytes || this.#turn !== this.#loop.turn) return true;
     this.#readLater();
     return false;
@@ -356,12 +354,12 @@ export class SocketStream implements ClosingStream, EventTarget, Resumable, Memb
     if (!this.readPaused) return;
     this.readPaused = false;
     if (!this.#open || this.#eof || this.#opening !== null) return;
-    if (this.#tls === null) {
+    if (this.#input === null) {
       if (this.#mayRead) this.#readLater();
       return;
     }
     this.#arm();
-    if (this.#tls.hasPending) this.#readLater();
+    if (this.#input.hasPending) this.#readLater();
   }
 
   readOn(): void {
@@ -373,16 +371,7 @@ export class SocketStream implements ClosingStream, EventTarget, Resumable, Memb
   write(buffer: Uint8Array, start: number, end: number): boolean {
     if (!this.#open || this.#ending !== 'no') return false;
     if (start >= end) return true;
-    if (this.#out !== null || this.#opening !== null) {
-      this.#queue(buffer, start, end);
-      return true;
-    }
-    const region = this.#loop.region;
-    const base = buffer === region.buffer ? region.span(start, end - start) : this.#addressIn(buffer, start, end);
-    const n = this.#send(base, end - start);
-    if (n < 0) return false;
-    if (n < end - start) this.#queue(buffer, start + n, end);
-    return true;
+    return this.#left(this.#output.write(buffer, start, end));
   }
 
   cork(): void {
@@ -390,37 +379,37 @@ export class SocketStream implements ClosingStream, EventTarget, Resumable, Memb
   }
 
   uncork(): void {
-    if (this.#open) this.#output.uncork();
+    if (this.#open) this.#left(this.#output.uncork());
   }
 
-  #addressIn(buffer: Uint8Array, start: number, end: number): bigint {
-    if (start < 0 || end > buffer.length) throw new RangeError(`write of [${start}, ${end}) of ${buffer.length} bytes`);
-    return this.#loop.addressOf(buffer) + BigInt(start);
+  onPlaceWanted(): void {
+    this.#left(this.#output.sendSealed());
   }
 
-  #queue(buffer: Uint8Array, start: number, end: number): void {
-    this.#out ??= new OutputQueue(this.#loop.chunks);
-    this.#out.push(buffer, start, end);
-    if (this.#armed !== acceptedEvents) return;
-    this.#armed = plainEvents;
-    this.#loop.change(this.#fd, this, plainEvents);
+  #say(code: Parameters<SocketOutput['say']>[0]): boolean {
+    return this.#left(this.#output.say(code));
   }
 
-  /** Sends what the socket takes: how much that was, or -1 when the stream has failed. */
-  #send(address: bigint, length: number): number {
-    const sent = this.#output.send(address, length);
-    if (sent > 0) {
-      this.bytesSent += sent;
-      this.lastActiveMs = this.#loop.nowMs;
+  /** So many bytes have left: false when the output has failed, and the stream with it. */
+  #left(sent: number): boolean {
+    if (sent < 0) {
+      this.#fail(this.#output.failure.reason, this.#output.failure.detail);
+      return false;
     }
-    if (sent < 0) this.#fail(this.#output.failure.reason, this.#output.failure.detail);
-    else if (sent < length) this.#waitToWrite();
-    return sent;
+    if (sent > 0) this.lastActiveMs = this.#loop.nowMs;
+    if (this.#output.queued > 0) this.#waitToWrite();
+    return true;
   }
 
   #waitToWrite(): void {
-    this.#wantWrite = true;
-    this.#arm();
+    if (this.#end === null) {
+      if (this.#armed !== acceptedEvents) return;
+      this.#armed = plainEvents;
+      this.#loop.change(this.#fd, this, plainEvents);
+    } else if (this.#opening === null && !this.#wantWrite) {
+      this.#wantWrite = true;
+      this.#arm();
+    }
   }
 
   #stopWaitingToWrite(): void {
@@ -431,22 +420,14 @@ export class SocketStream implements ClosingStream, EventTarget, Resumable, Memb
 
   /** The socket takes bytes again. */
   #writable(): void {
-    const out = this.#out;
-    if (out === null) {
-      if (this.#ending === 'asked') this.#sendFin();
-      return;
+    const output = this.#output;
+    const waited = output.queued > 0;
+    if (waited) {
+      if (!this.#left(output.flush()) || output.queued > 0) return;
+      this.#stopWaitingToWrite();
     }
-    while (out.bytes > 0) {
-      const length = out.length;
-      const n = this.#send(out.address, length);
-      if (n < 0) return;
-      out.consume(n);
-      if (n < length) return;
-    }
-    this.#out = null;
-    this.#stopWaitingToWrite();
     if (this.#ending === 'asked') this.#sendFin();
-    if (this.#open) this.handler.onDrained(this);
+    if (waited && this.#open) this.handler.onDrained(this);
   }
 
   expectEnd(): void {
@@ -455,13 +436,13 @@ export class SocketStream implements ClosingStream, EventTarget, Resumable, Memb
 
   delivered(sent: number): Delivery {
     if (sent === 0) return 'none';
-    return this.#open && this.#tls === null && this.#eof ? deliveryOf(this.#handle, sent) : 'unknown';
+    return this.#open && this.#end === null && this.#eof ? deliveryOf(this.#handle, sent) : 'unknown';
   }
 
   endWrite(): void {
     if (!this.#open || this.#ending !== 'no') return;
     this.#ending = 'asked';
-    if (this.#out === null && this.#opening === null) this.#sendFin();
+    if (this.#opening === null && this.#say(alert.closeNotify) && this.queued === 0) this.#sendFin();
   }
 
   #sendFin(): void {
@@ -477,15 +458,20 @@ export class SocketStream implements ClosingStream, EventTarget, Resumable, Memb
     if (!this.#open || this.handler instanceof StreamClosing) return;
     const closing = new StreamClosing(this, deadlineMs);
     this.handler = closing;
-    if (this.#out === null && this.#opening === null) closing.linger();
+    if (this.queued === 0 && this.#opening === null) closing.linger();
     else closing.flush();
   }
 
   close(): void {
     if (this.dead) return;
     this.dead = true;
-    if (this.#open && this.#opening === null && this.#ending !== 'done') this.#output.leave();
+    if (this.#open && this.#opening === null && this.#ending !== 'done') this.#leave();
     this.#release();
+  }
+
+  #leave(): void {
+    const speaks = this.#ending === 'no' && this.queued === 0;
+    if (!speaks || this.#say(alert.closeNotify)) this.#output.leave();
   }
 
   reset(): void {
@@ -511,14 +497,14 @@ export class SocketStream implements ClosingStream, EventTarget, Resumable, Memb
     if (!this.#open) return;
     this.#open = false;
     this.#stopTimer();
-    this.#tls?.free();
-    this.#tls = null;
+    this.#opening?.free();
+    this.#output.discard();
+    this.#input?.free();
+    this.#input = null;
     if (this.#fd >= 0) {
       this.#loop.forget(this.#fd);
       libc.close(this.#handle, 0n);
     }
-    this.#out?.clear();
-    this.#out = null;
     this.owner?.onReleased(this);
   }
 }

@@ -32,9 +32,9 @@ export class StreamClosing implements StreamHandler {
   /** The queue has still to go out. The deadline starts again with every byte the peer has taken. */
   flush(): void {
     const stream = this.#stream;
-    const sentBefore = stream.bytesSent;
+    const before = stream.queued;
     stream.setTimer(this.#lingerMs > 0 ? this.#lingerMs : flushDeadlineMs, () => {
-      if (stream.bytesSent === sentBefore) stream.close();
+      if (stream.queued === before) stream.close();
       else this.flush();
     });
   }

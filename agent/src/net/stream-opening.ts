@@ -18,13 +18,13 @@ export class StreamOpening {
   preface: Buffer | null = null;
   /** Until TCP is up. */
   isConnecting: boolean;
-  /** Made by the first step of the TLS handshake; whoever started it frees it, however it ends. */
-  tls: TlsSession | null = null;
   /** Why the last step failed. */
   failure: StreamFailure = noFailure;
   readonly #handle: bigint;
   readonly #output: SocketOutput;
   readonly #end: TlsEnd | null;
+  /** Made by the first step of the TLS handshake. */
+  #tls: TlsSession | null = null;
 
   /** Without an end it is over when TCP is up. */
   constructor(handle: bigint, output: SocketOutput, end: TlsEnd | null, connecting: boolean) {
@@ -50,7 +50,7 @@ export class StreamOpening {
 
   #sendPreface(): boolean {
     const { preface } = this;
-    const sent = preface === null ? 0 : this.#output.send(addressOf(preface), preface.length);
+    const sent = preface === null ? 0 : this.#output.sendPlain(addressOf(preface), preface.length);
     if (sent < 0) this.failure = this.#output.failure;
     else if (sent < (preface?.length ?? 0)) this.#fail('connect-failed', 'the first bytes did not fit');
     else return true;
@@ -60,7 +60,7 @@ export class StreamOpening {
   /** The next step of the TLS handshake. */
   shake(): OpeningStep {
     const end = this.#end;
-    const tls = this.tls ?? this.#startTls();
+    const tls = this.#tls ?? this.#startTls();
     if (end === null || tls === null) return 'failed';
     const step = tls.handshake(end);
     return step === 'failed' ? this.#fail('tls-failed', end.explain(tls)) : step;
@@ -68,11 +68,23 @@ export class StreamOpening {
 
   #startTls(): TlsSession | null {
     try {
-      this.tls = this.#end?.start(this.#handle) ?? null;
+      this.#tls = this.#end?.start(this.#handle) ?? null;
     } catch (error) {
       this.#fail('tls-failed', error instanceof Error ? error.message : 'no TLS context');
     }
-    return this.tls;
+    return this.#tls;
+  }
+
+  /** After the handshake: whoever takes the session frees it. */
+  giveTls(): TlsSession | null {
+    const tls = this.#tls;
+    this.#tls = null;
+    return tls;
+  }
+
+  free(): void {
+    this.#tls?.free();
+    this.#tls = null;
   }
 
   #fail(reason: StreamFailure['reason'], detail: string): 'failed' {

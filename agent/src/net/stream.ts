@@ -103,7 +103,7 @@ export interface Stream {
   readonly readPaused: boolean;
   readonly edge: Edge | null;
   bytesReceived: number;
-  bytesSent: number;
+  readonly bytesSent: number;
   /** Monotonic milliseconds of the last byte in or out, from the loop's cached clock. */
   lastActiveMs: number;
 

@@ -3,9 +3,12 @@ import { reasons } from '../sys/openssl.ts';
 import type { HandshakeOwner, TlsContextHandle } from '../sys/tls-context.ts';
 import { TlsSession } from '../sys/tls-session.ts';
 import { Connection } from './connection.ts';
+import type { Loop } from './loop.ts';
 import type { PeerCertificate } from './peer-certificate.ts';
+import { SessionInput } from './secure-input.ts';
 import type { ConnectionInfo } from './stream.ts';
 import type { TlsContext, TlsContextSlot } from './tls-contexts.ts';
+import { TlsRecords } from './tls-records.ts';
 
 /** Why a handshake failed, as Envoy's ssl.* counters tell it apart. */
 export type TlsRefusal = 'none' | 'no-certificate' | 'verify' | 'san' | 'hash' | 'other';
@@ -20,6 +23,9 @@ export class TlsEnd implements HandshakeOwner {
   #peer: PeerCertificate | null = null;
   #intermediates: readonly Buffer[] = [];
   #reason = '';
+  /** The secrets of TLS 1.3, once the handshake has come to them. */
+  #clientSecret: Buffer | null = null;
+  #serverSecret: Buffer | null = null;
 
   /** sni: sent by clients, '' for none; servers give what the listener filter has seen. alpn: instead of the context's. */
   constructor(slot: TlsContextSlot, sni: string, alpn?: readonly string[]) {
@@ -68,6 +74,28 @@ export class TlsEnd implements HandshakeOwner {
     this.refusal = verdict?.cause ?? 'verify';
     this.#reason = verdict?.reason ?? 'nothing to check the peer against';
     return false;
+  }
+
+  secret(sender: 'client' | 'server', bytes: Buffer): void {
+    if (sender === 'client') this.#clientSecret = bytes;
+    else this.#serverSecret = bytes;
+  }
+
+  /** After a handshake that went well: who reads and seals from here on, and frees what it needs of the session. */
+  inputOf(tls: TlsSession, fd: bigint, loop: Loop): TlsRecords | SessionInput {
+    const [client, server] = [this.#clientSecret, this.#serverSecret];
+    this.#clientSecret = this.#serverSecret = null;
+    if (client === null || server === null || tls.version !== 'TLSv1.3') {
+      tls.settle();
+      return new SessionInput(tls, loop);
+    }
+    const { role } = this.context;
+    const [own, peer] = role === 'client' ? [client, server] : [server, client];
+    try {
+      return new TlsRecords(fd, role, { suite: tls.cipher, own, peer }, loop);
+    } finally {
+      tls.free();
+    }
   }
 
   /** After a failed handshake: what to tell people. */

@@ -11,12 +11,14 @@ export type Native2<R> = (a: bigint, b: bigint) => R;
 export type Native3<R> = (a: bigint, b: bigint, c: bigint) => R;
 export type Native4<R> = (a: bigint, b: bigint, c: bigint, d: bigint) => R;
 export type Native5<R> = (a: bigint, b: bigint, c: bigint, d: bigint, e: bigint) => R;
+export type Native7<R> = (a: bigint, b: bigint, c: bigint, d: bigint, e: bigint, f: bigint, g: bigint) => R;
 
 interface NativeOf<R> {
   readonly 2: Native2<R>;
   readonly 3: Native3<R>;
   readonly 4: Native4<R>;
   readonly 5: Native5<R>;
+  readonly 7: Native7<R>;
 }
 
 function fast(name: string, count: number, result: 'int32' | 'pointer' | 'void'): unknown {
@@ -30,7 +32,7 @@ export function bindInt<N extends 2 | 3 | 4 | 5>(name: string, count: N): Native
 }
 
 /** A fast function with a pointer or other 64-bit result, as a bigint. */
-export function bindPointer<N extends 2 | 3 | 4 | 5>(name: string, count: N): NativeOf<bigint>[N] {
+export function bindPointer<N extends 2 | 3 | 4 | 5 | 7>(name: string, count: N): NativeOf<bigint>[N] {
   return fast(name, count, 'pointer') as NativeOf<bigint>[N];
 }
 

@@ -22,6 +22,8 @@ export const ctxStore = bindPointer('SSL_CTX_get_cert_store', 2);
 export const ctxAddClientCa = bindInt('SSL_CTX_add_client_CA', 2);
 export const ctxSetSessionIdContext = bindInt('SSL_CTX_set_session_id_context', 3);
 
+export const ctxSetKeylog = bindVoid('SSL_CTX_set_keylog_callback', 2);
+
 export const sslNew = bindPointer('SSL_new', 2);
 export const sslFree = bindVoid('SSL_free', 2);
 export const sslSetFd = bindInt('SSL_set_fd', 2);
@@ -39,6 +41,7 @@ export const sslCipher = bindPointer('SSL_get_current_cipher', 2);
 export const cipherName = bindPointer('SSL_CIPHER_get_name', 2);
 export const sslAlpn = bindVoid('SSL_get0_alpn_selected', 3);
 export const sslServerName = bindPointer('SSL_get_servername', 2);
+export const alertText = bindPointer('SSL_alert_desc_string_long', 2);
 export const sslPeerCertificate = bindPointer('SSL_get0_peer_certificate', 2);
 export const sslPeerChain = bindPointer('SSL_get_peer_cert_chain', 2);
 export const sslVerifyResult = bindInt('SSL_get_verify_result', 2);
@@ -71,6 +74,20 @@ export const keyFree = bindVoid('EVP_PKEY_free', 2);
 export const keySetType = bindInt('EVP_PKEY_set_type', 2);
 export const stackCount = bindInt('OPENSSL_sk_num', 2);
 export const stackItem = bindPointer('OPENSSL_sk_value', 2);
+
+export const cipherFetch = bindPointer('EVP_CIPHER_fetch', 3);
+export const cipherContextNew = bindPointer('EVP_CIPHER_CTX_new', 2);
+export const cipherContextFree = bindVoid('EVP_CIPHER_CTX_free', 2);
+export const cipherContextCtrl = bindInt('EVP_CIPHER_CTX_ctrl', 4);
+export const encryptInit = bindInt('EVP_EncryptInit_ex', 5);
+export const encryptUpdate = bindInt('EVP_EncryptUpdate', 5);
+export const encryptFinal = bindInt('EVP_EncryptFinal_ex', 3);
+export const decryptInit = bindInt('EVP_DecryptInit_ex', 5);
+export const decryptUpdate = bindInt('EVP_DecryptUpdate', 5);
+export const decryptFinal = bindInt('EVP_DecryptFinal_ex', 3);
+export const mdSha256 = bindPointer('EVP_sha256', 2);
+export const mdSha384 = bindPointer('EVP_sha384', 2);
+export const hmac = bindPointer('HMAC', 7);
 
 export const bioNew = bindPointer('BIO_new', 2);
 export const bioMemory = bindPointer('BIO_s_mem', 2);

@@ -40,6 +40,7 @@ class End implements HandshakeOwner {
   readonly into: bigint;
   readonly out: bigint;
   peers = 0;
+  readonly secrets = new Map<string, string>();
 
   constructor(context: TlsContextHandle) {
     this.context = context;
@@ -56,6 +57,10 @@ class End implements HandshakeOwner {
   acceptPeer(chain: readonly Buffer[]): boolean {
     this.peers += chain.length > 0 ? 1 : 0;
     return true;
+  }
+
+  secret(sender: 'client' | 'server', bytes: Buffer): void {
+    this.secrets.set(sender, bytes.toString('hex'));
   }
 }
 
@@ -92,6 +97,10 @@ function testTls(certificate: OwnCertificate): void {
   }
   expect(done, `TLS handshake: ${ssl.takeError().reason}`);
   expect(server.peers === 1 && client.peers === 1, 'verification callback');
+  for (const sender of ['client', 'server']) {
+    const secret = server.secrets.get(sender);
+    expect(secret !== undefined && secret === client.secrets.get(sender), `secrets of the ${sender}`);
+  }
   ssl.sslAlpn(server.ssl, region.span(0, 16), region.span(8, 8));
   expect(region.buffer.readUInt32LE(8) === 9, 'ALPN callback');
   for (const end of [server, client]) ssl.sslFree(end.ssl, 0n);

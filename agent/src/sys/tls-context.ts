@@ -43,7 +43,7 @@ const ciphers12 =
   'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:' +
   'ECDHE-RSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384';
 
-/** Five full records, what the loop reads at once; held only while bytes are in it (RELEASE_BUFFERS). */
+/** Five full records, what a session reads at once; held only while bytes are in it (RELEASE_BUFFERS). */
 const readBufferBytes = 82_432n;
 const modes = 1n | 2n | 16n; // PARTIAL_WRITE | MOVING_WRITE_BUFFER | RELEASE_BUFFERS
 /**
@@ -162,7 +162,7 @@ function setProtocol(ctx: bigint, material: TlsMaterial): void {
   ssl.ctxCtrl(ctx, ssl.ctrl.minVersion, versions[material.minVersion], 0n);
   ssl.ctxCtrl(ctx, ssl.ctrl.maxVersion, versions[material.maxVersion], 0n);
   ssl.ctxCtrl(ctx, ssl.ctrl.mode, modes, 0n);
-  ssl.ctxCtrl(ctx, ssl.ctrl.readAhead, 1n, 0n);
+  // Without read-ahead: what comes behind the handshake is left in the socket.
   ssl.ctxSetReadBuffer(ctx, readBufferBytes);
   ssl.ctxCtrl(ctx, ssl.ctrl.sessionCacheMode, 0n, 0n);
   ssl.ctxSetOptions(ctx, options);
@@ -210,6 +210,7 @@ export class TlsContextHandle {
   #configure(material: TlsMaterial): void {
     const ctx = this.#ctx;
     setProtocol(ctx, material);
+    if (material.maxVersion === 'TLSv1_3') ssl.ctxSetKeylog(ctx, keylogCallback);
     for (const c of [...material.certificates].reverse()) useCertificate(ctx, c.chainPem, c.keyPem);
     if (material.anchorsPem !== null) trust(ctx, material, material.anchorsPem);
     else if (this.isPinned) askForCertificate(ctx, material);
@@ -232,6 +233,8 @@ export interface HandshakeOwner {
   chainRefused(reason: string): void;
   /** The verified peer's chain in DER, leaf first. False refuses with the alert certificate_unknown. Must not throw. */
   acceptPeer(chain: readonly Buffer[]): boolean;
+  /** TLS 1.3: the first secret of what the client, or the server, will send as application data. Must not throw. */
+  secret(sender: 'client' | 'server', bytes: Buffer): void;
 }
 
 /** The handshake that runs right now on this thread: the callbacks below are its. */
@@ -297,6 +300,18 @@ const verifyCallback = ssl.callback(['pointer', 'pointer'], (store) => {
   } catch {
     return 0; // an exception must not cross C; refusing is the safe side
   }
+});
+
+/** Lines as of the key log of NSS: a label, the client's random and the secret in hexadecimal. */
+const applicationSecret = /^(CLIENT|SERVER)_TRAFFIC_SECRET_0 [0-9a-f]{64} ([0-9a-f]+)$/;
+
+const keylogCallback = ssl.callback(['pointer', 'pointer'], (_ssl, line) => {
+  const [, sender, hex] = applicationSecret.exec(textAt(line as bigint)) ?? [];
+  if (hex === undefined) return 0;
+  const secret = Buffer.alloc(hex.length / 2); // not of the pool that other buffers share
+  secret.write(hex, 'hex');
+  current?.secret(sender === 'CLIENT' ? 'client' : 'server', secret);
+  return 0;
 });
 
 /** Offset in `ours` of the first of our names that the client offers too, or -1. */

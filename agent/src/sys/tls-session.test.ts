@@ -30,7 +30,12 @@ function endOf(role: 'client' | 'server', version: 'TLSv1_2' | 'TLSv1_3', fd: nu
   ssl.sslSetFd(handle, BigInt(fd));
   if (role === 'server') ssl.sslSetAccept(handle, 0n);
   else ssl.sslSetConnect(handle, 0n);
-  const owner: HandshakeOwner = { context, chainRefused: () => undefined, acceptPeer: () => true };
+  const owner: HandshakeOwner = {
+    context,
+    chainRefused: () => undefined,
+    acceptPeer: () => true,
+    secret: () => undefined,
+  };
   return { handle, owner };
 }
 

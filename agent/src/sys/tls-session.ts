@@ -80,8 +80,9 @@ export class TlsSession {
     return 'failed';
   }
 
-  /** See forgetHandshake. */
-  forgetHandshake(): void {
+  /** After the handshake of a session that goes on: it reads ahead from here on, and forgets what only that needed. */
+  settle(): void {
+    ssl.sslCtrl(this.#ssl, ssl.ctrl.readAhead, 1n, 0n);
     forgetHandshake(this.#ssl);
   }
 

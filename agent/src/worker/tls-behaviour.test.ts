@@ -1,7 +1,8 @@
-import type net from 'node:net';
+import { randomBytes } from 'node:crypto';
+import net from 'node:net';
 import tls from 'node:tls';
 import test from 'ava';
-import { Client, catalog, meshPair, Rig, serve, until, web } from './test-rig.ts';
+import { Client, catalog, echo, meshPair, Rig, serve, until, web } from './test-rig.ts';
 import { chain, cluster, endpoints, listener, meshTls, TestCa, upstreamTls } from './testing.ts';
 
 const ca = new TestCa();
@@ -44,6 +45,83 @@ test('a reset is still a reset behind two agents', async (t) => {
   t.is(client.errorCode, 'ECONNRESET');
   pair.stop();
 });
+
+/** An agent that takes TLS of either version from anybody, for that application. */
+async function terminating(application: (socket: net.Socket) => void): Promise<{ rig: Rig; stop: () => void }> {
+  const { server, port } = await serve(application);
+  const rig = new Rig();
+  const anybody = { ...meshTls, trustedCa: null, requireSvid: false, requireClientCertificate: false };
+  rig.apply({
+    secrets: [ca.trust, ca.leaf(`URI:${catalog}`)],
+    clusters: [cluster('app', 0)],
+    endpoints: [endpoints('app', port)],
+    listeners: [listener([chain('in', 'app', { tls: { ...anybody, minVersion: 'TLSv1_2' } })])],
+  });
+  return {
+    rig,
+    stop: () => {
+      rig.stop();
+      server.close();
+    },
+  };
+}
+
+for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+  test(`${version}: 8 MB go both ways through an echo, and both ends end in order`, async (t) => {
+    const { rig, stop } = await terminating(echo);
+    const socket = tls.connect({
+      port: rig.port,
+      host: '127.0.0.1',
+      rejectUnauthorized: false,
+      maxVersion: version,
+      allowHalfOpen: true,
+    } as tls.ConnectionOptions);
+    const data = randomBytes(8 << 20);
+    const back: Buffer[] = [];
+    let ended = false;
+    let spoken = '';
+    socket.on('secureConnect', () => (spoken = socket.getProtocol() ?? ''));
+    socket.on('data', (d: Buffer) => back.push(d)).on('end', () => (ended = true));
+    socket.end(data);
+    await until('the end', () => ended, 20_000);
+    t.is(spoken, version);
+    t.true(Buffer.concat(back).equals(data));
+    stop();
+  });
+
+  test(`${version}: a record that was changed on its way ends the connection, and nothing of it arrives`, async (t) => {
+    let received = '';
+    const { rig, stop } = await terminating((s) => s.on('error', () => {}).on('data', (d) => (received += d)));
+    let tampers = false;
+    const middle = await serve((client) => {
+      const agent = net.connect({ port: rig.port, host: '127.0.0.1' });
+      agent.on('error', () => {}).pipe(client.on('error', () => {}));
+      client.on('close', () => agent.destroy());
+      client.on('data', (d: Buffer) => {
+        if (tampers) d[d.length - 1] = (d.at(-1) ?? 0) ^ 1;
+        agent.write(d);
+      });
+    });
+    const socket = tls.connect({
+      port: middle.port,
+      host: '127.0.0.1',
+      rejectUnauthorized: false,
+      maxVersion: version,
+    });
+    let error = '';
+    let closed = false;
+    socket.on('error', (e) => (error = e.message)).on('close', () => (closed = true));
+    socket.on('secureConnect', () => socket.write('good'));
+    await until('what is good', () => received === 'good');
+    tampers = true;
+    socket.write('evil');
+    await until('the end', () => closed);
+    t.is(received, 'good');
+    t.regex(error, /alert number 20\b/, 'bad_record_mac');
+    middle.server.close();
+    stop();
+  });
+}
 
 /** A TLS client of Node's own against a chain with these ALPN names. */
 async function handshake(
