@@ -456,6 +456,8 @@ export class SocketStream implements ClosingStream, EventTarget, Resumable, Seal
 
   closeAfterFlush(deadlineMs: number): void {
     if (!this.#open || this.handler instanceof StreamClosing) return;
+    this.uncork();
+    if (!this.#open) return;
     const closing = new StreamClosing(this, deadlineMs);
     this.handler = closing;
     if (this.queued === 0 && this.#opening === null) closing.linger();

@@ -116,7 +116,7 @@ export interface Stream {
   more(lastRead: number, capacity: number): boolean;
   /** Writes what the socket takes and queues a copy of the rest. False when the stream has failed (onClosed follows, never re-entrantly). */
   write(buffer: Uint8Array, start: number, end: number): boolean;
-  /** More writes follow in this turn: until uncork() only whole segments leave. */
+  /** More writes follow in this turn: until uncork(), which comes in it, what is written may wait, and is not `queued`. */
   cork(): void;
   uncork(): void;
   /** No more callbacks for reading until resumeRead; stops reading from the socket, so the peer feels it. */

@@ -11,6 +11,7 @@ import { workerStat, workerStatBase } from '../stats/layout.ts';
 import { inlineFurther } from '../sys/compiler.ts';
 import { collectGarbage } from '../sys/heap.ts';
 import * as libc from '../sys/libc.ts';
+import { runSoon } from '../sys/scheduling.ts';
 import { selfTest } from '../sys/self-test.ts';
 import type { OwnCertificate } from '../sys/tls-context.ts';
 import { takeWake } from '../sys/wake.ts';
@@ -44,6 +45,7 @@ function main(start: WorkerStart): void {
   const { port, wakeFd } = start;
   const post = (message: FromWorker): void => port.postMessage(message);
   inlineFurther();
+  runSoon();
   selfTest(start.throwaway);
   const slots = new Float64Array(start.slots);
   const loop = new Loop(new Uint8Array(start.openFds));
