@@ -7,7 +7,7 @@ import { addressOf } from '../sys/ffi.ts';
 import * as libc from '../sys/libc.ts';
 import type { LoopClock, TimerHandle, Timers } from '../worker/runtime.ts';
 import { ChunkPool } from './output-queue.ts';
-import { RecordScratch } from './record-scratch.ts';
+import { RecordScratch, scratchBytes } from './record-scratch.ts';
 import { readCapacity, readHeadroom, readTailroom } from './stream.ts';
 import { TimerWheel } from './timer-wheel.ts';
 
@@ -24,6 +24,7 @@ export interface Resumable {
   onFault?(): void;
 }
 
+const readBytes = readHeadroom + readCapacity + readTailroom;
 const maxEvents = 512;
 /** terminate() and messages without a kick are noticed within this time. */
 const maxSleepMs = 100;
@@ -40,11 +41,11 @@ export class Loop implements LoopClock, Timers {
   /** Heard when all work of a turn is done, before it waits for the next. Must not throw. */
   onTurnEnd: () => void = () => undefined;
   readonly region: libc.Region = new libc.Region(
-    readHeadroom + readCapacity + readTailroom,
+    readBytes + scratchBytes,
     readHeadroom - 2048, // heads are written in front of what was read
   );
   readonly chunks: ChunkPool = new ChunkPool();
-  readonly records: RecordScratch = new RecordScratch();
+  readonly records: RecordScratch = new RecordScratch(this.region, readBytes);
   readonly #epoll: bigint;
   readonly #openFds: Uint8Array;
   readonly #targets: (EventTarget | undefined)[] = [];

@@ -2,7 +2,7 @@
  * Where the records of TLS 1.3 are read to and sealed, and how large they are (RFC 8446 section 5.2).
  * Invariant: what waits to be sent is one stream's, which hears of it before another one seals.
  */
-import * as libc from '../sys/libc.ts';
+import type * as libc from '../sys/libc.ts';
 import { recordBytes } from './stream.ts';
 
 export const headerBytes = 5;
@@ -22,6 +22,10 @@ const keyUpdateBytes = overheadBytes + 5;
 export const sealedBytes = (length: number): number =>
   length + overheadBytes * Math.ceil(length / recordBytes) + keyUpdateBytes;
 
+const sealingBytes = sealedBytes(pieceBytes);
+/** What a RecordScratch takes of a region. */
+export const scratchBytes: number = rawCapacity + sealingBytes;
+
 /** Whose records wait to be sent. */
 export interface SealingOwner {
   /** They must go now: another one seals. */
@@ -33,15 +37,25 @@ export interface SealingOwner {
  * a call; what is sealed may wait until the turn ends, or until another connection seals.
  */
 export class RecordScratch {
-  readonly opening: libc.Region = new libc.Region(rawCapacity, rawCapacity);
-  readonly openingAddress: bigint = this.opening.span(0, 1);
-  readonly openingBody: bigint = this.opening.span(headerBytes, 1);
-  readonly sealing: libc.Region = new libc.Region(sealedBytes(pieceBytes), sealedBytes(pieceBytes));
-  readonly sealingAddress: bigint = this.sealing.span(0, 1);
-  readonly sealingBody: bigint = this.sealing.span(headerBytes, 1);
+  readonly opening: libc.Region;
+  readonly openingAddress: bigint;
+  readonly openingBody: bigint;
+  readonly sealing: libc.Region;
+  readonly sealingAddress: bigint;
+  readonly sealingBody: bigint;
   /** Where the next record is sealed to. */
   sealed = 0;
   owner: SealingOwner | null = null;
+
+  /** A part of a large region, from `offset` on: pages that are never touched cost nothing there. */
+  constructor(within: libc.Region, offset: number) {
+    this.opening = within.part(offset, rawCapacity);
+    this.openingAddress = this.opening.span(0, 1);
+    this.openingBody = this.opening.span(headerBytes, 1);
+    this.sealing = within.part(offset + rawCapacity, sealingBytes);
+    this.sealingAddress = this.sealing.span(0, 1);
+    this.sealingBody = this.sealing.span(headerBytes, 1);
+  }
 
   get room(): number {
     return this.sealing.buffer.length - this.sealed;

@@ -126,9 +126,12 @@ export class Region {
   readonly #near: readonly bigint[];
   readonly #nearStart: number;
 
-  /** nearStart: the offset around which most calls happen; addresses after it are computed once. */
-  constructor(bytes: number, nearStart = 0) {
-    this.buffer = Buffer.alloc(bytes);
+  /**
+   * nearStart: the offset around which most calls happen; addresses after it are computed once. buffer: a part of another
+   * region's, of that length.
+   */
+  constructor(bytes: number, nearStart = 0, buffer: Buffer = Buffer.alloc(bytes)) {
+    this.buffer = buffer;
     this.#base = addressOf(this.buffer);
     // Most of a large region is never touched; a huge page would make memory of it all the same.
     if (bytes >= hugePage) madvise((this.#base + pageMask) & ~pageMask, BigInt(bytes) - pageMask, adviceNoHugePage);
@@ -137,6 +140,11 @@ export class Region {
       { length: Math.min(4096, bytes - nearStart) },
       (_, i) => this.#base + BigInt(nearStart + i),
     );
+  }
+
+  /** A part of it as a region of its own, without addresses at hand. */
+  part(offset: number, bytes: number): Region {
+    return new Region(bytes, bytes, this.buffer.subarray(offset, offset + bytes));
   }
 
   at(offset: number): bigint {

@@ -3,7 +3,7 @@ import { type CipherGCMTypes, createCipheriv, createHmac } from 'node:crypto';
 import { addressOf } from '../../sys/ffi.ts';
 import * as libc from '../../sys/libc.ts';
 import { ChunkPool } from '../output-queue.ts';
-import { RecordScratch } from '../record-scratch.ts';
+import { RecordScratch, scratchBytes } from '../record-scratch.ts';
 import { readCapacity, readEof, readHeadroom, readTailroom } from '../stream.ts';
 import { type RecordPlace, TlsRecords } from '../tls-records.ts';
 
@@ -53,11 +53,9 @@ export class CraftedPeer {
 }
 
 /** One for all that is read in a thread, as a loop has it. */
-export const place: RecordPlace = {
-  region: new libc.Region(readHeadroom + readCapacity + readTailroom, readHeadroom),
-  chunks: new ChunkPool(),
-  records: new RecordScratch(),
-};
+const readBytes = readHeadroom + readCapacity + readTailroom;
+const region = new libc.Region(readBytes + scratchBytes, readHeadroom);
+export const place: RecordPlace = { region, chunks: new ChunkPool(), records: new RecordScratch(region, readBytes) };
 
 /** What reading came to: the data, and `end`, `again` or the reason of the failure with the alert for the peer. */
 export interface ReadResult {
